@@ -1,0 +1,37 @@
+# demo: register the pair in examples/.  test: the whole suite.  Both need Python >= 3.11 with venv, nothing else.
+PYTHON ?= python3
+BIN = .venv/bin
+.PHONY: demo test lint types man bench clean
+
+$(BIN)/stnreg: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q $(PIP_ARGS) -e .
+
+.venv/tested: pyproject.toml | $(BIN)/stnreg
+	$(BIN)/python -m pip install -q $(PIP_ARGS) -e '.[test,lint]'
+	touch $@
+
+demo: $(BIN)/stnreg
+	mkdir -p demo
+	$(BIN)/stnreg register examples/fixed.nii.gz examples/moving.nii.gz -o demo/moved.nii.gz --qc demo/before-after.png
+	@echo "The moved image is demo/moved.nii.gz; the picture of before and after is $(CURDIR)/demo/before-after.png"
+
+test: .venv/tested
+	$(BIN)/python -m pytest
+
+lint: .venv/tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/tested
+	$(BIN)/mypy
+
+man: .venv/tested
+	$(BIN)/python man/generate.py
+
+bench: .venv/tested
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,22 @@
+"""Put the weights and the man pages into the wheel, by pattern, so that neither list can drift.
+
+Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
+(`.safetensors`, `.ckpt`) stay out. An editable install needs neither: it reads the tree itself.
+"""
+
+from pathlib import Path
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+
+class ShipWeightsAndPages(BuildHookInterface):
+    """Hatchling hook, named in pyproject.toml."""
+
+    def initialize(self, version: str, build_data: dict) -> None:
+        """Add `weights/*.onnx`, `weights/*.json` and `man/*.1` to what hatchling packs."""
+        top = Path(self.root)
+        for page in sorted(top.glob("man/*.1")):
+            build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
+        if version != "editable":
+            for file in sorted([*top.glob("weights/*.onnx"), *top.glob("weights/*.json")]):
+                build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"

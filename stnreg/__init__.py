@@ -1,0 +1,26 @@
+"""Affine registration of 3-D brain MRI by a spatial transformer network.
+
+The Python face: `register`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
+`import stnreg` itself stays light. Coordinates are LPS mm, transforms take fixed points to moving points.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_FACE = {
+    "evaluate": "stnreg.metrics.evaluation",
+}
+
+__all__ = ["__version__", *_FACE]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FACE:
+        return getattr(import_module(_FACE[name]), name)
+    raise AttributeError(f"module 'stnreg' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_FACE])

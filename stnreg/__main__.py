@@ -1,0 +1,5 @@
+"""`python -m stnreg`."""
+
+from stnreg.cli import main
+
+main()

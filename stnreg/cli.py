@@ -1,0 +1,139 @@
+"""The command `stnreg`: finds the verb, runs it, turns exceptions into exit statuses.
+
+A verb's module is imported when the verb is used or listed, and imports anything heavy inside its function, so
+`stnreg --help` answers at once.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import FrameType
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from stnreg import __version__
+from stnreg.errors import ExitCode, StnregError
+
+VERBS = {
+    "evaluate": "stnreg.commands.evaluate:evaluate",
+}
+"""Verb to `module:function`, in the order of `stnreg --help`."""
+
+BROKEN_PIPE = 128 + 13  # what a shell shows for a tool ended by SIGPIPE
+
+
+class Verbs(TyperGroup):
+    """The group of all verbs, each built when it is first asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Name the verbs in the order of the table."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and build one verb; None for a name that is no verb."""
+        if cmd_name in VERBS and cmd_name not in self.commands:
+            module, function = VERBS[cmd_name].split(":")
+            one = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
+            one.command(cmd_name)(getattr(import_module(module), function))
+            self.commands[cmd_name] = typer.main.get_command(one)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the verb of a command line; a mistyped one is answered with the nearest."""
+        if args and args[0] not in VERBS:
+            self.commands = {name: self.get_command(ctx, name) for name in VERBS}
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the verb; a reader that went away (`| head`) ends it without a word."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # What is still buffered has nowhere to go; without this the interpreter complains on its way out.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from None
+        return result
+
+
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+app = typer.Typer(cls=Verbs, rich_markup_mode=None, context_settings=_HELP, no_args_is_help=True)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stnreg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def stnreg(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error. Works after a command, too.")
+    ] = False,
+) -> None:
+    """Affine registration of 3-D brain MRI by a spatial transformer network.
+
+    Each command has its own help, `stnreg COMMAND --help`, and a man page, `man stnreg-COMMAND`.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line and exit with its status (see `ExitCode`).
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Without the program's name; the process's own when left out.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in options
+    arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(arguments, debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        status = typer.main.get_command(app).main(arguments, prog_name="stnreg", standalone_mode=False)
+        return status if isinstance(status, int) else ExitCode.OK
+    except typer.Abort:
+        return ExitCode.INTERRUPTED
+    except typer.TyperException as error:  # wrong usage: shown with the usage line
+        show = getattr(error, "show", None)
+        show() if show else _complain(error.format_message())
+        return ExitCode.USAGE
+    except StnregError as error:
+        if debug:
+            raise
+        _complain(str(error))
+        return error.exit_code
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        _complain(f"{error.filename}: {error.strerror}")
+        return ExitCode.DATA
+    except Exception as error:
+        if debug:
+            raise
+        _complain(
+            f"a defect of ours, {type(error).__name__}: {error}\nRun it again with --debug and send us the traceback."
+        )
+        return ExitCode.DEFECT
+
+
+def _complain(message: str) -> None:
+    print(f"stnreg: {message}", file=sys.stderr)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    # An exception, so that partial files are swept away on the way out.
+    sys.exit(ExitCode.TERMINATED)

@@ -1,0 +1,1 @@
+"""One verb, one file: parse, call, report. No mathematics here, and nothing heavy imported at the top."""

@@ -1,0 +1,137 @@
+"""`stnreg evaluate`: how well one image lies on another."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stnreg.errors import DataError, ExitCode, UsageProblem
+
+PAIR_HEADER = ("metric", "label", "value", "unit")
+TABLE_HEADER = (*PAIR_HEADER, "low", "high", "pairs")
+
+
+def evaluate(
+    fixed: Annotated[Path | None, typer.Argument(metavar="FIXED", help="The fixed image.", show_default=False)] = None,
+    moved: Annotated[
+        Path | None, typer.Argument(metavar="MOVED", help="The moved image, on the fixed grid.", show_default=False)
+    ] = None,
+    metrics: Annotated[
+        str,
+        typer.Option(
+            help="Which, by commas: dice, jaccard, hd, hd95, assd, mhd (overlap and surface distance, of labels or "
+            "of the foreground), mi, nmi, ncc, mse (intensities), tre, params, jacobian (transform)."
+        ),
+    ] = "dice,hd,mi",
+    fixed_labels: Annotated[Path | None, typer.Option(help="Label map of the fixed image.")] = None,
+    moved_labels: Annotated[Path | None, typer.Option(help="Label map of the moved image.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Only these label codes, by commas.")] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Where to compare intensities and targets, on the fixed grid (1 = look here)."),
+    ] = None,
+    foreground: Annotated[
+        str | None,
+        typer.Option(
+            help="Rule of the mask where there are no labels: nonzero, share:S (above S times the 99th percentile) "
+            "or otsu. share:0.2 when left out."
+        ),
+    ] = None,
+    bins: Annotated[int, typer.Option(help="Bins of the joint histogram, per image, for mi and nmi.")] = 64,
+    transform: Annotated[
+        Path | None,
+        typer.Option(help="The estimated transform, fixed to moving, for tre, params, jacobian, --warp."),
+    ] = None,
+    truth: Annotated[Path | None, typer.Option(help="The true transform, for tre and params.")] = None,
+    warp: Annotated[
+        bool,
+        typer.Option(
+            "--warp",
+            help="MOVED and its labels are the moving ones: take them through --transform first (masks and labels "
+            "in their own space, nearest neighbour).",
+        ),
+    ] = False,
+    before: Annotated[
+        bool,
+        typer.Option("--before", help="With --warp, also measure without the transform, as NAME_before."),
+    ] = False,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table instead of FIXED MOVED, columns fixed,moving[,id,fixed_labels,moving_labels,fixed_mask,"
+            "transform,truth]: images are warped, means come with a 95 % bootstrap interval. - for stdin."
+        ),
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything as JSON; - for stdout.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every figure as CSV; - for stdout.")] = None,
+    header_source: Annotated[
+        str, typer.Option(help="Which form to believe where qform and sform differ: auto, sform or qform.")
+    ] = "auto",
+) -> None:
+    """Measure how well a moved image lies on a fixed one.
+
+    Off a terminal each figure is a line metric, label, value, unit, tab-separated; with --pairs the interval and
+    the number of pairs follow. Distances are between surfaces, in mm.
+    """
+    from stnreg import report
+
+    if (pairs is None) == (fixed is None or moved is None) or (pairs is not None and fixed is not None):
+        raise UsageProblem("expected either FIXED and MOVED, or --pairs PAIRS.csv")
+    if str(json) == str(csv) == "-":
+        raise UsageProblem("--json - and --csv - both want stdout; send one of them to a file")
+    options = {
+        "metrics": [name.strip() for name in metrics.split(",") if name.strip()],
+        "labels": _codes(labels),
+        "foreground": foreground,
+        "bins": bins,
+        "before": before,
+        "header_source": header_source,
+    }
+    if pairs is not None:
+        _evaluate_table(pairs, options, json, csv)
+        return
+    from stnreg.metrics.evaluation import evaluate as measure
+
+    files = {"fixed_labels": fixed_labels, "moved_labels": moved_labels, "mask": mask, "transform": transform}
+    rows = measure(fixed, moved, **options, **files, truth=truth, warp=warp)
+    if json:
+        figures = [row._asdict() for row in rows]
+        report.write_json({"fixed": fixed, "moved": moved, "options": options | files, "measures": figures}, json)
+    if csv:
+        report.write_csv(PAIR_HEADER, rows, csv)
+    if "-" not in (str(json), str(csv)):
+        report.show_table(PAIR_HEADER, rows, title=f"{moved} on {fixed}")
+
+
+def _evaluate_table(table: Path, options: dict, json: Path | None, csv: Path | None) -> None:
+    """Measure every row of a table, summarise, and exit 4 if a row could not be read."""
+    from stnreg import report
+    from stnreg.io.pairs import load_pairs
+    from stnreg.metrics.table import evaluate_pair, summarise
+
+    measured, unreadable = {}, {}
+    for pair in load_pairs(table):
+        try:
+            measured[pair.id] = evaluate_pair(pair, **options)
+        except DataError as error:
+            unreadable[pair.id] = str(error)
+            report.note(f"{pair.id}: {error}")
+    summary = summarise(measured.values())
+    if json:
+        figures = {name: [row._asdict() for row in rows] for name, rows in measured.items()}
+        means = [dict(zip(TABLE_HEADER, row, strict=True)) for row in summary]
+        report.write_json({"options": options, "summary": means, "pairs": figures, "unreadable": unreadable}, json)
+    if csv:
+        rows = [(name, *row) for name, measures in measured.items() for row in measures]
+        report.write_csv(("id", *PAIR_HEADER), rows, csv)
+    if "-" not in (str(json), str(csv)):
+        report.show_table(TABLE_HEADER, summary, title=f"{len(measured)} pairs of {table}, mean and 95 % interval")
+    if unreadable:
+        raise typer.Exit(ExitCode.DATA)
+
+
+def _codes(text: str | None) -> list[int] | None:
+    try:
+        return None if text is None else [int(code) for code in text.split(",") if code.strip()]
+    except ValueError:
+        raise UsageProblem(f"--labels {text}: expected whole numbers with commas between") from None

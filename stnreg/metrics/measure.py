@@ -1,0 +1,24 @@
+"""One figure with its name and unit: what `evaluate` returns."""
+
+from typing import NamedTuple
+
+
+class Measure(NamedTuple):
+    """One figure.
+
+    Parameters
+    ----------
+    metric : str
+        As named on the command line: `dice`, `hd95`, ...
+    label : str
+        A label's code, `mean` over labels, `foreground`, `image`, or the part of a transform.
+    value : float
+        NaN where undefined.
+    unit : str
+        `mm`, `deg`, `nats`, `intensity^2`; `1` for ratios.
+    """
+
+    metric: str
+    label: str
+    value: float
+    unit: str

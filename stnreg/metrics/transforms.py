@@ -1,0 +1,109 @@
+"""Errors of an affine against the true one, and what it does to volume."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.geometry.affine import apply_affine, to_parameters
+from stnreg.geometry.grid import Grid
+
+
+def target_errors_mm(
+    fixed_to_moving: NDArray, true_fixed_to_moving: NDArray, grid: Grid, mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.float64]:
+    """How far each fixed voxel lands from where it should, |T x - T_true x|.
+
+    Parameters
+    ----------
+    fixed_to_moving, true_fixed_to_moving : (4, 4) float64
+        Fixed LPS points to moving LPS points, mm.
+    grid : Grid
+        The fixed grid.
+    mask : (z, y, x) bool, optional
+        Voxels to take, on `grid`; all when left out.
+
+    Returns
+    -------
+    errors : (N,) float64
+        Millimetres, measured in moving space.
+
+    Examples
+    --------
+    >>> shift = np.eye(4)
+    >>> shift[:3, 3] = 3.0, 0.0, 4.0
+    >>> target_errors_mm(shift, np.eye(4), Grid(size=(2, 1, 1), index_to_lps=np.eye(4)))
+    array([5., 5.])
+    """
+    everywhere = np.ones(grid.shape, bool) if mask is None else mask
+    index_zyx = np.argwhere(everywhere)
+    index_to_error = (np.asarray(fixed_to_moving) - true_fixed_to_moving) @ grid.index_to_lps
+    offsets = index_zyx[:, ::-1] @ index_to_error[:3, :3].T + index_to_error[:3, 3]
+    return np.linalg.norm(offsets, axis=1)
+
+
+def parameter_errors(
+    fixed_to_moving: NDArray, true_fixed_to_moving: NDArray, center_lps: NDArray
+) -> dict[str, tuple[float, str]]:
+    """Absolute error of each parameter, as papers on supervised regression report them.
+
+    Both matrices are taken apart as x_moving = T R S H (x_fixed - c) + c about the fixed centre c.
+
+    Parameters
+    ----------
+    fixed_to_moving, true_fixed_to_moving : (4, 4) float64
+        Fixed LPS points to moving LPS points, mm.
+    center_lps : (3,) float64
+        Centre of the fixed grid, LPS mm.
+
+    Returns
+    -------
+    errors : dict of str to (float, str)
+        Absolute error and unit of `translation_x` .. `shear_yz`, their means `translation`, `rotation`, `scale`,
+        `shear`, and `rotation_angle`, the one angle between the two rotations. Degrees, mm, factors.
+
+    Raises
+    ------
+    TransformError
+        If a matrix mirrors or is singular.
+    """
+    found, true = (to_parameters(np.asarray(m), center_lps) for m in (fixed_to_moving, true_fixed_to_moving))
+    turned = np.abs(np.asarray(found.rotation_deg) - true.rotation_deg)
+    differences = {
+        "translation": (np.abs(np.asarray(found.translation_mm) - true.translation_mm), "xyz", "mm"),
+        "rotation": (np.minimum(turned, 360 - turned), "xyz", "deg"),
+        "scale": (np.abs(np.asarray(found.scale) - true.scale), "xyz", "1"),
+        "shear": (np.abs(np.asarray(found.shear) - true.shear), ("xy", "xz", "yz"), "1"),
+    }
+    errors: dict[str, tuple[float, str]] = {}
+    for name, (values, axes, unit) in differences.items():
+        errors[name] = (float(values.mean()), unit)
+        errors |= {f"{name}_{axis}": (float(value), unit) for axis, value in zip(axes, values, strict=True)}
+    errors["rotation_angle"] = (_angle_between_deg(fixed_to_moving, true_fixed_to_moving), "deg")
+    return errors
+
+
+def jacobian_determinant(fixed_to_moving: NDArray) -> float:
+    """Volume in moving space of a unit of fixed space; 1 keeps volume, negative mirrors.
+
+    Examples
+    --------
+    >>> jacobian_determinant(np.diag([2.0, 1.0, 1.0, 1.0]))
+    2.0
+    """
+    return float(np.linalg.det(np.asarray(fixed_to_moving)[:3, :3]))
+
+
+def inverse_consistency_mm(forward: NDArray, backward: NDArray, points_lps: NDArray) -> NDArray[np.float64]:
+    """How far each point is from itself after there and back, mm; `points_lps` is (N, 3)."""
+    return np.linalg.norm(apply_affine(backward @ forward, points_lps) - points_lps, axis=1)
+
+
+def _angle_between_deg(a: NDArray, b: NDArray) -> float:
+    """Angle of the rotation that is left between the nearest rotations of two matrices."""
+    rotations = []
+    for matrix in (a, b):
+        u, _, vt = np.linalg.svd(np.asarray(matrix)[:3, :3])
+        rotations.append(u @ vt)
+    left = rotations[0] @ rotations[1].T
+    # From sine and cosine both: arccos alone loses half the digits near zero.
+    sine = np.linalg.norm([left[2, 1] - left[1, 2], left[0, 2] - left[2, 0], left[1, 0] - left[0, 1]]) / 2
+    return float(np.degrees(np.arctan2(sine, (np.trace(left) - 1) / 2)))
