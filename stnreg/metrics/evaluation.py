@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.geometry.grid import Grid
 from stnreg.io.transform import load_transform
 from stnreg.io.volume import Volume, load_volume
 from stnreg.metrics import overlap, similarity, surface, transforms
@@ -260,15 +259,11 @@ def _matrix(source: object) -> Matrix:
 
 
 def _same_grid(a: Volume, b: Volume) -> None:
-    if a.grid.size != b.grid.size or _apart_mm(a.grid, b.grid) > SAME_GRID_MM:
+    if not a.grid.is_close(b.grid, SAME_GRID_MM):
         raise DataError(
             f"{a.path} does not lie on the grid of {b.path}: bring it there with `stnreg apply-transform`, "
             "or give the moving image itself with --warp and --transform"
         )
-
-
-def _apart_mm(a: Grid, b: Grid) -> float:
-    return float(np.abs(a.corners_lps() - b.corners_lps()).max())
 
 
 def _finite_mean(values: NDArray[np.float64]) -> float:

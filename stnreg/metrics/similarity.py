@@ -1,7 +1,8 @@
 """Similarity of two images on one grid, over the voxels of a mask.
 
 All of them take the intensities of the same voxels as two flat arrays. Mutual information comes from a joint
-histogram of equal bins from each image's least to its greatest value over those voxels, natural logarithm.
+histogram of equal bins, the first centred on each image's least value over those voxels and the last on its
+greatest (as MedPy places them), with natural logarithms.
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ def joint_histogram(fixed: NDArray, moved: NDArray, bins: int = DEFAULT_BINS) ->
     fixed, moved : (N,) float
         Intensities of the same N voxels.
     bins : int
-        Equal bins per image, from its minimum to its maximum, the last one closed (as `numpy.histogram`).
+        Equal bins per image, centred from its minimum to its maximum.
 
     Returns
     -------
@@ -100,17 +101,12 @@ def mean_squared_error(fixed: NDArray, moved: NDArray) -> float:
 
 
 def _bin_index(values: NDArray, bins: int) -> NDArray[np.int64]:
-    """Index of the bin of each value, as `numpy.histogram` assigns them, without its cost per bin edge."""
+    """Index of the bin whose centre is nearest, for `bins` centres from the least to the greatest value."""
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return np.zeros(len(values), np.int64)
-    edges = np.linspace(low, high, bins + 1)
-    index = ((np.asarray(values, np.float64) - low) * (bins / (high - low))).astype(np.int64)
-    np.minimum(index, bins - 1, out=index)
-    # A value on an edge may fall on either side of it by rounding; the edges themselves decide.
-    index -= values < edges[index]
-    index += (values >= edges[index + 1]) & (index < bins - 1)
-    return index
+    scaled = (np.asarray(values, np.float64) - low) * ((bins - 1) / (high - low))
+    return (scaled + 0.5).astype(np.int64)
 
 
 def _entropy(probability: NDArray[np.float64]) -> float:
