@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+torch = pytest.importorskip("torch")
+
+from stnreg.geometry.affine import Parameters, from_parameters  # noqa: E402
+from stnreg.geometry.grid import Grid  # noqa: E402
+from stnreg.geometry.theta import affine_from_theta  # noqa: E402
+from stnreg.model.parameters import RAW_COUNT, Bounds, affine_theta, separate_theta, theta_from_parts  # noqa: E402
+
+SMALL = st.floats(-1, 1, allow_subnormal=False)
+TRIPLE = st.tuples(SMALL, SMALL, SMALL)
+
+
+def test_raw_zeros_are_the_identity_in_both_heads():
+    raw = torch.zeros(2, RAW_COUNT)
+    identity = torch.eye(3, 4).expand(2, 3, 4)
+    assert torch.equal(affine_theta(raw), identity)
+    assert torch.equal(separate_theta(raw, Bounds()), identity)
+
+
+@given(shear=TRIPLE, scale=TRIPLE, rotation=TRIPLE, translation=TRIPLE)
+@settings(deadline=None, max_examples=30)
+def test_parts_mean_what_the_geometry_says_they_mean(shear, scale, rotation, translation):
+    cube = Grid.cube((5.0, -7.0, 11.0), 64, 4.0)
+    half_edge_mm = 128.0
+    theta = theta_from_parts(
+        shear=torch.tensor([shear]),
+        scale=torch.exp(torch.tensor([scale])),
+        rotation_rad=torch.tensor([rotation]),
+        translation=torch.tensor([translation]),
+    )
+    expected = from_parameters(
+        Parameters(
+            translation_mm=tuple(half_edge_mm * np.array(translation)),
+            rotation_deg=tuple(np.degrees(rotation)),
+            scale=tuple(np.exp(scale)),
+            shear=shear,
+        ),
+        cube.center_lps,
+    )
+    assert np.allclose(affine_from_theta(theta[0].numpy(), cube, cube), expected, atol=2e-4)
+
+
+@given(raw=st.lists(st.floats(-50, 50, allow_subnormal=False), min_size=RAW_COUNT, max_size=RAW_COUNT))
+@settings(deadline=None, max_examples=30)
+def test_no_raw_numbers_collapse_the_image(raw):
+    bounds = Bounds(scale=1.6)
+    theta = separate_theta(torch.tensor([raw]), bounds)
+    assert torch.isfinite(theta).all()
+    assert float(torch.det(theta[0, :, :3])) >= 1.6**-3 - 1e-4
+
+
+def test_only_the_named_transformations_are_used_in_their_order():
+    raw = torch.full((1, RAW_COUNT), 0.5)
+    moved_only = separate_theta(raw, Bounds(), ("translation",))
+    assert torch.equal(moved_only[0, :, :3], torch.eye(3))
+    usual = separate_theta(raw, Bounds(), ("rotation", "translation"))
+    other = separate_theta(raw, Bounds(), ("translation", "rotation"))
+    assert torch.equal(usual[0, :, :3], other[0, :, :3])
+    assert not torch.allclose(usual[0, :, 3], other[0, :, 3])
