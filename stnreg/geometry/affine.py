@@ -85,7 +85,7 @@ def invert(a_to_b: ArrayLike) -> Matrix:
     singular_values = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     if singular_values[2] <= 1e-12 * singular_values[0]:
         raise GeometryError(f"expected an invertible matrix, got {matrix.tolist()}")
-    inverse = np.linalg.inv(matrix)
+    inverse = np.asarray(np.linalg.inv(matrix), dtype=np.float64)
     inverse[3] = (0.0, 0.0, 0.0, 1.0)
     return inverse
 

@@ -114,7 +114,7 @@ class Grid:
     @property
     def spacing(self) -> Points:
         """Voxel spacing along (x, y, z), mm."""
-        return np.linalg.norm(self.index_to_lps[:3, :3], axis=0)
+        return np.sqrt((self.index_to_lps[:3, :3] ** 2).sum(axis=0))
 
     @property
     def origin(self) -> Points:
@@ -140,7 +140,7 @@ class Grid:
     @property
     def lps_to_index(self) -> Matrix:
         """(4, 4): LPS points, mm, to continuous voxel indices."""
-        return np.linalg.inv(self.index_to_lps)
+        return np.asarray(np.linalg.inv(self.index_to_lps), dtype=np.float64)
 
     @property
     def index_to_normalized(self) -> Matrix:

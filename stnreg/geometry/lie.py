@@ -25,7 +25,8 @@ def exp_affine(generator: ArrayLike) -> Matrix:
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or matrix[3].any():
         raise GeometryError(f"expected a finite (4, 4) generator with a last row of zeros, got {matrix.tolist()}")
     # Only the 3x3 part decides how fast the series converges: it comes after a translation in every product.
-    squarings = max(0, int(np.ceil(np.log2(max(np.linalg.norm(matrix[:3, :3]), 1e-300)))) + 2)
+    size = float(np.linalg.norm(matrix[:3, :3]))
+    squarings = max(0, int(np.ceil(np.log2(max(size, 1e-9)))) + 2)
     step = matrix / 2.0**squarings
     term = result = np.eye(4)
     for order in range(1, 16):

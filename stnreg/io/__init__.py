@@ -1,0 +1,1 @@
+"""The only package that opens image and transform files. Heavy readers are imported when first used."""

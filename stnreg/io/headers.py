@@ -1,0 +1,177 @@
+"""The header rule: which of a NIfTI file's two matrices is its world, decided here and nowhere else.
+
+See docs/decisions/0003-header-rule.md. In short: where qform and sform put any corner of the image more than
+0.1 mm apart, the sform counts unless told otherwise, and what we write carries that one in both places.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.geometry.orientation import lps_from_ras
+
+HeaderSource = Literal["auto", "sform", "qform"]
+HEADER_SOURCES = ("auto", "sform", "qform")
+TOLERANCE_MM = 0.1
+_MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; 0 (unknown) and 2 are millimetres
+
+
+@dataclass(frozen=True)
+class World:
+    """What the rule made of a header.
+
+    Attributes
+    ----------
+    grid : Grid
+        Size, and voxel index to LPS mm.
+    differs : bool
+        Whether the file's two forms disagree, or both are missing: an output must then carry `grid` in both.
+    warnings : tuple of str
+        What a user should hear, in whole sentences.
+    """
+
+    grid: Grid
+    differs: bool
+    warnings: tuple[str, ...]
+
+
+def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: HeaderSource = "auto") -> World:
+    """Apply the header rule to a NIfTI-1 or NIfTI-2 header.
+
+    Parameters
+    ----------
+    header : nibabel.Nifti1Header
+        As read.
+    size : tuple of int
+        Voxels along (x, y, z).
+    path : str
+        Named in warnings and errors.
+    source : {"auto", "sform", "qform"}
+        Which form to believe where the two differ. A form whose code is 0 is never used while the other has one.
+
+    Raises
+    ------
+    DataError
+        If the form that counts does not describe a grid.
+    """
+    if source not in HEADER_SOURCES:
+        raise UsageProblem(f"expected a header source out of {', '.join(HEADER_SOURCES)}, got {source!r}")
+    qform_code, sform_code = int(header["qform_code"]), int(header["sform_code"])
+    if qform_code <= 0 and sform_code <= 0:
+        return _world_without_forms(header, size, path)
+    qform = _grid_of(_qform(header), header, size, path, "qform") if qform_code > 0 else None
+    sform = _grid_of(header.get_sform(), header, size, path, "sform") if sform_code > 0 else None
+    chosen, other = (qform, sform) if source == "qform" else (sform, qform)
+    grid = chosen or other
+    if grid is None:
+        form = "qform" if source == "qform" or sform_code <= 0 else "sform"
+        raise DataError(
+            f"{path}: the {form} is not a usable matrix (zero, flat or not finite). "
+            "Repair the header, or choose the other form with --header-source."
+        )
+    notes = list(_unit_notes(header, path))
+    differs = False
+    if source != "auto" and not (qform_code > 0 and sform_code > 0):
+        present = "sform" if sform_code > 0 else "qform"
+        if source != present:
+            notes.append(f"{path}: has no {source} (its code is 0), so the {present} is used.")
+    elif qform is not None and sform is not None:
+        apart_mm = float(np.linalg.norm(qform.corners_lps() - sform.corners_lps(), axis=1).max())
+        differs = apart_mm > TOLERANCE_MM
+        if differs:
+            notes.append(_disagreement(path, apart_mm, source))
+    elif qform_code > 0 and sform_code > 0:
+        differs = True
+        used, broken = ("sform", "qform") if qform is None else ("qform", "sform")
+        notes.append(f"{path}: the {broken} is not a usable matrix, so the {used} is used.")
+    if not grid.is_orthonormal:
+        differs = True
+        notes.append(
+            f"{path}: the voxel axes are not at right angles (a sheared sform). It is used as it stands; ITK tools "
+            "(ANTs, Greedy, Slicer) refuse such a file or drop the shear, so do not apply a .tfm to it with them."
+        )
+    return World(grid, differs, tuple(notes))
+
+
+def write_world(header: Any, grid: Grid, *, both: bool) -> None:
+    """Put a grid into a NIfTI header, in place.
+
+    Parameters
+    ----------
+    header : nibabel.Nifti1Header
+        Of an image on `grid`.
+    grid : Grid
+        The world to write.
+    both : bool
+        True writes both forms from `grid` (a missing code becomes 1 where both were missing, else 2); False
+        leaves the forms and codes as they are.
+    """
+    if not both:
+        return
+    index_to_ras = lps_from_ras(grid.index_to_lps)
+    codes = int(header["qform_code"]), int(header["sform_code"])
+    absent = 1 if max(codes) <= 0 else 2
+    qform_code, sform_code = (code if code > 0 else absent for code in codes)
+    header.set_sform(index_to_ras, sform_code)
+    header.set_qform(index_to_ras, qform_code, strip_shears=True)
+    header["pixdim"][1:4] = grid.spacing
+    header.set_xyzt_units(xyz=2, t=header.get_xyzt_units()[1])
+
+
+def _qform(header: Any) -> Matrix | None:
+    """Read the qform as RAS, or None where quaternion or pixdim are broken."""
+    try:
+        return np.asarray(header.get_qform(), dtype=np.float64)
+    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+        return None
+
+
+def _grid_of(index_to_ras: Matrix | None, header: Any, size: tuple[int, int, int], path: str, form: str) -> Grid | None:
+    """Turn a RAS matrix in the header's unit into a grid in LPS mm, or None where it is none."""
+    if index_to_ras is None:
+        return None
+    index_to_lps = lps_from_ras(index_to_ras)
+    index_to_lps[:3] *= _mm_per_unit(header)
+    try:
+        return Grid(size, index_to_lps)
+    except DataError:
+        return None
+
+
+def _world_without_forms(header: Any, size: tuple[int, int, int], path: str) -> World:
+    """Decide for a file with both codes 0: centred, x to the left, as Analyze files are and nibabel reads them."""
+    grid = _grid_of(header.get_base_affine(), header, size, path, "pixdim")
+    if grid is None:
+        raise DataError(f"{path}: no qform, no sform, and voxel sizes {header.get_zooms()[:3]}. Repair the header.")
+    note = (
+        f"{path}: neither qform nor sform is set (both codes 0), so left and right are a guess: taken as stored "
+        "right to left (LAS) with the origin in the middle, as FSL, SPM and nibabel do. ITK tools (ANTs, Greedy, "
+        "Slicer) put its first voxel at 0 and run its second axis the other way: a .tfm for this file is wrong in "
+        "them. Set the header first if you know it."
+    )
+    return World(grid, True, (*_unit_notes(header, path), note))
+
+
+def _mm_per_unit(header: Any) -> float:
+    return _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+
+
+def _unit_notes(header: Any, path: str) -> tuple[str, ...]:
+    factor = _mm_per_unit(header)
+    return () if factor == 1.0 else (f"{path}: header lengths are taken times {factor:g}, to millimetres.",)
+
+
+def _disagreement(path: str, apart_mm: float, source: HeaderSource) -> str:
+    used, other = ("qform", "sform") if source == "qform" else ("sform", "qform")
+    text = f"{path}: qform and sform put the image up to {apart_mm:.1f} mm apart; the {used} is used"
+    if used == "sform":
+        return (
+            f"{text}. ITK tools (ANTs, Greedy, Slicer) may read the qform: a .tfm that they apply to this file as "
+            "the moving image is then wrong by that much. Use --header-source qform for a transform that is meant "
+            "for them, or repair the header."
+        )
+    return f"{text}, as most ITK tools do; nibabel, FSL and FreeSurfer read the {other}."

@@ -1,0 +1,169 @@
+"""Opening image files: one small record per format, with the voxels left on the disk until they are asked for."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.errors import DataError, StnregError
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.orientation import lps_from_ras
+from stnreg.io.files import check_input
+from stnreg.io.headers import HeaderSource, world_of_nifti
+
+NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
+SIMPLEITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+MAX_VOXELS = 2**31
+MAX_INFLATION = 1040
+"""Deflate cannot pack more than 1032 bytes into one."""
+
+
+@dataclass(frozen=True)
+class OpenImage:
+    """A file whose header has been read.
+
+    Attributes
+    ----------
+    grid : Grid
+        By the header rule.
+    header : nibabel.Nifti1Header or None
+        None where the format is not NIfTI.
+    differs : bool
+        Whether the header's two forms disagree.
+    path : str
+        For messages.
+    warnings : tuple of str
+        What the header rule had to say.
+    read : callable
+        Returns the voxels, ([...,] z, y, x); raises DataError where the file is damaged.
+    """
+
+    grid: Grid
+    header: Any
+    differs: bool
+    path: str
+    warnings: tuple[str, ...]
+    read: Callable[[], NDArray[Any]]
+
+
+def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
+    """Open an image by its suffix and read its header.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, of no known format, or promises more than it can hold.
+    """
+    found = check_input(path)
+    name = found.name.lower()
+    if name.endswith(NIBABEL_SUFFIXES):
+        return _read_with_nibabel(found, header_source)
+    if name.endswith(SIMPLEITK_SUFFIXES):
+        return _read_with_simpleitk(found)
+    known = " ".join(NIBABEL_SUFFIXES + SIMPLEITK_SUFFIXES)
+    raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: convert it with dcm2niix.")
+
+
+def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
+    import nibabel
+
+    with _damage(path):
+        image: Any = nibabel.load(path)
+        shape = tuple(int(count) for count in image.shape)
+        data_type = image.get_data_dtype()
+    if data_type.fields is not None or data_type.kind not in "iufb":
+        raise DataError(f"{path}: holds {data_type}, not one number per voxel (colour or complex). Convert it first.")
+    if len(shape) < 3:
+        raise DataError(f"{path}: has {len(shape)} axes; a 3-D image was expected.")
+    _check_promise(path, shape, data_type.itemsize)
+    size = shape[0], shape[1], shape[2]
+    if isinstance(image.header, nibabel.Nifti1Header):  # Nifti2Header is one too
+        world = world_of_nifti(image.header, size, str(path), header_source)
+        grid, header, differs, warnings = world.grid, image.header, world.differs, world.warnings
+    else:
+        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, ()
+
+    def read() -> NDArray[Any]:
+        with _damage(path):
+            proxy = image.dataobj
+            scaled = (getattr(proxy, "slope", 1.0), getattr(proxy, "inter", 0.0)) != (1.0, 0.0)
+            array = np.asarray(proxy, dtype=np.float32 if scaled else None)
+        return array.astype(array.dtype.newbyteorder("="), copy=False).T
+
+    return OpenImage(grid, header, differs, str(path), warnings, read)
+
+
+def _read_with_simpleitk(path: Path) -> OpenImage:
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    with _damage(path):
+        reader.ReadImageInformation()
+    size = reader.GetSize()
+    if len(size) < 3:
+        raise DataError(f"{path}: has {len(size)} axes; a 3-D image was expected.")
+    if reader.GetNumberOfComponents() != 1:
+        raise DataError(f"{path}: holds {reader.GetNumberOfComponents()} numbers per voxel; one was expected.")
+    _check_promise(path, size, 1)
+    direction = np.reshape(reader.GetDirection(), (len(size), len(size)))[:3, :3]
+    try:
+        grid = Grid.from_parts(size[:3], reader.GetSpacing()[:3], reader.GetOrigin()[:3], direction)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+
+    def read() -> NDArray[Any]:
+        with _damage(path):
+            return sitk.GetArrayFromImage(reader.Execute())
+
+    return OpenImage(grid, None, True, str(path), (), read)
+
+
+def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float64]) -> Grid:
+    try:
+        return Grid(size, lps_from_ras(index_to_ras))
+    except DataError as error:
+        raise DataError(f"{path}: its header does not describe a grid: {error}") from error
+
+
+def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int) -> None:
+    """Refuse a header that promises more than the file can hold, before anything is allocated for it."""
+    voxels = prod(shape)
+    if min(shape) < 1:
+        raise DataError(f"{path}: the header says {shape}; each axis needs a voxel at least.")
+    is_packed = path.name.lower().endswith((".gz", ".mgz", ".nrrd", ".mha"))
+    detached = path.name.lower().endswith((".hdr", ".nhdr", ".mhd"))
+    room = path.stat().st_size * (MAX_INFLATION if is_packed else 1)
+    if voxels > MAX_VOXELS or (not detached and voxels * bytes_per_voxel > room):
+        raise DataError(
+            f"{path}: the header promises {' x '.join(map(str, shape))} voxels, more than the file can hold. "
+            "It is cut short or damaged; copy it again."
+        )
+
+
+@contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    """Turn what readers raise on damaged files into one DataError that names the file."""
+    try:
+        yield
+    except StnregError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path}: does not fit into memory.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is cut short or damaged ({error}). Copy it again.") from error
+    except Exception as error:  # nibabel and ITK raise nearly every class there is on a damaged header
+        raise DataError(f"{path}: cannot be read as an image ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
