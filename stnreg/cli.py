@@ -20,6 +20,8 @@ from stnreg.errors import ExitCode, StnregError
 
 VERBS = {
     "evaluate": "stnreg.commands.evaluate:evaluate",
+    "train": "stnreg.commands.train:train",
+    "export": "stnreg.commands.export:export",
 }
 """Verb to `module:function`, in the order of `stnreg --help`."""
 

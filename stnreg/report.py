@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from stnreg.errors import DataError
+from stnreg.io.files import write_atomic
 
 Cell = str | float | int | None
 
@@ -84,14 +84,7 @@ def _write_text(text: str, where: str | Path) -> None:
     if str(where) == "-":
         sys.stdout.write(text)
         return
-    path = Path(where)
-    beside = path.with_name(f".{path.name}.partial")
-    try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise DataError(f"{path}: cannot write here ({error.strerror})") from error
+    write_atomic(where, text.encode())
 
 
 def _exact(cell: Cell) -> str:

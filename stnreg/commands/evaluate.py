@@ -1,7 +1,7 @@
 """`stnreg evaluate`: how well one image lies on another."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -65,7 +65,7 @@ def evaluate(
     json: Annotated[Path | None, typer.Option(help="Write everything as JSON; - for stdout.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write every figure as CSV; - for stdout.")] = None,
     header_source: Annotated[
-        str, typer.Option(help="Which form to believe where qform and sform differ: auto, sform or qform.")
+        Literal["auto", "sform", "qform"], typer.Option(help="Which form to believe where qform and sform differ.")
     ] = "auto",
 ) -> None:
     """Measure how well a moved image lies on a fixed one.

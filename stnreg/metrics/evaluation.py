@@ -1,5 +1,6 @@
 """`evaluate`: from files to figures. Opens only what the wanted metrics need."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from stnreg.errors import DataError, UsageProblem
 from stnreg.io.transform import load_transform
-from stnreg.io.volume import Volume, load_volume
+from stnreg.io.volume import HeaderSource, Volume, load_volume
 from stnreg.metrics import overlap, similarity, surface, transforms
 from stnreg.metrics.foreground import DEFAULT_RULE, check_rule, foreground_mask
 from stnreg.metrics.measure import Measure
@@ -51,7 +52,7 @@ class Case:
     truth: str | PathLike | Matrix | None = None
     warp: bool = False
     before: bool = False
-    header_source: str = "auto"
+    header_source: HeaderSource = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed before anything is opened."""
@@ -90,7 +91,7 @@ class Case:
         """`mask` on the fixed grid, or None."""
         if self.mask is None:
             return None
-        volume = _volume(self.mask, self.header_source)
+        volume = _volume(self.mask, self.header_source, constant=True)
         _same_grid(volume, self.fixed_volume)
         return volume.array != 0
 
@@ -164,7 +165,7 @@ def _measures(case: Case) -> Iterator[Measure]:
 
 
 def _of_labels(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
-    fixed, moved = (_volume(v, case.header_source) for v in (case.fixed_labels, case.moved_labels))  # type: ignore[arg-type]
+    fixed, moved = (_volume(v, case.header_source, constant=True) for v in (case.fixed_labels, case.moved_labels))  # type: ignore[arg-type]
     fixed_labels = overlap.as_labels(fixed.array, fixed.path)
     moved_labels = case.onto(moved, fixed, overlap.as_labels(moved.array, moved.path), "nearest")
     counts = overlap.count_labels(fixed_labels, moved_labels)
@@ -189,14 +190,11 @@ def _of_foreground(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
     moved = foreground_mask(case.moved_volume.array, rule).astype(np.uint8)
     moved = case.onto(case.moved_volume, case.fixed_volume, moved, "nearest") > 0
     counts = overlap.count_labels(fixed.astype(np.int32), moved.astype(np.int32))
-    distances = None
-    if set(metrics) & SURFACE.keys():
-        distances = surface.surface_distances(fixed, moved, case.fixed_volume.grid)
+    wants_distance = bool(set(metrics) & SURFACE.keys())
+    nothing = surface.SurfaceDistances(np.empty(0), np.empty(0))
+    distances = surface.surface_distances(fixed, moved, case.fixed_volume.grid) if wants_distance else nothing
     for name in metrics:
-        if name in OVERLAP:
-            value = next(iter(OVERLAP[name](counts)), float("nan"))
-        else:
-            value = SURFACE[name](distances)  # type: ignore[arg-type]
+        value = SURFACE[name](distances) if name in SURFACE else next(iter(OVERLAP[name](counts)), float("nan"))
         yield Measure(name, "foreground", float(value), UNITS.get(name, "1"))
 
 
@@ -250,8 +248,13 @@ _OF_TRANSFORM: dict[str, Callable[[Case], Iterator[Measure]]] = {
 }
 
 
-def _volume(source: Image, header_source: str) -> Volume:
-    return source if isinstance(source, Volume) else load_volume(source, header_source=header_source)
+def _volume(source: Image, header_source: HeaderSource, *, constant: bool = False) -> Volume:
+    if isinstance(source, Volume):
+        return source
+    volume = load_volume(source, header_source, constant=constant)
+    for warning in volume.warnings:
+        logging.getLogger(__name__).warning("%s", warning)
+    return volume
 
 
 def _matrix(source: object) -> Matrix:

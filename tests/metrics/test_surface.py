@@ -58,7 +58,7 @@ def test_hd95_agrees_with_surface_distance_on_smooth_shapes():
 
 
 def test_hausdorff_is_between_surfaces_not_solids():
-    """A small ball in the middle of a big one: ITK's solid-to-solid distance would be the same, one inside the other."""
+    """A small ball in the middle of a big one: solid to solid, as ITK measures, would be less."""
     big, small = ball((41, 41, 41), (20, 20, 20), 18), ball((41, 41, 41), (20, 20, 20), 3)
     distances = surface.surface_distances(big, small, grid_of(big.shape, (1.0, 1.0, 1.0)))
     assert surface.hausdorff_mm(distances) == pytest.approx(15, abs=0.6)

@@ -1,0 +1,66 @@
+"""The drawing of the packages holds, and a command line starts light."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("torch", "onnxruntime", "SimpleITK", "nibabel", "scipy", "PIL")
+
+
+def modules_after(statement):
+    code = f"import sys\n{statement}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_imports_point_down():
+    pytest.importorskip("importlinter")
+    linter = Path(sys.executable).with_name("lint-imports")
+    run = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_help_of_every_command_loads_nothing_heavy():
+    every_help = """
+import contextlib, io
+from stnreg import cli
+for verb in [[], *([v] for v in cli.VERBS)]:
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        cli.main([*verb, "--help"])
+"""
+    loaded = modules_after(every_help)
+    assert "stnreg.commands.evaluate" in loaded
+    assert loaded.isdisjoint({*HEAVY, "numpy", "rich"})
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert modules_after("import stnreg").isdisjoint({*HEAVY, "numpy", "typer"})
+
+
+def test_the_python_face_is_all_there():
+    import stnreg
+
+    assert set(stnreg.__all__) <= set(dir(stnreg))
+    for name in stnreg.__all__:
+        assert getattr(stnreg, name)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = stnreg.nonsense
+
+
+def test_help_is_fast():
+    """A quarter of a second is the bar; the best of five, for a busy machine."""
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "stnreg", "--help"], capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.25
+
+
+def test_no_file_outgrows_one_sitting():
+    long = {p: n for p in (ROOT / "stnreg").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
+    assert not long
