@@ -84,16 +84,29 @@ def save_transform(path: str | os.PathLike[str], fixed_to_moving: ArrayLike) -> 
     DataError
         If the file cannot be written.
     """
-    check_transform_output(path)
+    _check_suffix(path)
     matrix = check_affine(fixed_to_moving)
     write_atomic(path, matlab.affine_bytes(_numbers(matrix)) if _is_matlab(path) else _text_bytes(matrix))
 
 
 def check_transform_output(path: str | os.PathLike[str]) -> None:
-    """Refuse a suffix that we do not write (UsageProblem), or a place we cannot write to (DataError)."""
-    if not str(path).lower().endswith(SUFFIXES):
-        raise UsageProblem(f"{path}: a transform is written as {', '.join(SUFFIXES)} (ITK).")
+    """Make sure that a transform may be written here, before any work is done for it.
+
+    Raises
+    ------
+    UsageProblem
+        If the suffix is not one we write, or a transform is there that stnreg did not write: in ANTs `-t` names an
+        input, and that habit must not cost a transform.
+    DataError
+        If the place cannot be written to.
+    """
+    _check_suffix(path)
     check_output(path)
+    if Path(path).is_file() and not written_by_us(path):
+        raise UsageProblem(
+            f"{path}: is there already, and stnreg did not write it. Choose another name for the output. "
+            "To start from that transform, did you mean --init?"
+        )
 
 
 def written_by_us(path: str | os.PathLike[str]) -> bool:
@@ -152,6 +165,11 @@ def _load_bare_ras(path: str) -> Matrix:
     if matrix.shape != (4, 4):
         raise TransformError(f"{found}: expected four rows of four numbers, got {matrix.shape}.")
     return _checked(swap_lps_ras(matrix), found)
+
+
+def _check_suffix(path: str | os.PathLike[str]) -> None:
+    if not str(path).lower().endswith(SUFFIXES):
+        raise UsageProblem(f"{path}: a transform is written as {', '.join(SUFFIXES)} (ITK).")
 
 
 def _is_matlab(path: str | os.PathLike[str]) -> bool:

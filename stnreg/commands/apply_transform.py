@@ -1,0 +1,124 @@
+"""`stnreg apply-transform`: bring an image, or points, through transforms that are already there."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from stnreg.errors import UsageProblem
+
+
+def apply_transform(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The moved image, or the points.")],
+    transform: Annotated[
+        list[str],
+        typer.Option(
+            "--transform",
+            "-t",
+            metavar="XFM",
+            help="A linear transform; repeat it for a chain. A reference point goes through them in the order given. "
+            "inv:FILE is taken the other way round, ras:FILE is a bare 4x4 in RAS mm.",
+        ),
+    ],
+    moving: Annotated[
+        Path | None, typer.Argument(metavar="MOVING", help="The image to bring over.", show_default=False)
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="The image whose grid to sample on.")
+    ] = None,
+    invert: Annotated[bool, typer.Option("--invert", help="Take the whole chain the other way round.")] = False,
+    interp: Annotated[
+        Literal["linear", "nearest", "bspline", "lanczos", "label"],
+        typer.Option(help="How to interpolate. label: for label maps, whose type is kept."),
+    ] = "linear",
+    background: Annotated[float, typer.Option(help="Value outside the moving image.")] = 0.0,
+    dtype: Annotated[
+        Literal["float32", "same"], typer.Option(help="Type of the output; same as MOVING, or 32-bit float.")
+    ] = "float32",
+    write_composed: Annotated[
+        Path | None,
+        typer.Option(metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt or .mat."),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Take points instead of an image: columns x, y, z. They go from reference to moving; --invert for "
+            "the other way.",
+        ),
+    ] = None,
+    points_space: Annotated[
+        Literal["LPS", "RAS"] | None,
+        typer.Option(
+            help="Which way the axes of the points run, in and out. No default: a guess would be wrong half the time."
+        ),
+    ] = None,
+    header_source: Annotated[
+        Literal["auto", "sform", "qform"],
+        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+    ] = None,
+) -> None:
+    """Apply transforms to an image, or to points.
+
+    Everything is composed first and the image is resampled once, onto the grid of REFERENCE.
+    """
+    from stnreg import report
+    from stnreg.inference.session import default_threads
+    from stnreg.io import transform as transforms
+    from stnreg.io.files import check_output
+    from stnreg.io.volume import check_image_output, load_reference, load_volume
+    from stnreg.preprocess.apply import save_moved
+
+    inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
+    inputs += [Path(transforms.chain_path(link)) for link in transform]
+    if str(output) != "-":
+        check_output(output, inputs)
+    if write_composed is not None:
+        check_output(write_composed, [*inputs, output])
+        transforms.check_transform_output(write_composed)
+    if points is not None:
+        if moving is not None or reference is not None:
+            raise UsageProblem("--points takes no MOVING and no -r: choose an image, or points")
+        if points_space is None:
+            raise UsageProblem("--points needs --points-space LPS or RAS (ITK, ANTs: LPS; FreeSurfer, nibabel: RAS)")
+        _apply_to_points(points, points_space == "RAS", transform, invert, output, write_composed)
+        return
+    if moving is None or reference is None:
+        raise UsageProblem("expected MOVING and -r REFERENCE, or --points CSV")
+    check_image_output(output)
+    reference_to_moving = transforms.parse_chain(transform, is_inverted=invert)
+    onto = load_reference(reference, header_source)
+    image = load_volume(moving, header_source, series=True, constant=True)
+    for warning in (*onto.warnings, *image.warnings):
+        report.note(f"warning: {warning}")
+    if write_composed is not None:
+        transforms.save_transform(write_composed, reference_to_moving)
+    save_moved(
+        output,
+        image,
+        onto,
+        reference_to_moving,
+        interp=interp,
+        background=background,
+        dtype=dtype,
+        threads=threads or default_threads(),
+    )
+
+
+def _apply_to_points(
+    table_path: Path, is_ras: bool, links: list[str], is_inverted: bool, output: Path, write_composed: Path | None
+) -> None:
+    from stnreg.geometry.affine import apply_affine
+    from stnreg.geometry.orientation import swap_lps_ras
+    from stnreg.io.points import load_points, save_points
+    from stnreg.io.transform import parse_chain, save_transform
+
+    reference_to_moving = parse_chain(links, is_inverted=is_inverted)
+    table = load_points(table_path)
+    if write_composed is not None:
+        save_transform(write_composed, reference_to_moving)
+    matrix = swap_lps_ras(reference_to_moving) if is_ras else reference_to_moving
+    save_points(output, apply_affine(matrix, table.points), like=table)

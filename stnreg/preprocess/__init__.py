@@ -1,0 +1,1 @@
+"""What happens to images before and after a network: the same code for training and for registration."""
