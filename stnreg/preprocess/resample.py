@@ -83,7 +83,7 @@ def resample(
         resampler.SetNumberOfThreads(threads)
     moved = sitk.GetArrayFromImage(resampler.Execute(image))
     if interp == "label":
-        vote(array, index_to_index, moved, threads)
+        vote(_known_to_itk(array), index_to_index, moved, threads)
     return moved.astype(array.dtype, copy=False) if keeps_type else moved
 
 
