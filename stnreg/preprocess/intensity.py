@@ -20,7 +20,9 @@ def minmax(array: NDArray[Any]) -> NDArray[np.float32]:
     return _rescale(array, float(array.min()), float(array.max()))
 
 
-def percentile(array: NDArray[Any], low: float = 0.5, high: float = 99.5) -> NDArray[np.float32]:
+def percentile(
+    array: NDArray[Any], low: float = 0.5, high: float = 99.5, ceiling: float = 1.0
+) -> NDArray[np.float32]:
     """Map two percentiles to 0 and 1, and clip beyond: a few bright voxels then decide nothing.
 
     Parameters
@@ -29,11 +31,13 @@ def percentile(array: NDArray[Any], low: float = 0.5, high: float = 99.5) -> NDA
         Any real type.
     low, high : float
         Percent, 0 to 100. Where both fall on one value, the extremes are used.
+    ceiling : float
+        Where bright voxels are clipped, as a multiple of the upper percentile's place.
     """
     lower, upper = (float(value) for value in np.percentile(array, (low, high)))
     if lower == upper:
         return minmax(array)
-    return np.clip(_rescale(array, lower, upper), 0.0, 1.0)
+    return np.clip(_rescale(array, lower, upper), 0.0, ceiling)
 
 
 NORMALISATIONS: dict[str, Callable[[NDArray[Any]], NDArray[np.float32]]] = {"minmax": minmax, "percentile": percentile}

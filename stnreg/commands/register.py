@@ -1,0 +1,162 @@
+"""`stnreg register`: align one image to another."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from stnreg.errors import StnregError, UsageProblem
+
+MATRIX_SUFFIXES = (".tfm", ".txt", ".mat")
+
+
+def register(
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)],
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="MOVING on the grid of FIXED: .nii or .nii.gz. Alone, also OUT's .tfm.",
+        ),
+    ] = None,
+    transform: Annotated[
+        list[str],
+        typer.Option(
+            "--transform", "-t", metavar="XFM", help="Write the transform here: .tfm, .txt or .mat (ITK). Repeatable."
+        ),
+    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    dof: Annotated[
+        int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
+    ] = 12,
+    model: Annotated[
+        str, typer.Option(metavar="NAME|FILE.onnx", help="A network that comes with stnreg (see weights/), or a file.")
+    ] = "anatomy",
+    init: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|header|geometry|moments|FILE",
+            help="Where to start: let the network find out, trust the headers, middles or centres of mass on each "
+            "other, or a transform file.",
+        ),
+    ] = "auto",
+    interp: Annotated[
+        Literal["linear", "nearest", "bspline", "lanczos", "label"],
+        typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept."),
+    ] = "linear",
+    background: Annotated[float, typer.Option(help="Value of OUT outside MOVING.")] = 0.0,
+    dtype: Annotated[
+        Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")
+    ] = "float32",
+    qc: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw FIXED with the edges of MOVING, before and after.")
+    ] = None,
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
+    ] = None,
+    header_source: Annotated[
+        Literal["auto", "sform", "qform"],
+        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
+    ] = "auto",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+    ] = None,
+) -> None:
+    """Align MOVING to FIXED with an affine transform.
+
+    The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
+    """
+    from stnreg import report
+
+    transforms = _transform_outputs(output, transform)
+    inputs = [fixed, moving, *([Path(init)] if init not in ("auto", "header", "geometry", "moments") else [])]
+    _check_outputs(output, transforms, qc, json, inputs)
+    try:
+        result = _run(fixed, moving, output, transforms, dof, model, init, interp, background, dtype, header_source,
+                      device, threads, qc)  # fmt: skip
+    except StnregError as error:
+        if json == "-":
+            report.write_json({"error": str(error), "command": _command()}, "-")
+        raise
+    if json is not None:
+        report.write_json(result | {"command": _command()}, json)
+
+
+def _run(
+    fixed: Path,
+    moving: Path,
+    output: Path | None,
+    transforms: list[Path],
+    dof: int,
+    model: str,
+    init: str,
+    interp: Any,
+    background: float,
+    dtype: Any,
+    header_source: Any,
+    device: str,
+    threads: int | None,
+    qc: Path | None,
+) -> dict[str, Any]:
+    from stnreg import registration, report
+
+    result = registration.register(
+        fixed, moving, dof=dof, model=model, init=init, header_source=header_source, device=device, threads=threads
+    )
+    for warning in result.warnings:
+        report.note(f"warning: {warning}")
+    for path in transforms:
+        result.save(transform=path)
+    if qc is not None:
+        from stnreg.picture import write_qc_png
+
+        write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, registration.summary(result))
+    if output is not None:
+        result.save(output, interp=interp, background=background, dtype=dtype)
+    outputs = {"image": output, "transforms": transforms, "qc": qc}
+    return registration.describe(result) | {"outputs": outputs}
+
+
+def _transform_outputs(output: Path | None, transforms: list[str]) -> list[Path]:
+    """Return where transforms go: as asked, else OUT's stem with `.tfm`."""
+    if transforms or output is None:
+        return [Path(t) for t in transforms]
+    name = output.name.removesuffix(".gz").removesuffix(".nii")
+    return [output.with_name(f"{name}.tfm")]
+
+
+def _check_outputs(output: Path | None, transforms: list[Path], qc: Path | None, json: str | None, inputs: list[Path]):
+    """Refuse what could not be written, or would cost a file, before any work is done."""
+    from stnreg.io.files import check_input, check_output
+    from stnreg.io.transform import check_transform_output, written_by_us
+    from stnreg.io.volume import check_image_output
+
+    if output is None and not transforms and json is None:
+        raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
+    for path in inputs:
+        check_input(path)
+    if output is not None:
+        check_output(output, inputs)
+        check_image_output(output)
+    for path in transforms:
+        check_output(path, inputs)
+        check_transform_output(path)
+        if path.exists() and not written_by_us(path):
+            raise UsageProblem(
+                f"{path}: is there, and stnreg did not write it; -t is where the result goes. Did you mean --init {path}?"
+            )
+    if qc is not None:
+        check_output(qc, inputs)
+        if qc.suffix.lower() != ".png":
+            raise UsageProblem(f"{qc}: a picture is written as .png")
+    if json not in (None, "-"):
+        check_output(Path(str(json)), inputs)
+
+
+def _command() -> str:
+    return shlex.join(["stnreg", *sys.argv[1:]])

@@ -1,0 +1,70 @@
+"""How well two images' own maps of structures agree under a transform: the ground of the verdict."""
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine
+from stnreg.inference.anatomy import Encoding
+
+BRAIN_SHARE = 0.1  # map voxels with less brain than this are not compared
+
+
+def map_agreement(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray) -> float:
+    """Return the soft Dice of the two images' structures, 0 to 1, both ways and averaged.
+
+    Structures count by their size. Two heads of different people that are well aligned reach about 0.6, a
+    transform that is 20 mm off about half of that.
+
+    Parameters
+    ----------
+    fixed, moving : Encoding
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+    """
+    there = _one_way(fixed, moving, fixed_to_moving)
+    back = _one_way(moving, fixed, np.linalg.inv(fixed_to_moving))
+    return (there + back) / 2
+
+
+def _one_way(a: Encoding, b: Encoding, a_to_b: np.ndarray) -> float:
+    brain = np.flatnonzero(a.brain.reshape(-1) > BRAIN_SHARE)
+    depth, height, width = a.brain.shape
+    z, y, x = np.unravel_index(brain, (depth, height, width))
+    points = apply_affine(a.maps_grid.index_to_lps, np.stack([x, y, z], 1).astype(float))
+    index = apply_affine(b.maps_grid.lps_to_index, apply_affine(a_to_b, points))
+    theirs = sample_maps(b.maps, index)[1:]
+    mine = a.maps.reshape(len(a.maps), -1)[1:, brain]
+    # Both masses are of what can be compared: the part of b inside a's brain, and all of a.
+    volume = abs(np.linalg.det(a.maps_grid.index_to_lps[:3, :3])) * abs(np.linalg.det(a_to_b[:3, :3]))
+    share = volume / abs(np.linalg.det(b.maps_grid.index_to_lps[:3, :3]))
+    total = mine.sum() * share + b.maps[1:].sum()
+    return float(2 * np.minimum(mine, theirs).sum() * share / max(total, 1e-6))
+
+
+def sample_maps(maps: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """Interpolate maps linearly.
+
+    Parameters
+    ----------
+    maps : (K, D, H, W) float32
+    index : (N, 3) float64
+        (x, y, z) voxel indices; outside the maps everything is background.
+
+    Returns
+    -------
+    (K, N) float32
+    """
+    count, depth, height, width = maps.shape
+    sizes = np.array([width, height, depth])
+    inside = np.all((index >= 0) & (index <= sizes - 1), axis=1)
+    low = np.minimum(np.floor(np.clip(index, 0, sizes - 1)).astype(int), sizes - 2)
+    part = (np.clip(index, 0, sizes - 1) - low).astype(np.float32)
+    flat = maps.reshape(count, -1)
+    out = np.zeros((count, len(index)), np.float32)
+    for corner in range(8):
+        step = np.array([corner & 1, corner >> 1 & 1, corner >> 2])
+        weight = np.prod(np.where(step, part, 1 - part), axis=1, dtype=np.float32)
+        x, y, z = (low + step).T
+        out += flat[:, (z * height + y) * width + x] * weight
+    out[:, ~inside] = 0
+    out[0, ~inside] = 1
+    return out

@@ -1,0 +1,58 @@
+"""The anatomy networks from their files: sessions, templates, and how to run them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnreg.errors import DataError
+from stnreg.inference.anatomy import AnatomyModel, Encoding, MapNetwork, encode
+from stnreg.inference.session import open_session
+from stnreg.inference.weights import Weights, find
+from stnreg.io.volume import Volume
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+@dataclass(frozen=True)
+class LoadedAnatomy:
+    """Both networks, ready to look at images."""
+
+    model: AnatomyModel
+
+    def encode(self, volume: Volume) -> Encoding:
+        """Find pose, structures and brain of one image."""
+        return encode(volume.array, volume.grid, self.model)
+
+
+def load(weights: Weights, *, threads: int | None = None, device: str = "auto") -> LoadedAnatomy:
+    """Open an anatomy network and the pose network that its sidecar names.
+
+    Raises
+    ------
+    DataError
+        If it is a network of another kind, or a sidecar lacks something.
+    """
+    if weights.kind != "anatomy" or "pose" not in weights.card:
+        raise DataError(f"{weights.path}: expected an anatomy network with its pose network, got {weights.kind!r}")
+    beside = weights.path.with_name(f"{weights.card['pose']}.onnx")
+    pose = find(str(beside))
+    return LoadedAnatomy(AnatomyModel(_network(pose, threads, device), _network(weights, threads, device)))
+
+
+def _network(weights: Weights, threads: int | None, device: str) -> MapNetwork:
+    session = open_session(weights, threads=threads, device=device)
+    try:
+        template = np.array([[np.nan] * 3 if c is None else c for c in weights.card["template_lps_mm"]], float)
+        spread = np.array(weights.card["spread_mm"], float)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{weights.path.with_suffix('.json')}: lacks the template of its maps ({error!r})") from error
+    return MapNetwork(_runner(session), weights.size, weights.spacing_mm, template, spread)
+
+
+def _runner(session: "InferenceSession"):
+    def run(scan: np.ndarray) -> np.ndarray:
+        return session.run(["maps"], {"scan": np.ascontiguousarray(scan, np.float32)[None, None]})[0][0]
+
+    return run

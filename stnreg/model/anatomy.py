@@ -1,0 +1,80 @@
+"""The anatomy network: one scan in, a soft map of every structure out, at half the resolution."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class AnatomyShape:
+    """What rebuilds the network: grid, maps and widths from fine to coarse."""
+
+    size: int  # voxels along each axis of the input cube
+    spacing_mm: float
+    maps: int
+    widths: tuple[int, ...] = (24, 48, 96, 96)
+
+    def as_dict(self) -> dict[str, object]:
+        """Return plain values for a checkpoint or a sidecar."""
+        return asdict(self)
+
+
+class Block(nn.Module):
+    """Two 3x3x3 convolutions with instance norm; the second one is residual."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(inputs, outputs, 3, stride, 1, bias=False)
+        self.first_norm = nn.InstanceNorm3d(outputs, affine=True)
+        self.second = nn.Conv3d(outputs, outputs, 3, 1, 1, bias=False)
+        self.second_norm = nn.InstanceNorm3d(outputs, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, D, H, W) to (N, outputs, D / stride, H / stride, W / stride)."""
+        x = functional.leaky_relu(self.first_norm(self.first(x)), 0.1)
+        return x + functional.leaky_relu(self.second_norm(self.second(x)), 0.1)
+
+
+class AnatomyNet(nn.Module):
+    """A U-Net without its finest level: the maps are wanted at half the input's resolution only."""
+
+    def __init__(self, shape: AnatomyShape) -> None:
+        super().__init__()
+        self.shape = shape
+        widths = shape.widths
+        self.down = nn.ModuleList([Block(a, b, 2) for a, b in zip((1, *widths), widths, strict=False)])
+        self.narrow = nn.ModuleList([nn.Conv3d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False)])
+        self.up = nn.ModuleList([Block(a, a) for a in widths[:-1]])
+        self.head = nn.Conv3d(widths[0], shape.maps, 1)
+
+    def forward(self, scan: Tensor) -> Tensor:
+        """Return logits.
+
+        Parameters
+        ----------
+        scan : (N, 1, D, D, D) float
+            Normalised by `stnreg.preprocess.intensity.percentile`, about 0 to 1.
+
+        Returns
+        -------
+        (N, maps, D/2, D/2, D/2) float
+        """
+        features = []
+        x = scan
+        for block in self.down:
+            x = block(x)
+            features.append(x)
+        for level in reversed(range(len(self.up))):
+            x = functional.interpolate(self.narrow[level](x), scale_factor=2.0, mode="nearest")
+            x = self.up[level](x + features[level])
+        return self.head(x)
+
+
+class AnatomyMaps(AnatomyNet):
+    """The network with its softmax: what is exported and run. Its weights have the same names."""
+
+    def forward(self, scan: Tensor) -> Tensor:
+        """Return the share of each voxel that belongs to each structure, (N, maps, D/2, D/2, D/2)."""
+        return torch.softmax(super().forward(scan), dim=1)

@@ -1,0 +1,262 @@
+"""Registration of one pair: start, network, refinement, verdict. The one path of the command line and of Python."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from stnreg import __version__
+from stnreg.errors import UsageProblem
+from stnreg.geometry.affine import Parameters, nearest_dof, to_parameters
+from stnreg.geometry.matrix import Matrix
+from stnreg.inference import anatomy_model
+from stnreg.inference.agreement import map_agreement
+from stnreg.inference.anatomy import Encoding, fit_pair
+from stnreg.inference.predict import predict_pair
+from stnreg.inference.session import default_threads, open_session
+from stnreg.inference.weights import Weights, find
+from stnreg.io.transform import load_transform, save_transform
+from stnreg.io.volume import HeaderSource, Volume, load_volume
+from stnreg.preprocess.apply import OutputType, move, save_moved
+from stnreg.preprocess.initialise import center_geometry, center_moments
+from stnreg.preprocess.resample import Interpolation
+
+DEFAULT_MODEL = "anatomy"
+Image = str | os.PathLike[str] | Volume
+Dof = Literal[6, 7, 9, 12]
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """What came of one pair.
+
+    Attributes
+    ----------
+    fixed_to_moving : (4, 4) float64
+        Takes fixed LPS points to moving LPS points, mm: what ITK writes and resampling pulls through.
+    fixed, moving : Volume
+        As loaded.
+    dof : int
+    model : Weights
+        The network that was used.
+    agreement : float or None
+        Soft Dice of the two images' own structures under the transform, 0 to 1; None for pair networks.
+    timings_s : dict
+        Wall time by stage, seconds.
+    warnings : tuple of str
+    """
+
+    fixed_to_moving: Matrix
+    fixed: Volume
+    moving: Volume
+    dof: int
+    model: Weights
+    agreement: float | None
+    device: str
+    threads: int
+    timings_s: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def parameters(self) -> Parameters:
+        """Translation, rotation, scale and shear about the middle of the fixed grid."""
+        return to_parameters(self.fixed_to_moving, self.fixed.grid.center_lps)
+
+    @property
+    def moved(self) -> np.ndarray:
+        """The moving image on the fixed grid, linear, (z, y, x) float32; sampled anew at each call."""
+        return move(self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
+
+    def save(
+        self,
+        image: str | os.PathLike[str] | None = None,
+        transform: str | os.PathLike[str] | None = None,
+        *,
+        interp: Interpolation = "linear",
+        background: float = 0.0,
+        dtype: OutputType = "float32",
+    ) -> None:
+        """Write the transform and then the moved image, each whole or not at all."""
+        if transform is not None:
+            save_transform(transform, self.fixed_to_moving)
+        if image is not None:
+            save_moved(
+                image,
+                self.moving,
+                self.fixed,
+                self.fixed_to_moving,
+                interp=interp,
+                background=background,
+                dtype=dtype,
+                threads=self.threads,
+            )
+
+
+class Clock:
+    """Wall time by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside under `name`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def register(
+    fixed: Image,
+    moving: Image,
+    *,
+    dof: int = 12,
+    model: str = DEFAULT_MODEL,
+    init: str = "auto",
+    header_source: HeaderSource = "auto",
+    device: str = "auto",
+    threads: int | None = None,
+) -> Registration:
+    """Align a moving image to a fixed image.
+
+    Parameters
+    ----------
+    fixed, moving : path or Volume
+        3-D scans of heads or brains, any orientation.
+    dof : {6, 7, 9, 12}
+        Rigid, similarity, rigid with a scale per axis, affine.
+    model : str
+        A network in `weights/`, or an `.onnx` that `stnreg export` wrote.
+    init : str
+        `auto`: the network alone; `header`: trust both headers; `geometry`, `moments`: middles or centres of mass
+        on each other; or a transform file. Anatomy networks look at each image alone and need no start: theirs
+        is replaced by any other than `auto`. Pair networks start from it, `auto` being `geometry`.
+    header_source : {"auto", "sform", "qform"}
+    device : str
+        `auto`, `cpu`, `cuda` or `cuda:N`.
+    threads : int, optional
+        `default_threads()` when left out.
+
+    Returns
+    -------
+    Registration
+
+    Raises
+    ------
+    DataError
+        If an image, a transform or a network cannot be used.
+    UsageProblem
+        If an argument is not one of the above.
+    """
+    if dof not in (6, 7, 9, 12):
+        raise UsageProblem(f"dof is 6, 7, 9 or 12, got {dof}")
+    threads = threads or default_threads()
+    clock = Clock()
+    with clock.stage("read"):
+        a, b = _load(fixed, header_source), _load(moving, header_source)
+    with clock.stage("start"):
+        start = _start(init, a, b)
+    weights = find(model)
+    agreement = None
+    if weights.kind == "pair":
+        with clock.stage("load network"):
+            session = open_session(weights, threads=threads, device=device)
+        with clock.stage("network"):
+            estimate = predict_pair(a, b, weights, session, initial=start, threads=threads)
+        fixed_to_moving = nearest_dof(estimate.fixed_to_moving, a.grid.center_lps, dof)
+    else:
+        with clock.stage("load network"):
+            networks = anatomy_model.load(weights, threads=threads, device=device)
+        with clock.stage("network"):
+            seen: tuple[Encoding, Encoding] = (networks.encode(a), networks.encode(b))
+        with clock.stage("fit"):
+            fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else nearest_dof(start, a.grid.center_lps, dof)
+            agreement = map_agreement(*seen, fixed_to_moving)
+    return Registration(
+        fixed_to_moving,
+        a,
+        b,
+        dof,
+        weights,
+        agreement,
+        device,
+        threads,
+        clock.seconds,
+        (*a.warnings, *b.warnings),
+    )
+
+
+def _load(image: Image, header_source: HeaderSource) -> Volume:
+    return image if isinstance(image, Volume) else load_volume(image, header_source)
+
+
+def _start(init: str, fixed: Volume, moving: Volume) -> Matrix | None:
+    """Return the `fixed_to_moving` that `init` stands for; None for `auto`."""
+    if init == "auto":
+        return None
+    if init == "header":
+        return np.eye(4)
+    if init == "geometry":
+        return center_geometry(fixed.grid, moving.grid)
+    if init == "moments":
+        return center_moments(fixed, moving)
+    return load_transform(init)
+
+
+def describe(result: Registration) -> dict[str, Any]:
+    """Return what `--json` says of a registration, without outputs and command."""
+    parameters = result.parameters
+    return {
+        "fixed": result.fixed.path,
+        "moving": result.moving.path,
+        "transform": {
+            "fixed_to_moving_lps": result.fixed_to_moving.tolist(),
+            "dof": result.dof,
+            "parameters": {
+                "translation_mm": list(parameters.translation_mm),
+                "rotation_deg": list(parameters.rotation_deg),
+                "scale": list(parameters.scale),
+                "shear": list(parameters.shear),
+                "center_lps_mm": result.fixed.grid.center_lps.tolist(),
+            },
+        },
+        "metrics": {"structure_agreement": result.agreement},
+        "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
+        "model": {"name": result.model.name, "sha256": result.model.sha256},
+        "device": result.device,
+        "threads": result.threads,
+        "warnings": list(result.warnings),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"stnreg": __version__}
+    for package in ("numpy", "SimpleITK", "onnxruntime", "onnxruntime-gpu"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def summary(result: Registration) -> list[str]:
+    """Return what a picture says above its planes."""
+    parameters = result.parameters
+    rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
+    translation = ", ".join(f"{v:.1f}" for v in parameters.translation_mm)
+    scale = ", ".join(f"{v:.3f}" for v in parameters.scale)
+    return [
+        f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
+        f"{result.dof} dof, {result.model.name}",
+        f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
+    ]

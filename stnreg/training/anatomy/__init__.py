@@ -1,0 +1,1 @@
+"""Training of the anatomy networks: packing of label maps, painting of scans, the task."""

@@ -1,0 +1,163 @@
+"""From packed subjects to training images and the share of each structure in each voxel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stnreg.structures import GROUP_OF, NAMES
+from stnreg.training.anatomy import corrupt, moves
+from stnreg.training.anatomy.moves import MoveRanges, uniform
+from stnreg.training.anatomy.painting import paint
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One network's kind of training image."""
+
+    size: int
+    spacing_mm: float
+    oversampling: float  # painting happens on a grid this much finer
+    ranges: MoveRanges
+    grouped: bool  # maps of `GROUPS` rather than of `STRUCTURES`
+
+
+POSE = Recipe(
+    size=64,
+    spacing_mm=4.0,
+    oversampling=1.5,
+    ranges=MoveRanges(180, 0.35, 40, 45, 0.25, 0.08, 0.08, 6.0),
+    grouped=True,
+)
+FINE = Recipe(
+    size=80,
+    spacing_mm=2.5,
+    oversampling=1.0,
+    ranges=MoveRanges(18, 0.3, 6, 14, 0.10, 0.10, 0.12, 6.0),
+    grouped=False,
+)
+
+
+class Subjects:
+    """Packed subjects in memory, by kind: scans (with images) and anatomies (to be painted)."""
+
+    def __init__(self, folder: Path, names: list[str]) -> None:
+        self.template = torch.from_numpy(np.load(folder / "template.npy"))  # (structures, 3) LPS mm, NaN for 0
+        self.arrays = [dict(np.load(folder / f"{name}.npz")) for name in names]
+        self.scans = [a for a in self.arrays if "image" in a]
+        self.anatomies = [a for a in self.arrays if "tissue" in a]
+
+
+def gather(volume: Tensor, index: Tensor) -> Tensor:
+    """Sample the nearest voxel of (D, H, W) at (..., 3) float (x, y, z) indices; 0 outside."""
+    near = torch.round(index).long()
+    sizes = torch.tensor(volume.shape[::-1])
+    inside = ((near >= 0) & (near < sizes)).all(-1)
+    x, y, z = near.clamp_min(0).unbind(-1)
+    x, y, z = x.clamp_max(int(sizes[0]) - 1), y.clamp_max(int(sizes[1]) - 1), z.clamp_max(int(sizes[2]) - 1)
+    flat = (z * sizes[1] + y) * sizes[0] + x
+    return torch.where(inside, volume.flatten()[flat], torch.zeros((), dtype=volume.dtype))
+
+
+def sample_linear(volume: Tensor, index: Tensor) -> Tensor:
+    """Interpolate (D, H, W) linearly at (D', H', W', 3) float (x, y, z) indices; 0 outside."""
+    sizes = torch.tensor(volume.shape[::-1], dtype=torch.float32)
+    grid = (2 * index + 1) / sizes - 1
+    return functional.grid_sample(volume[None, None].float(), grid[None], align_corners=False)[0, 0]
+
+
+def class_shares(classes: Tensor, size: int, maps: int) -> Tensor:
+    """Return the share of each class in blocks of a (D, D, D) map, (maps, size, size, size) float32."""
+    block = classes.shape[0] // size
+    line = torch.arange(classes.shape[0]) // block
+    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+    flat = ((classes.long() * size + z) * size + y) * size + x
+    counts = torch.bincount(flat.flatten(), minlength=maps * size**3)
+    return counts.reshape(maps, size, size, size).float() / block**3
+
+
+def normalise(image: Tensor) -> Tensor:
+    """Map the 1st percentile to 0 and the 99.5th to 1, clip at 1.5; as `preprocess.intensity.percentile` does."""
+    values, _ = image.flatten()[::5].sort()
+    low, high = values[int(0.01 * (len(values) - 1))], values[int(0.995 * (len(values) - 1))]
+    return ((image - low) / (high - low).clamp_min(1e-6)).clamp(0, 1.5)
+
+
+def swellings(template: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Draw ventricles that grow or shrink, and a few random spots: centres, strengths, radii in mm."""
+    ventricles = template[[NAMES.index("lateral_ventricle_L"), NAMES.index("lateral_ventricle_R")]].float()
+    pull = uniform(generator, -0.35, 0.6)
+    spots = 1 + int(uniform(generator, 0, 3))
+    centers = torch.cat([ventricles, torch.randn(spots, 3, generator=generator) * 40])
+    strength = torch.cat([torch.full((2,), pull), 0.35 * (2 * torch.rand(spots, generator=generator) - 1)])
+    radius = torch.cat([torch.full((2,), uniform(generator, 12, 24)), 12 + 20 * torch.rand(spots, generator=generator)])
+    return centers, strength, radius
+
+
+def training_image(
+    subject: dict[str, np.ndarray], template: Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Make one training image and its shares.
+
+    Returns
+    -------
+    image : (size, size, size) float32
+        Normalised.
+    shares : (maps, size/2, size/2, size/2) float32
+        Sum to 1 over the maps in each voxel.
+    """
+    fine = int(recipe.size * recipe.oversampling)
+    box = moves.box_points(fine, recipe.spacing_mm * recipe.size / fine)
+    box_to_template = moves.random_box_to_template(recipe.ranges, generator)
+    points = moves.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
+    if uniform(generator) < 0.7:
+        points = moves.swell(points, *swellings(template, generator))
+    template_to_index = torch.from_numpy(subject["template_to_index"]).float()
+    index = points @ template_to_index[:3, :3].T + template_to_index[:3, 3]
+    classes = gather(torch.from_numpy(subject["classes"]), index)
+    if "tissue" in subject:
+        image = paint(gather(torch.from_numpy(subject["tissue"]), index), generator)
+    else:
+        image = sample_linear(torch.from_numpy(subject["image"]), index) / 255.0
+        if uniform(generator) < 0.45:
+            image = corrupt.random_curve(image, generator, monotone=uniform(generator) < 0.5)
+    image = spoil(image, classes > 0, points, box, recipe, generator)
+    maps = int(GROUP_OF.max()) + 1 if recipe.grouped else len(NAMES)
+    wanted = torch.from_numpy(GROUP_OF)[classes.long()] if recipe.grouped else classes
+    return normalise(image), class_shares(wanted, recipe.size // 2, maps)
+
+
+def spoil(
+    image: Tensor, brain: Tensor, points: Tensor, box: Tensor, recipe: Recipe, generator: torch.Generator
+) -> Tensor:
+    """Put the image through what happens to scans, and bring it to the network's grid."""
+
+    def chance(share: float) -> bool:
+        return uniform(generator) < share
+
+    if chance(0.22):
+        image = corrupt.strip(image, brain, generator)
+    elif chance(0.2):
+        image = corrupt.deface(image, points, generator)
+    if chance(0.12):
+        image = corrupt.holes(image, points, generator)
+    if chance(0.8):
+        image = corrupt.bias_field(image, generator)
+    if fine_to_size := image.shape[0] != recipe.size:
+        image = corrupt.gaussian_blur(image, (0.4 * recipe.oversampling,) * 3)
+        image = functional.interpolate(image[None, None], size=(recipe.size,) * 3, mode="trilinear")[0, 0]
+    elif chance(0.7):
+        image = corrupt.blur(image, generator)
+    if chance(0.25):
+        image = corrupt.thick_slices(image, recipe.spacing_mm, generator)
+    if chance(0.8):
+        image = corrupt.noise(image, generator)
+    if chance(0.25):
+        where = moves.box_points(recipe.size, recipe.spacing_mm) if fine_to_size else box
+        image = corrupt.crop(image, where, generator, hard=chance(0.4))
+    if chance(0.5):
+        image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
+    return image

@@ -1,0 +1,119 @@
+"""Paint scans from label maps: random contrast per tissue, T1-like most often, with parts, texture and blur.
+
+Codes are FreeSurfer's, with the extended head labels (500 and up) stored 300 lower so that they fit a byte.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from stnreg.training.anatomy.moves import uniform
+
+# Tissue classes and the codes that belong to them. Intensities are shares of T1 white matter.
+TISSUES: dict[str, tuple[int, ...]] = {
+    "air": (0, 206, 209),
+    "white": (2, 41, 7, 46, 16, 28, 60, 212),
+    "gray": (3, 42, 8, 47, 17, 53, 18, 54, 26, 58),
+    "deep": (10, 49, 13, 52),
+    "striatum": (11, 50, 12, 51, 85, 230),
+    "fluid": (4, 43, 5, 44, 14, 15, 24, 72),
+    "plexus": (136, 163, 137, 164, 30, 62),
+    "lesion": (25, 57),
+    "soft": (207, 208, 202),
+    "fat": (211,),
+    "dura": (214,),
+    "bone": (215,),
+    "marrow": (216,),
+}
+NAMES = tuple(TISSUES)
+
+# Mean intensity of each tissue per weighting, in the order of TISSUES; shares of the brightest brain tissue.
+CONTRASTS: dict[str, tuple[float, ...]] = {
+    #      air   white gray  deep  stri  fluid plex  lesion soft  fat   dura  bone  marrow
+    "t1": (0.02, 1.00, 0.72, 0.86, 0.76, 0.28, 0.50, 0.68, 0.55, 1.10, 0.45, 0.18, 0.85),
+    "t2": (0.02, 0.45, 0.62, 0.48, 0.55, 1.00, 0.85, 0.75, 0.40, 0.70, 0.45, 0.12, 0.50),
+    "flair": (0.02, 0.60, 0.80, 0.66, 0.74, 0.15, 0.50, 1.00, 0.50, 0.80, 0.45, 0.12, 0.50),
+    "pd": (0.02, 0.68, 0.88, 0.76, 0.82, 1.00, 0.90, 0.90, 0.65, 0.85, 0.55, 0.15, 0.60),
+}
+SHARES = {"t1": 0.5, "t2": 0.14, "flair": 0.12, "pd": 0.08}  # the rest: any contrast at all
+EYES, AIRWAYS = 206, 209
+HEAD = 200  # codes from here on lie outside the brain
+
+
+def tissue_of_code() -> Tensor:
+    """Return the tissue index of every code, (256,) int64."""
+    table = torch.full((256,), NAMES.index("soft"), dtype=torch.int64)
+    table[:200] = NAMES.index("gray")
+    for k, codes in enumerate(TISSUES.values()):
+        table[list(codes)] = k
+    return table
+
+
+_TISSUE = tissue_of_code()
+
+
+def random_palette(generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Draw a mean and a texture level for every code: (256,) each, shares of white matter."""
+    draw, name = uniform(generator), "random"
+    for candidate, share in SHARES.items():
+        if draw < share:
+            name = candidate
+            break
+        draw -= share
+    if name == "random":
+        mean = torch.rand(len(NAMES), generator=generator)
+        mean[0] = mean[0] * 0.1 if uniform(generator) < 0.9 else mean[0]
+    else:
+        spread = 0.06 + 0.06 * torch.rand(len(NAMES), generator=generator)
+        spread[NAMES.index("soft") :] = 0.2
+        mean = torch.tensor(CONTRASTS[name]) + spread * torch.randn(len(NAMES), generator=generator)
+        brain = slice(1, 5)
+        middle = mean[brain].mean()  # more or less contrast between the brain's tissues
+        mean[brain] = middle + (mean[brain] - middle) * uniform(generator, 0.6, 1.3)
+    per_code = mean[_TISSUE] + 0.02 * torch.randn(256, generator=generator)
+    per_code[EYES] = mean[NAMES.index("fluid")]  # eyes are fluid
+    per_code[0] = mean[0]
+    texture = 0.01 + 0.05 * torch.rand(256, generator=generator)
+    texture[HEAD:] *= 2.5
+    texture[0] = 0.01 * uniform(generator)
+    return per_code.clamp(0, 1.5), texture
+
+
+def voronoi_parts(shape: tuple[int, int, int], parts: int, generator: torch.Generator) -> Tensor:
+    """Split a box into random Voronoi parts with ragged borders; (D, H, W) int64."""
+    coarse = tuple(max(n // 3, 1) for n in shape)
+    line = [torch.linspace(0, 1, n) for n in coarse]
+    points = torch.stack(torch.meshgrid(*line, indexing="ij"), -1).reshape(-1, 3)
+    points = points + 0.01 * torch.randn(points.shape, generator=generator)
+    seeds = torch.rand(parts, 3, generator=generator)
+    nearest = torch.cdist(points, seeds).argmin(1).reshape(coarse)
+    return functional.interpolate(nearest[None, None].float(), size=shape, mode="nearest")[0, 0].long()
+
+
+def paint(codes: Tensor, generator: torch.Generator) -> Tensor:
+    """Paint one scan.
+
+    Parameters
+    ----------
+    codes : (D, D, D) uint8
+        Tissue codes on the (fine) sampling grid.
+
+    Returns
+    -------
+    (D, D, D) float32
+        Intensities about 0 to 1.2, before blur, bias field and scanner noise.
+    """
+    mean, texture = random_palette(generator)
+    index = codes.long()
+    image = mean[index]
+    level = texture[index]
+    coarse = torch.randn(1, 1, *[max(n // 3, 2) for n in codes.shape], generator=generator)
+    smooth = functional.interpolate(coarse, size=codes.shape, mode="trilinear", align_corners=False)[0, 0]
+    fine = torch.randn(codes.shape, generator=generator)
+    image = image + level * (0.8 * smooth + 0.5 * fine)
+    if uniform(generator) < 0.7:  # what lies outside the brain is many things that the map calls one
+        outside = codes >= HEAD
+        parts = voronoi_parts(tuple(codes.shape), int(uniform(generator, 20, 120)), generator)
+        offset = torch.randn(128, generator=generator) * uniform(generator, 0.05, 0.25)
+        image = torch.where(outside, image + offset[parts], image)
+    return image.clamp_min(0)

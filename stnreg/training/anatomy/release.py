@@ -1,0 +1,34 @@
+"""What an exported anatomy network carries beside its weights: template, worth of its structures, their names."""
+
+from typing import Any
+
+import numpy as np
+
+from stnreg.model.anatomy import AnatomyMaps, AnatomyShape
+from stnreg.structures import GROUPS, NAMES
+from stnreg.training.released import Released
+
+
+def anatomy_network(config: dict[str, Any]) -> Released:
+    """Rebuild an anatomy network from the config of its checkpoint, without its weights."""
+    anatomy = config["anatomy"]
+    shape = AnatomyShape(
+        int(anatomy["size"]), float(anatomy["spacing_mm"]), int(anatomy["maps"]), tuple(anatomy["widths"])
+    )
+    card = {
+        "kind": "anatomy" if anatomy["pass"] == "fine" else "anatomy-pose",
+        "size": shape.size,
+        "spacing_mm": shape.spacing_mm,
+        "normalise": "percentile 1 to 99.5, clipped at 1.5",
+        "names": list(NAMES if anatomy["pass"] == "fine" else GROUPS),
+        "template_lps_mm": anatomy["template_lps_mm"],
+        "spread_mm": anatomy["spread_mm"],
+    }
+    if anatomy["pass"] == "fine":
+        card["pose"] = "anatomy-pose"
+    return Released(AnatomyMaps(shape), "scan", "maps", (1, 1, shape.size, shape.size, shape.size), card)
+
+
+def rows(points: np.ndarray) -> list[list[float] | None]:
+    """Return points as JSON can hold them: None where a row is NaN, else three numbers."""
+    return [None if np.isnan(p).any() else [round(float(v), 3) for v in p] for p in points]

@@ -1,0 +1,129 @@
+"""The anatomy networks as tasks of the training loop: batches, loss, validation."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from stnreg.model.anatomy import AnatomyNet, AnatomyShape
+from stnreg.structures import GROUPS, NAMES
+from stnreg.training.anatomy.data import FINE, POSE, Subjects, training_image
+from stnreg.training.anatomy.moves import box_points
+
+RECIPES = {"pose": POSE, "fine": FINE}
+VALIDATION_ANATOMIES = ("anatomy_13", "anatomy_14", "anatomy_15")
+VALIDATION_SCANS = 18  # the last ones by name
+
+
+def split(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of packed training and validation subjects."""
+    names = sorted(p.stem for p in folder.glob("*.npz"))
+    scans = [n for n in names if not n.startswith("anatomy")]
+    anatomies = [n for n in names if n.startswith("anatomy")]
+    training = scans[:-VALIDATION_SCANS] + [n for n in anatomies if n not in VALIDATION_ANATOMIES]
+    return training, [n for n in names if n not in training]
+
+
+def share_losses(logits: Tensor, shares: Tensor, points_mm: Tensor) -> dict[str, Tensor]:
+    """Compare maps with the true shares; each part has its optimum where they agree.
+
+    Written with dot products, because on a CPU the temporaries cost more than the convolutions.
+
+    Parameters
+    ----------
+    logits, shares : (N, maps, D, D, D) float32
+    points_mm : (D, D, D, 3) float32
+        Voxel centres of the maps' grid.
+
+    Returns
+    -------
+    dict
+        `entropy`: mean cross-entropy, nats; `dice`: 1 - soft Dice, mean over the structures in view;
+        `centroid_mm`: mean distance between predicted and true centroids of the structures in view.
+    """
+    log_maps = torch.log_softmax(logits, 1).flatten(2)  # (N, maps, V)
+    maps, truth = log_maps.exp(), shares.flatten(2)
+    entropy = -torch.dot(truth.flatten(), log_maps.flatten()) / (truth.shape[0] * truth.shape[2])
+    overlap = 2 * _row_dots(maps, truth)
+    total = _row_dots(maps, maps) + _row_dots(truth, truth)
+    columns = torch.cat([points_mm.reshape(-1, 3), torch.ones(truth.shape[2], 1)], 1)
+    found, wanted = maps @ columns, truth @ columns  # (N, maps, 4): sums of x, y, z, and mass
+    dice = ((overlap + 0.1) / (total + 0.1))[wanted[..., 3] > 0.2]
+    distance = found[..., :3] / (found[..., 3:] + 0.1) - wanted[..., :3] / (wanted[..., 3:] + 1e-6)
+    in_view = wanted[..., 3] > 0.5
+    in_view[:, 0] = False
+    error = torch.linalg.vector_norm(distance + 1e-6, dim=-1)[in_view].clamp_max(60.0)
+    return {"entropy": entropy, "dice": 1 - dice.mean(), "centroid_mm": error.mean()}
+
+
+def _row_dots(a: Tensor, b: Tensor) -> Tensor:
+    """Return the dot products of matching rows, (N, K, V) twice to (N, K)."""
+    return (a.unsqueeze(-2) @ b.unsqueeze(-1))[..., 0, 0]
+
+
+@dataclass
+class AnatomyTask:
+    """Soft maps of structures from single scans: half of them painted, half real."""
+
+    kind: str  # "pose" or "fine"
+    folder: Path
+    batch: int = 4
+    seed: int = 1
+    widths: tuple[int, ...] = (24, 48, 96, 96)
+    centroid_weight: float = 0.03
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.name = f"anatomy-{self.kind}"
+        self.recipe = RECIPES[self.kind]
+        training, validation = split(self.folder)
+        self.subjects = Subjects(self.folder, training)
+        self.held_out = Subjects(self.folder, validation)
+        self.points = box_points(self.recipe.size // 2, self.recipe.spacing_mm * 2)
+
+    def build(self) -> nn.Module:
+        """Return the untrained network."""
+        maps = len(GROUPS) if self.recipe.grouped else len(NAMES)
+        return AnatomyNet(AnatomyShape(self.recipe.size, self.recipe.spacing_mm, maps, self.widths))
+
+    def make_batch(
+        self, step: int, subjects: Subjects | None = None, batch: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return (N, 1, D, D, D) images and (N, maps, D/2, D/2, D/2) shares; a pure function of seed and step."""
+        subjects, batch = subjects or self.subjects, batch or self.batch
+        images, shares = [], []
+        for k in range(batch):
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 97 + k)
+            kind = subjects.anatomies if k % 2 else subjects.scans
+            chosen = kind[int(torch.randint(len(kind), (1,), generator=generator))]
+            image, share = training_image(chosen, subjects.template, self.recipe, generator)
+            images.append(image)
+            shares.append(share)
+        return torch.stack(images)[:, None], torch.stack(shares)
+
+    def loss(self, model: nn.Module, step: int) -> dict[str, Tensor]:
+        """Return the loss of one step and its parts."""
+        images, shares = self.make_batch(step)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = model(images)
+        return self._losses(logits.float(), shares)
+
+    def _losses(self, logits: Tensor, shares: Tensor) -> dict[str, Tensor]:
+        parts = share_losses(logits, shares, self.points)
+        total = parts["entropy"] + parts["dice"] + self.centroid_weight * parts["centroid_mm"]
+        return {"loss": total, **{name: value.detach() for name, value in parts.items()}}
+
+    @torch.no_grad()
+    def validate(self, model: nn.Module, batches: int = 12) -> dict[str, float]:
+        """Return mean losses over fixed images of the validation subjects."""
+        model.eval()
+        sums: dict[str, float] = {}
+        for k in range(batches):
+            images, shares = self.make_batch(-1 - k, self.held_out)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                logits = model(images)
+            for name, value in self._losses(logits.float(), shares).items():
+                sums[name] = sums.get(name, 0.0) + float(value) / batches
+        model.train()
+        return {"score": sums["loss"], **sums}

@@ -1,0 +1,38 @@
+"""Mean centroids of the groups of structures that the pose network maps."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stnreg.structures import GROUP_OF, GROUPS, mirror_index
+from stnreg.training.anatomy.pack import class_centroids
+
+
+def group_mirror() -> np.ndarray:
+    """Return, for each group, the index of the same group on the other side."""
+    mirror = mirror_index()
+    return np.array([GROUP_OF[mirror[int(np.flatnonzero(g == GROUP_OF)[0])]] for g in range(len(GROUPS))])
+
+
+def group_template(folder: Path, names: list[str]) -> np.ndarray:
+    """Return the symmetric mean centroid of every group, (groups, 3) template LPS mm; NaN for the background.
+
+    Parameters
+    ----------
+    folder : Path
+        Packed subjects.
+    names : list of str
+        The training subjects among them.
+    """
+    lps_to_ras = np.diag([-1.0, -1, 1, 1])
+    found = []
+    for name in names:
+        with np.load(folder / f"{name}.npz") as arrays:
+            groups = GROUP_OF[arrays["classes"]].astype(np.uint8)
+            # `class_centroids` speaks RAS and answers in LPS; template points are LPS.
+            index_to_template = lps_to_ras @ np.linalg.inv(arrays["template_to_index"])
+            found.append(class_centroids(groups, index_to_template)[: len(GROUPS)])
+    mean = np.nanmean(found, axis=0)
+    mean = (mean + mean[group_mirror()] * (-1, 1, 1)) / 2
+    mean[0] = np.nan
+    return mean
