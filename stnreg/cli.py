@@ -19,7 +19,10 @@ from stnreg import __version__
 from stnreg.errors import ExitCode, StnregError
 
 VERBS = {
+    "register": "stnreg.commands.register:register",
+    "apply-transform": "stnreg.commands.apply_transform:apply_transform",
     "evaluate": "stnreg.commands.evaluate:evaluate",
+    "preprocess": "stnreg.commands.preprocess:preprocess",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",
 }

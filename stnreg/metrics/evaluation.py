@@ -207,9 +207,12 @@ def _of_intensities(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
     if case.fixed_mask is not None:
         inside &= case.fixed_mask
     f, m = fixed.array[inside], moved_array[inside]
+    if len(f) == 0:
+        raise DataError(f"{moved.path}: no voxel to compare with {fixed.path}; the mask or the overlap is empty")
+    joint = similarity.joint_histogram(f, m, case.bins) if set(metrics) & HISTOGRAM.keys() else None
     for name in metrics:
         if name in HISTOGRAM:
-            yield Measure(name, "image", HISTOGRAM[name](f, m, case.bins), UNITS.get(name, "1"))
+            yield Measure(name, "image", HISTOGRAM[name](joint), UNITS.get(name, "1"))
         elif name in INTENSITY:
             yield Measure(name, "image", INTENSITY[name](f, m), UNITS.get(name, "1"))
 

@@ -4,7 +4,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from stnreg.errors import GeometryError
 from stnreg.geometry.grid import Grid
 from stnreg.metrics import surface
 
@@ -90,15 +89,20 @@ def test_distance_to_nothing_is_undefined():
     assert all(np.isnan(m(distances)) for m in (surface.hausdorff_mm, surface.hd95_mm, surface.assd_mm))
 
 
-def test_direction_does_not_matter_but_shear_is_refused():
+def test_direction_does_not_matter():
     a = np.zeros((6, 6, 6), bool)
     a[1:3, 1:4, 2:5] = True
     b = np.roll(a, 1, 0)
     turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, -1]])
     straight = surface.surface_distances(a, b, grid_of(a.shape))
     oblique = surface.surface_distances(a, b, Grid.from_parts((6, 6, 6), SPACING, (0, 0, 0), turn))
-    np.testing.assert_array_equal(straight.fixed_to_moved, oblique.fixed_to_moved)
+    np.testing.assert_allclose(straight.fixed_to_moved, oblique.fixed_to_moved)
+
+
+def test_a_sheared_grid_is_measured_in_mm():
+    a, b = np.zeros((4, 4, 4), bool), np.zeros((4, 4, 4), bool)
+    a[1, 1, 1] = b[1, 2, 1] = True
     sheared = np.eye(4)
-    sheared[0, 1] = 0.3
-    with pytest.raises(GeometryError, match="sheared"):
-        surface.surface_distances(a, b, Grid((6, 6, 6), sheared))
+    sheared[0, 1] = 0.75
+    distances = surface.surface_distances(a, b, Grid((4, 4, 4), sheared))
+    assert surface.hausdorff_mm(distances) == pytest.approx(1.25)

@@ -1,0 +1,89 @@
+"""`stnreg preprocess`: the cubes that a network sees."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from stnreg.errors import UsageProblem
+
+
+def preprocess(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to prepare.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; made where missing.")
+    ],
+    size: Annotated[int, typer.Option(min=2, help="Voxels along each axis of a cube.")] = 170,
+    spacing: Annotated[
+        str,
+        typer.Option(
+            metavar="MM|fov",
+            help="Spacing of a cube's voxels, mm; or fov, the image's extent along each axis over the size, which "
+            "keeps its field of view. The paper says both.",
+        ),
+    ] = "1.5",
+    normalise: Annotated[
+        Literal["minmax", "percentile"],
+        typer.Option(help="How intensities come to [0, 1]: by their range, or by their 0.5 and 99.5 percentiles."),
+    ] = "minmax",
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FIXED",
+            help="Sample on this image's cube instead of the image's own, the two grids' middles on each other, and "
+            "write that shift beside the cube as a transform.",
+        ),
+    ] = None,
+    header_source: Annotated[
+        Literal["auto", "sform", "qform"],
+        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
+    ] = "auto",
+) -> None:
+    """Prepare images as the networks see them: sampled on a cube along the LPS axes, intensities in [0, 1].
+
+    Each IMAGE becomes DIR/NAME.nii.gz, a cube about the image's own middle. The header says where the cube lies, so
+    it can be laid over the image; with --reference it lies on FIXED, and DIR/NAME.tfm says how it got there.
+    """
+    from stnreg.io.files import check_output
+    from stnreg.io.transform import save_transform
+    from stnreg.io.volume import Reference, load_volume, save_volume
+    from stnreg.preprocess.pipeline import cube_grid, prepare_image, prepare_pair
+    from stnreg.report import note
+
+    step = _spacing(spacing)
+    outputs = {image: output / f"{_stem(image)}.nii.gz" for image in images}
+    if len({*outputs.values()}) < len(images):
+        raise UsageProblem("two images have one name and would overwrite each other; prepare them into two folders")
+    output.mkdir(parents=True, exist_ok=True)
+    for path in outputs.values():
+        check_output(path, images)
+    fixed = None if reference is None else load_volume(reference, header_source)
+    for image, path in outputs.items():
+        volume = load_volume(image, header_source)
+        for warning in volume.warnings:
+            note(f"warning: {warning}")
+        if fixed is None:
+            cube = cube_grid(volume.grid, size, step)
+            array = prepare_image(volume, cube, normalise)
+        else:
+            pair = prepare_pair(fixed, volume, size, step, normalise)
+            cube, array = pair.fixed_grid, pair.moving
+            save_transform(output / f"{_stem(image)}.tfm", pair.start)
+        save_volume(path, array, like=Reference(cube, None, differs=False, path=str(image)))
+
+
+def _spacing(text: str) -> float | Literal["fov"]:
+    if text == "fov":
+        return "fov"
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageProblem(f"--spacing {text}: expected millimetres, or fov") from None
+
+
+def _stem(path: Path) -> str:
+    name = path.name
+    for suffix in (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd"):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
