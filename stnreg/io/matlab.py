@@ -70,7 +70,7 @@ def _byte_order(content: bytes) -> str | None:
         kind, rows, columns, imaginary, name_bytes = struct.unpack_from(f"{order}5i", content)
         if (
             kind in (0, 10, 1000, 1010)
-            and 0 < rows <= 4096
+            and 0 <= rows <= 4096
             and columns == 1
             and imaginary == 0
             and 1 < name_bytes < 256

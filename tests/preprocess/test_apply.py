@@ -1,0 +1,47 @@
+"""One way to write a moved image."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stnreg.geometry.affine import Parameters, from_parameters
+from stnreg.geometry.grid import Grid
+from stnreg.io.volume import Volume, load_volume
+from stnreg.preprocess.apply import move, save_moved
+
+MOVE = from_parameters(Parameters((7.0, -4.0, 11.0), (5, -8, 12)), (5, -10, 20))
+
+
+def test_an_output_lies_on_the_reference(tmp_path: Path, phantom: Any, grid: Grid, grids_by_name: Any) -> None:
+    moving, reference = phantom.volume(grids_by_name["LIA"], MOVE), phantom.volume(grid)
+    moved = save_moved(tmp_path / "a.nii.gz", moving, reference, MOVE)
+    again = load_volume(tmp_path / "a.nii.gz")
+    assert again.grid.is_close(grid, 1e-3)
+    assert np.array_equal(again.array, moved)
+    assert again.array.dtype == np.float32
+
+
+def test_labels_keep_their_type(phantom: Any, grid: Grid) -> None:
+    moving = phantom.volume(grid, MOVE, labels=True)
+    assert move(moving, moving, MOVE, interp="label").dtype == np.int16
+    assert move(moving, moving, MOVE, interp="nearest").dtype == np.float32
+    assert move(moving, moving, MOVE, interp="nearest", dtype="same").dtype == np.int16
+
+
+def test_integers_are_rounded_and_clipped(grid: Grid) -> None:
+    array = np.zeros(grid.shape, np.uint8)
+    array[10:30, 10:30, 10:30] = 255
+    moved = move(Volume(array, grid), Volume(array, grid), MOVE, interp="lanczos", dtype="same", background=-5)
+    smooth = move(Volume(array, grid), Volume(array, grid), MOVE, interp="lanczos", background=-5)
+    assert moved.dtype == np.uint8
+    assert smooth.max() > 256
+    assert np.array_equal(moved, np.clip(np.rint(smooth), 0, 255))
+
+
+def test_a_series_stays_a_series(phantom: Any, grid: Grid) -> None:
+    one = phantom.volume(grid, MOVE).array
+    series = Volume(np.stack([one, 2 * one]), grid)
+    moved = move(series, series, MOVE)
+    assert moved.shape == (2, *grid.shape)
+    assert np.allclose(moved[1], 2 * moved[0])
