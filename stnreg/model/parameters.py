@@ -68,6 +68,29 @@ def separate_theta(raw: Tensor, bounds: Bounds, order: tuple[str, ...] = ORDER) 
         )
 
 
+def carry_raw(old: tuple[str, Bounds, tuple[str, ...]], new: tuple[str, Bounds, tuple[str, ...]]) -> Tensor:
+    """Return the matrix (12, 12) that turns raw numbers of one head into those of another, to first order.
+
+    Near the identity both heads then give the same theta, so that one network can start from the other's weights.
+
+    Parameters
+    ----------
+    old, new : (head, bounds, order)
+        As `PairArchitecture` has them.
+    """
+    return torch.linalg.pinv(_raw_to_theta(*new)) @ _raw_to_theta(*old)
+
+
+def _raw_to_theta(head: str, bounds: Bounds, order: tuple[str, ...]) -> Tensor:
+    """Return the derivative (12, 12) of theta by the raw numbers, at zero."""
+
+    def flat(raw: Tensor) -> Tensor:
+        theta = affine_theta(raw[None]) if head == "affine" else separate_theta(raw[None], bounds, order)
+        return theta.flatten()
+
+    return torch.autograd.functional.jacobian(flat, torch.zeros(RAW_COUNT))
+
+
 def theta_from_parts(
     *,
     shear: Tensor,

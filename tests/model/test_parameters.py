@@ -8,7 +8,15 @@ torch = pytest.importorskip("torch")
 from stnreg.geometry.affine import Parameters, from_parameters  # noqa: E402
 from stnreg.geometry.grid import Grid  # noqa: E402
 from stnreg.geometry.theta import affine_from_theta  # noqa: E402
-from stnreg.model.parameters import RAW_COUNT, Bounds, affine_theta, separate_theta, theta_from_parts  # noqa: E402
+from stnreg.model.parameters import (  # noqa: E402
+    ORDER,
+    RAW_COUNT,
+    Bounds,
+    affine_theta,
+    carry_raw,
+    separate_theta,
+    theta_from_parts,
+)
 
 SMALL = st.floats(-1, 1, allow_subnormal=False)
 TRIPLE = st.tuples(SMALL, SMALL, SMALL)
@@ -61,3 +69,11 @@ def test_only_the_named_transformations_are_used_in_their_order():
     other = separate_theta(raw, Bounds(), ("translation", "rotation"))
     assert torch.equal(usual[0, :, :3], other[0, :, :3])
     assert not torch.allclose(usual[0, :, 3], other[0, :, 3])
+
+
+def test_one_head_carries_on_where_the_other_was():
+    separate, affine = ("separate", Bounds(), ORDER), ("affine", Bounds(), ORDER)
+    raw = 0.002 * torch.randn(3, RAW_COUNT, generator=torch.Generator().manual_seed(0))
+    carried = raw @ carry_raw(separate, affine).T
+    assert torch.allclose(affine_theta(carried), separate_theta(raw, Bounds()), atol=5e-5)
+    assert torch.allclose(carried @ carry_raw(affine, separate).T, raw, atol=1e-5)

@@ -1,0 +1,27 @@
+"""`stnreg export`: a trained network made ready for `register`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="RUN/best.ckpt", help="Checkpoint of a run.", show_default=False)
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="NAME.onnx", help="Network to write.", show_default=False)
+    ],
+) -> None:
+    """Write a trained network as ONNX, with NAME.json (what it is) and NAME.safetensors (its weights) beside it.
+
+    Nothing is written unless onnxruntime gives the same numbers as torch.
+    """
+    from stnreg.training import require_training
+
+    require_training()
+    from stnreg.training.export import export_checkpoint
+
+    card = export_checkpoint(checkpoint, output)
+    typer.echo(f"{output}\t{card['sha256']}")

@@ -1,0 +1,90 @@
+"""Random moves and random looks for training images; every draw comes from a generator of (seed, step)."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from stnreg.model.parameters import theta_from_parts
+from stnreg.training.config import AugmentConfig, MovesConfig
+
+
+def step_generator(seed: int, step: int) -> Generator:
+    """Return the generator of one step: the same numbers whenever the run comes to it, resumed or not."""
+    mixed = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+
+
+def uniform(generator: Generator, *shape: int) -> Tensor:
+    """Draw evenly from -1 to 1."""
+    return torch.rand(shape, generator=generator) * 2 - 1
+
+
+def curriculum(moves: MovesConfig, progress: float) -> float:
+    """Return the share of the full range of moves to use at `progress` (0 to 1) of the run."""
+    start = moves.start_deg / moves.rotation_deg if moves.rotation_deg > 0 else 1.0
+    if moves.curriculum <= 0:
+        return 1.0
+    return min(1.0, start + (1 - start) * progress / moves.curriculum)
+
+
+def random_moves(
+    generator: Generator, count: int, moves: MovesConfig, half_edge_mm: float, amount: float = 1.0
+) -> Tensor:
+    """Draw affine moves about the cube's centre.
+
+    Parameters
+    ----------
+    generator : Generator
+    count : int
+    moves : MovesConfig
+    half_edge_mm : float
+        Half the edge of the cube: what a normalised 1 is worth.
+    amount : float
+        Share of the ranges to use.
+
+    Returns
+    -------
+    theta : (count, 3, 4)
+    """
+    axis = functional.normalize(torch.randn((count, 3), generator=generator), dim=1)
+    angle_rad = uniform(generator, count, 1) * math.radians(moves.rotation_deg) * amount
+    return theta_from_parts(
+        shear=uniform(generator, count, 3) * moves.shear * amount,
+        scale=torch.exp(uniform(generator, count, 3) * math.log(1 + moves.scale) * amount),
+        # An angle about one axis, split over three: the rotation as a whole stays within the range.
+        rotation_rad=axis * angle_rad,
+        translation=uniform(generator, count, 3) * moves.translation_mm / half_edge_mm * amount,
+    )
+
+
+def corrupt(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
+    """Give each image (N, D, D, D) in [0, 1] another contrast, bias field, noise and field of view."""
+    count = len(images)
+    if config.gamma:
+        images = images.clamp(min=0) ** torch.exp(uniform(generator, count, 1, 1, 1) * config.gamma)
+    if config.gain:
+        images = images * (1 + uniform(generator, count, 1, 1, 1) * config.gain)
+    if config.bias:
+        coarse = uniform(generator, count, 1, 4, 4, 4) * config.bias
+        field = functional.interpolate(coarse, size=images.shape[1:], mode="trilinear", align_corners=True)
+        images = images * torch.exp(field[:, 0])
+    if config.noise:
+        amount = torch.rand((count, 1, 1, 1), generator=generator) * config.noise
+        images = images + amount * torch.randn(images.shape, generator=generator)
+    return crop(images, generator, config) if config.crop_probability else images
+
+
+def crop(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
+    """Empty a slab at one side of some of the images, as a scan that ends early."""
+    edge = images.shape[1]
+    images = images.clone()
+    for image in images:
+        chance, depth = torch.rand(2, generator=generator).tolist()
+        axis, far = divmod(int(torch.randint(6, (1,), generator=generator)), 2)
+        width = round(depth * config.crop * edge)
+        if chance < config.crop_probability and width:
+            image.narrow(axis, edge - width if far else 0, width).zero_()
+    return images

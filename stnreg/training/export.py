@@ -1,0 +1,165 @@
+"""From a checkpoint to the three files of a released network: `.onnx`, its sidecar, and `.safetensors`.
+
+The ONNX file is put in place only after onnxruntime gave the same numbers as torch.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stnreg import __version__
+from stnreg.errors import DataError, StnregError
+from stnreg.model.localisation import PairArchitecture, PairNet
+from stnreg.training.anatomy.release import anatomy_network
+from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
+from stnreg.training.released import Released
+
+OPSET = 18
+TOLERANCE = 1e-4  # of an output's own size; a normalised 1e-4 is 0.01 mm in a 256 mm cube
+TRIALS = 3
+
+
+def pair_network(config: dict[str, Any]) -> Released:
+    """Rebuild a pair network from the config of its checkpoint, without its weights."""
+    pair = config["pair"]
+    architecture = PairArchitecture.from_dict(pair["model"])
+    size = architecture.size
+    card = {"kind": "pair", "size": size, "spacing_mm": pair["spacing_mm"], "normalise": pair["normalise"]}
+    return Released(PairNet(architecture), "pair", "theta", (1, 2, size, size, size), card)
+
+
+BUILDERS = {"pair": pair_network, "anatomy-pose": anatomy_network, "anatomy-fine": anatomy_network}
+"""Task name to what rebuilds its network; every task that can be released has an entry."""
+
+
+def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
+    """Write `output` (.onnx), its sidecar (.json) and its weights (.safetensors).
+
+    Parameters
+    ----------
+    checkpoint : Path
+        `best.ckpt` or `last.ckpt` of a run.
+    output : Path
+        `weights/NAME.onnx`.
+
+    Returns
+    -------
+    card : dict
+        What the sidecar holds.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint cannot be used, or `output` does not end in `.onnx`.
+    StnregError
+        If onnxruntime's numbers differ from torch's: nothing is written then.
+    """
+    if output.suffix != ".onnx":
+        raise DataError(f"{output}: expected a name that ends in .onnx")
+    content = load_checkpoint(checkpoint)
+    if content["task"] not in BUILDERS:
+        raise DataError(f"{checkpoint}: no way to export a {content['task']!r}; there are {', '.join(BUILDERS)}")
+    released = BUILDERS[content["task"]](content["config"])
+    weights = best_weights(content)
+    load_into(released.model, weights, str(checkpoint))
+    released.model.eval()
+
+    graph = to_onnx(released)
+    difference = largest_difference(graph, released)
+    if not difference <= TOLERANCE:
+        raise StnregError(f"{output}: not written: onnxruntime and torch differ by {difference:.2g} of the output")
+    card = {
+        "name": output.stem,
+        **released.card,
+        "sha256": hashlib.sha256(graph).hexdigest(),
+        "data": content["config"].get("sources", []),
+        "commit": commit(),
+        "steps": content["step"],
+        "scores": content.get("scores", {}),
+        "stnreg": __version__,
+    }
+    metadata = {"task": content["task"], "config": content["config"], "step": content["step"]}
+    save_safetensors(output.with_suffix(".safetensors"), weights, metadata)
+    _replace(output, graph)
+    _replace(output.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    return card
+
+
+def to_onnx(released: Released) -> bytes:
+    """Trace a network to one ONNX file without external data."""
+    example = torch.zeros(released.input_shape)
+    # The exporter's notes about itself, and about torchvision, which we do not use.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            released.model,
+            (example,),
+            input_names=[released.input_name],
+            output_names=[released.output_name],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None  # it is with dynamo=True
+    model = program.model_proto
+    _forget_sources(model.graph)
+    return model.SerializeToString(deterministic=True)
+
+
+def _forget_sources(graph: Any) -> None:
+    """Drop the stack traces that the exporter keeps per node: paths of this machine, and other bytes elsewhere."""
+    for node in graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        if hasattr(value, "metadata_props"):
+            del value.metadata_props[:]
+    del graph.metadata_props[:]
+
+
+def largest_difference(graph: bytes, released: Released) -> float:
+    """Return the largest difference between onnxruntime and torch, relative to the output's own size."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    largest = 0.0
+    for _ in range(TRIALS):
+        image = torch.rand(released.input_shape, generator=generator)
+        with torch.no_grad():
+            expected = released.model(image).numpy()
+        (found,) = session.run([released.output_name], {released.input_name: image.numpy()})
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return float("inf")
+        largest = max(largest, float(np.abs(found - expected).max() / max(np.abs(expected).max(), 1e-6)))
+    return largest
+
+
+def commit() -> str | None:
+    """Return the commit of this source tree, `+` appended where it has changes; None outside a checkout."""
+    folder = Path(__file__).parents[2]
+    if not (folder / ".git").exists():
+        return None
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,86 @@
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+from stnreg.commands.export import export  # noqa: E402
+from stnreg.commands.train import train  # noqa: E402
+from stnreg.errors import UsageProblem  # noqa: E402
+from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
+
+
+def run(command, *arguments):
+    app = typer.Typer()
+    app.command()(command)
+    return CliRunner().invoke(app, [str(a) for a in arguments], catch_exceptions=False)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    rng = np.random.default_rng(0)
+    axes = np.meshgrid(*[np.linspace(-1, 1, 20)] * 3, indexing="ij")
+    for k in range(4):
+        center = rng.uniform(-0.2, 0.2, 3)
+        array = np.exp(-sum((a - c) ** 2 for a, c in zip(axes, center, strict=True)) * 8).astype(np.float32)
+        nib.save(nib.Nifti1Image(array, np.diag([12.0, 12.0, 12.0, 1.0])), scans / f"{k}.nii.gz")
+    return scans
+
+
+@pytest.fixture
+def trained(folder, tmp_path):
+    options = ("--scans", folder, "--validation", 2, "--preset", "tiny", "--terms", "phantoms: CC0")
+    result = run(train, "-o", tmp_path / "run", "--model", "separate", *options)
+    assert result.exit_code == 0
+    return tmp_path / "run"
+
+
+def test_from_scans_to_a_network(trained, tmp_path):
+    content = load_checkpoint(trained / "last.ckpt")
+    assert content["step"] == 20
+    assert content["config"]["pair"]["model"]["head"] == "separate"
+    assert {path.name for path in trained.iterdir()} == {"last.ckpt", "best.ckpt", "metrics.csv", "scans.npz"}
+    result = run(export, trained / "best.ckpt", "-o", tmp_path / "net.onnx")
+    assert result.exit_code == 0
+    card = json.loads((tmp_path / "net.json").read_text())
+    assert card["data"] == [{"name": "phantoms", "terms": "CC0"}]
+
+
+def test_resume_needs_nothing_but_the_folder(trained):
+    assert run(train, "-o", trained, "--resume", "--epochs", 3).exit_code == 0
+    content = load_checkpoint(trained / "last.ckpt")
+    assert content["step"] == 30
+    assert content["config"]["pair"]["model"]["head"] == "separate"
+
+
+def test_from_weights_of_another_run(trained, tmp_path):
+    arguments = ("--from", trained / "best.ckpt", "--cache", trained / "scans.npz", "--preset", "tiny")
+    assert run(train, "-o", tmp_path / "second", "--epochs", 1, *arguments).exit_code == 0
+    content = load_checkpoint(tmp_path / "second" / "last.ckpt")
+    assert content["config"]["pair"]["model"]["head"] == "separate"  # what the weights are of
+    assert content["config"]["started_from"] == "best.ckpt"
+    assert run(train, "-o", tmp_path / "third", "--model", "affine", "--epochs", 1, *arguments).exit_code == 0
+    assert load_checkpoint(tmp_path / "third" / "last.ckpt")["config"]["pair"]["model"]["head"] == "affine"
+
+
+def test_pairs_of_a_table(folder, tmp_path):
+    table = tmp_path / "pairs.csv"
+    rows = [f"scans/{a}.nii.gz,scans/{b}.nii.gz,{s}" for a, b, s in ((0, 1, "train"), (2, 3, "validation"))]
+    table.write_text("\n".join(["fixed,moving,split", *rows]) + "\n")
+    assert run(train, table, "-o", tmp_path / "run", "--preset", "tiny", "--epochs", 1).exit_code == 0
+
+
+def test_wrong_usage_is_told(tmp_path, trained):
+    with pytest.raises(UsageProblem, match="nothing to train on"):
+        run(train, "-o", tmp_path / "new")
+    with pytest.raises(UsageProblem, match="give one of them"):
+        run(train, "-o", trained, "--resume", "--from", trained / "best.ckpt")
+    with pytest.raises(UsageProblem, match="rigid"):
+        run(train, "-o", tmp_path / "new", "--model", "rigid")

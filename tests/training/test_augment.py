@@ -1,0 +1,56 @@
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from stnreg.model.sampling import identity_theta  # noqa: E402
+from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator  # noqa: E402
+from stnreg.training.config import AugmentConfig, MovesConfig  # noqa: E402
+
+
+def test_a_step_draws_the_same_numbers_whenever_it_comes():
+    first, again, other = (torch.rand(4, generator=step_generator(1, step)) for step in (7, 7, 8))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_the_curriculum_widens_and_ends():
+    moves = MovesConfig(start_deg=10, rotation_deg=45, curriculum=0.5)
+    amounts = [curriculum(moves, progress) * 45 for progress in (0, 0.25, 0.5, 1)]
+    assert amounts == pytest.approx([10, 27.5, 45, 45])
+
+
+def test_moves_stay_within_their_ranges():
+    moves = MovesConfig(rotation_deg=45, translation_mm=30, scale=0, shear=0)
+    theta = random_moves(step_generator(0, 0), 200, moves, half_edge_mm=128.0)
+    trace = theta[:, [0, 1, 2], [0, 1, 2]].sum(1)
+    angles_deg = torch.rad2deg(torch.arccos(((trace - 1) / 2).clamp(-1, 1)))
+    assert 30 < float(angles_deg.max()) < 46
+    assert float(theta[:, :, 3].abs().max()) * 128 <= 30
+    assert torch.allclose(torch.det(theta[:, :, :3]), torch.ones(200), atol=1e-4)
+
+
+def test_no_amount_is_no_move():
+    theta = random_moves(step_generator(0, 0), 2, MovesConfig(), 128.0, amount=0.0)
+    assert torch.allclose(theta, identity_theta(2))
+
+
+def test_looks_change_and_empty_space_stays_finite():
+    images = torch.rand(4, 8, 8, 8)
+    images[:, :2] = 0
+    looked = corrupt(images, step_generator(0, 0), AugmentConfig())
+    assert torch.isfinite(looked).all()
+    assert not torch.equal(looked, images)
+    untouched = corrupt(images, step_generator(0, 0), AugmentConfig(0, 0, 0, 0, 0, 0))
+    assert torch.equal(untouched, images)
+
+
+def test_a_crop_empties_a_slab_at_one_side():
+    images = torch.ones(20, 8, 8, 8)
+    cropped = crop(images, step_generator(0, 0), AugmentConfig(crop=0.5, crop_probability=1.0))
+    assert images.min() == 1
+    for image in cropped:
+        lost = 1 - float(image.mean())
+        assert lost <= 0.5
+        assert math.isclose(lost * 8, round(lost * 8), abs_tol=1e-5)

@@ -1,0 +1,62 @@
+import pytest
+
+pytest.importorskip("torch")
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.training.config import TrainConfig, load_toml, merge, preset, to_dict
+
+
+def test_the_published_setting():
+    paper = preset("paper", "separate")
+    assert (paper.pair.model.size, paper.pair.spacing_mm, paper.pair.batch) == (170, 1.5, 4)
+    assert (paper.loop.epochs, paper.loop.learning_rate) == (100, 1e-3)
+    assert (paper.loop.schedule, paper.loop.decay, paper.loop.decay_epochs) == ("decay", 0.9, 40)
+
+
+def test_unsupervised_mse_is_the_default():
+    loss = preset("default", "affine").pair.loss
+    assert (loss.mse, loss.grid_point, loss.inverse_consistency) == (1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["default", "paper", "tiny"])
+@pytest.mark.parametrize("head", ["affine", "separate"])
+def test_plain_values_and_back(name, head):
+    config = preset(name, head)
+    assert merge(TrainConfig(), to_dict(config)) == config
+
+
+def test_toml_over_a_preset(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(
+        "[loop]\nepochs = 3\nlearning_rate = 1\n[pair.model]\nchannels = [4, 4]\n[pair.loss]\ngrid_point = 0.5\n"
+    )
+    config = load_toml(path, preset("tiny", "separate"))
+    assert config.loop.epochs == 3
+    assert config.loop.learning_rate == 1.0
+    assert config.pair.model.channels == (4, 4)
+    assert config.pair.model.head == "separate"
+    assert config.pair.loss.grid_point == 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[loop]\nepoch = 3\n", "unknown setting epoch"),
+        ("[loop]\nepochs = ''\n", "expected int"),
+        ("[loop", "not TOML"),
+    ],
+)
+def test_bad_toml_is_named(tmp_path, text, told):
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    with pytest.raises(DataError, match=told):
+        load_toml(path, TrainConfig())
+
+
+def test_missing_toml_and_unknown_preset(tmp_path):
+    with pytest.raises(DataError, match="cannot be read"):
+        load_toml(tmp_path / "none.toml", TrainConfig())
+    with pytest.raises(UsageProblem, match="no preset"):
+        preset("huge", "affine")
+    with pytest.raises(UsageProblem, match="no model"):
+        preset("default", "rigid")

@@ -1,0 +1,69 @@
+import json
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+from stnreg.errors import DataError, StnregError  # noqa: E402
+from stnreg.inference.onnx_file import has_external_data  # noqa: E402
+from stnreg.inference.session import open_session  # noqa: E402
+from stnreg.inference.weights import find  # noqa: E402
+from stnreg.model.localisation import PairNet  # noqa: E402
+from stnreg.training import export  # noqa: E402
+from stnreg.training.checkpoint import load_weights, save_checkpoint  # noqa: E402
+from stnreg.training.config import preset, to_dict  # noqa: E402
+
+
+@pytest.fixture(params=["affine", "separate"])
+def checkpoint(request, tmp_path):
+    pair = preset("tiny", request.param).pair
+    torch.manual_seed(0)
+    model = PairNet(pair.model)
+    torch.nn.init.normal_(model.head.weight, std=0.2)
+    path = tmp_path / "best.ckpt"
+    content = {"task": "pair", "model": model.state_dict(), "ema": None, "step": 5, "scores": {"score": 0.5}}
+    save_checkpoint(path, {**content, "config": {"pair": to_dict(pair), "sources": [{"name": "x", "terms": "CC0"}]}})
+    return path, model.eval()
+
+
+def test_the_three_files_agree_with_torch(checkpoint, tmp_path):
+    path, model = checkpoint
+    card = export.export_checkpoint(path, tmp_path / "net.onnx")
+    assert json.loads((tmp_path / "net.json").read_text()) == card
+    assert card["data"] == [{"name": "x", "terms": "CC0"}]
+    assert (card["kind"], card["size"], card["steps"]) == ("pair", 16, 5)
+    assert not has_external_data((tmp_path / "net.onnx").read_bytes())
+    weights, metadata = load_weights(tmp_path / "net.safetensors")
+    assert weights.keys() == model.state_dict().keys()
+    assert metadata["step"] == 5
+
+    session = open_session(find(str(tmp_path / "net.onnx")), threads=1, device="cpu")
+    pair = torch.rand(1, 2, 16, 16, 16)
+    (theta,) = session.run(["theta"], {"pair": pair.numpy()})
+    assert torch.allclose(torch.from_numpy(theta), model(pair), atol=1e-5)
+
+
+def test_nothing_is_written_where_the_numbers_differ(checkpoint, tmp_path, monkeypatch):
+    path, _ = checkpoint
+    honest = export.to_onnx
+
+    def other_network(released):
+        with torch.no_grad():
+            released.model.head.bias += 0.01
+            graph = honest(released)
+            released.model.head.bias -= 0.01
+        return graph
+
+    monkeypatch.setattr(export, "to_onnx", other_network)
+    with pytest.raises(StnregError, match="differ"):
+        export.export_checkpoint(path, tmp_path / "net.onnx")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["best.ckpt"]
+
+
+def test_what_cannot_be_exported_is_named(tmp_path):
+    save_checkpoint(tmp_path / "a.ckpt", {"task": "dance", "model": {}, "ema": None, "config": {}})
+    with pytest.raises(DataError, match="dance"):
+        export.export_checkpoint(tmp_path / "a.ckpt", tmp_path / "a.onnx")
+    with pytest.raises(DataError, match=r"ends in \.onnx"):
+        export.export_checkpoint(tmp_path / "a.ckpt", tmp_path / "a.pt")
