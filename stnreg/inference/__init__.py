@@ -1,0 +1,1 @@
+"""Running the networks: onnxruntime and numpy, no torch."""

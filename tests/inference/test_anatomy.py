@@ -1,0 +1,108 @@
+"""From maps to poses: with networks that know a small made-up anatomy exactly."""
+
+import numpy as np
+import pytest
+
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
+from stnreg.geometry.grid import Grid
+from stnreg.inference.agreement import map_agreement, sample_maps
+from stnreg.inference.anatomy import AnatomyModel, Encoding, MapNetwork, encode, fit_pair
+
+# Balls of different brightness: the made-up structures, template LPS mm. No mirror, no rotation maps them on themselves.
+CENTERS = np.array(
+    [[40, 5, 0], [-35, 10, 8], [0, 50, -12], [6, -52, 4], [3, 8, 45], [-8, -6, -40], [25, -30, 28]], float
+)
+LEVELS = np.linspace(0.4, 1.0, len(CENTERS))
+RADIUS_MM = 14.0
+
+
+def _head(template_to_lps: np.ndarray, grid: Grid) -> np.ndarray:
+    z, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
+    points = apply_affine(
+        invert(template_to_lps) @ grid.index_to_lps, np.stack([x, y, z], -1).reshape(-1, 3).astype(float)
+    )
+    image = np.zeros(len(points), np.float32)
+    for center, level in zip(CENTERS, LEVELS, strict=True):
+        image[((points - center) ** 2).sum(1) < RADIUS_MM**2] = level
+    return image.reshape(grid.shape)
+
+
+def _run(scan: np.ndarray) -> np.ndarray:
+    level = scan / scan.max()
+    kind = np.where(level > 0.3, 1 + np.abs(level[..., None] - LEVELS).argmin(-1), 0)
+    hot = (kind[None] == np.arange(len(LEVELS) + 1)[:, None, None, None]).astype(np.float32)
+    half = scan.shape[0] // 2
+    return hot.reshape(-1, half, 2, half, 2, half, 2).mean(axis=(2, 4, 6))
+
+
+def _network(size: int, spacing_mm: float) -> MapNetwork:
+    template = np.vstack([[np.nan] * 3, CENTERS])
+    return MapNetwork(_run, size, spacing_mm, template, np.ones(len(template)))
+
+
+MODEL = AnatomyModel(_network(64, 4.0), _network(80, 2.5))
+GRID = Grid.from_parts((110, 100, 90), (2, 2.2, 2.4), (-108, -112, -105))
+
+
+def _pose(rotation_deg, translation_mm=(0, 0, 0), scale=(1, 1, 1)) -> np.ndarray:
+    return from_parameters(Parameters(translation_mm, rotation_deg, scale, (0, 0, 0)), np.zeros(3))
+
+
+@pytest.mark.parametrize("rotation", [(0, 0, 0), (10, -20, 30), (170, 15, -100), (-90, 80, 20)])
+def test_pose_is_found_in_any_rotation(rotation):
+    truth = _pose(rotation, (12, -9, 14))
+    found = encode(_head(truth, GRID), GRID, MODEL)
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+    assert found.residual_mm < 1.5
+
+
+def test_a_head_far_from_the_middle_of_a_large_field_is_found():
+    grid = Grid.from_parts((200, 120, 120), (2, 2, 2), (-300, -120, -120))
+    truth = _pose((5, 5, 5), (-190, 0, 0))
+    found = encode(_head(truth, grid), grid, MODEL)
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_pair_is_the_inverse_when_exchanged(dof):
+    a = encode(_head(_pose((10, 5, -20)), GRID), GRID, MODEL)
+    b = encode(_head(_pose((-15, 30, 5), (8, 4, -9), (1.1, 0.95, 1.0)), GRID), GRID, MODEL)
+    there, back = fit_pair(a, b, dof), fit_pair(b, a, dof)
+    if dof != 9:  # scales along the fixed axes are not scales along the moving ones
+        assert np.abs(there @ back - np.eye(4)).max() < 1e-6
+    if dof == 6:
+        assert np.abs(there[:3, :3] @ there[:3, :3].T - np.eye(3)).max() < 1e-12
+
+
+def test_affine_between_two_poses_is_found_and_its_maps_agree():
+    pose_a, pose_b = _pose((10, 5, -20)), _pose((-15, 30, 5), (8, 4, -9), (1.1, 0.95, 1.0))
+    a, b = (encode(_head(p, GRID), GRID, MODEL) for p in (pose_a, pose_b))
+    truth = pose_b @ invert(pose_a)
+    found = fit_pair(a, b)
+    assert mean_error_mm(found, truth, apply_affine(pose_a, CENTERS)) < 1.0
+    assert map_agreement(a, b, found) > 0.7
+    off = truth.copy()
+    off[:3, 3] += 20
+    assert map_agreement(a, b, off) < 0.3
+
+
+def test_agreement_of_an_image_with_itself_is_near_one():
+    a = encode(_head(_pose((0, 0, 0)), GRID), GRID, MODEL)
+    assert map_agreement(a, a, np.eye(4)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_an_empty_answer_of_the_network_is_not_an_error():
+    nothing = MapNetwork(lambda scan: _run(scan)[:1].repeat(8, 0) * 0 + np.eye(8, 1, dtype=np.float32)[:, :, None, None],
+                         64, 4.0, MODEL.pose.template, MODEL.pose.spread_mm)  # fmt: skip
+    model = AnatomyModel(nothing, MODEL.fine)
+    found = encode(_head(_pose((0, 0, 0)), GRID), GRID, model)
+    assert isinstance(found, Encoding)
+    assert np.isfinite(found.template_to_lps).all()
+
+
+def test_sampling_maps_outside_gives_background():
+    maps = np.zeros((2, 3, 3, 3), np.float32)
+    maps[1] = 1
+    out = sample_maps(maps, np.array([[1.0, 1.0, 1.0], [-2.0, 0.0, 0.0], [1.0, 2.5, 1.0]]))
+    assert out[:, 0].tolist() == [0, 1]
+    assert out[:, 1].tolist() == out[:, 2].tolist() == [1, 0]

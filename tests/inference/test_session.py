@@ -1,0 +1,66 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.inference import session
+from stnreg.inference.weights import find
+
+
+def test_a_network_runs_on_the_cpu(network):
+    opened = session.open_session(find(str(network())), threads=1, device="cpu")
+    assert opened.get_providers() == [session.CPU]
+    (theta,) = opened.run(["theta"], {"pair": np.zeros((1, 2, 16, 16, 16), np.float32)})
+    assert np.array_equal(theta[0], np.eye(3, 4))
+
+
+def test_a_gpu_that_is_not_there_is_an_error(network, monkeypatch):
+    monkeypatch.setattr(session, "gpu_count", lambda: 0)
+    with pytest.raises(UsageProblem, match="no NVIDIA GPU"):
+        session.open_session(str(network()), device="cuda")
+    assert session.open_session(str(network()), device="auto").get_providers() == [session.CPU]
+
+
+def test_a_gpu_that_does_not_really_run_is_an_error(network, monkeypatch):
+    monkeypatch.setattr(session, "gpu_count", lambda: 1)
+    honest = session._create
+    monkeypatch.setattr(
+        session, "_create", lambda content, weights, threads, gpu: honest(content, weights, threads, None)
+    )
+    with pytest.raises(UsageProblem, match="onnxruntime runs on CPU"):
+        session.open_session(str(network()), device="cuda:0")
+    with pytest.raises(UsageProblem, match="found 1 of them"):
+        session.open_session(str(network()), device="cuda:1")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cuda0", "cuda:-1", ""])
+def test_devices_that_are_none(device):
+    with pytest.raises(UsageProblem, match="auto, cpu or cuda"):
+        session.parse_device(device)
+
+
+def test_outside_weights_and_broken_files_are_refused(network, monkeypatch):
+    path = network()
+    monkeypatch.setattr(session, "has_external_data", lambda content: True)
+    with pytest.raises(DataError, match="in another file"):
+        session.open_session(str(path))
+    monkeypatch.undo()
+    # Protobuf, with the right hash, and still no network.
+    path.write_bytes(b"\x08\x01")
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["sha256"] = hashlib.sha256(b"\x08\x01").hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match="cannot run this network"):
+        session.open_session(str(path))
+
+
+def test_threads_are_the_grant_and_not_the_load(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert session.default_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")
+    assert session.default_threads() == 2
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert session.default_threads() >= 1
