@@ -29,7 +29,7 @@ class World:
     grid : Grid
         Size, and voxel index to LPS mm.
     differs : bool
-        Whether the file's two forms disagree, or both are missing: an output must then carry `grid` in both.
+        Whether an output must carry `grid` in both forms: the file's own disagree, are missing, sheared, or not in mm.
     warnings : tuple of str
         What a user should hear, in whole sentences.
     """
@@ -74,15 +74,15 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
             "Repair the header, or choose the other form with --header-source."
         )
     notes = list(_unit_notes(header, path))
-    differs = False
+    differs = bool(notes)  # few readers heed units, so outputs are in millimetres
     if source != "auto" and not (qform_code > 0 and sform_code > 0):
         present = "sform" if sform_code > 0 else "qform"
         if source != present:
             notes.append(f"{path}: has no {source} (its code is 0), so the {present} is used.")
     elif qform is not None and sform is not None:
         apart_mm = float(np.linalg.norm(qform.corners_lps() - sform.corners_lps(), axis=1).max())
-        differs = apart_mm > TOLERANCE_MM
-        if differs:
+        if apart_mm > TOLERANCE_MM:
+            differs = True
             notes.append(_disagreement(path, apart_mm, source))
     elif qform_code > 0 and sform_code > 0:
         differs = True

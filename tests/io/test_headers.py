@@ -140,6 +140,8 @@ def test_metres_become_millimetres(tmp_path: Path) -> None:
     volume = load_volume(tmp_path / "m.nii")
     assert np.allclose(apply_affine(volume.grid.index_to_lps, (0, 0, 0)), (-30, 40, -20), atol=1e-4)
     assert "millimetres" in volume.warnings[0]
+    save_volume(tmp_path / "out.nii", volume.array, like=volume)
+    assert np.allclose(nibabel.load(tmp_path / "out.nii").affine, SFORM, atol=1e-4)
 
 
 def test_the_source_is_one_of_three(tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""`stnreg apply-transform`, as it is typed."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from stnreg import cli
+from stnreg.errors import ExitCode
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
+from stnreg.io.transform import load_transform, save_transform
+from stnreg.io.volume import load_volume, save_volume
+from stnreg.preprocess.apply import move
+
+MOVE = from_parameters(Parameters((7.0, -4.0, 11.0), (5, -8, 12)), (5, -10, 20))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, phantom: Any, grids_by_name: Any) -> Path:
+    """Hold `fixed.nii.gz`, `moving.nii.gz`, `labels.nii.gz` and `a.tfm`, and work there."""
+    fixed, moving = grids_by_name["RAS"], grids_by_name["LIA"]
+    for name, volume in {
+        "fixed.nii.gz": phantom.volume(fixed),
+        "moving.nii.gz": phantom.volume(moving, MOVE),
+        "labels.nii.gz": phantom.volume(moving, MOVE, labels=True),
+    }.items():
+        save_volume(tmp_path / name, volume.array, like=volume, dtype="same")
+    save_transform(tmp_path / "a.tfm", MOVE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(line: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["apply-transform", *line.split()])
+    return int(end.value.code or 0)
+
+
+def test_an_image_is_brought_onto_the_reference(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --threads 1") == ExitCode.OK
+    assert capsys.readouterr() == ("", "")
+    fixed, out = load_volume("fixed.nii.gz"), load_volume("out.nii.gz")
+    assert out.grid == fixed.grid
+    assert np.array_equal(out.array, move(load_volume("moving.nii.gz"), fixed, MOVE))
+    once = (folder / "out.nii.gz").read_bytes()
+    assert run("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --threads 2") == ExitCode.OK
+    assert (folder / "out.nii.gz").read_bytes() == once
+
+
+def test_a_chain_inverts_and_is_written_composed(folder: Path) -> None:
+    line = "moving.nii.gz -r fixed.nii.gz -t a.tfm -t inv:a.tfm -t a.tfm -o out.nii --write-composed c.mat"
+    assert run(line) == ExitCode.OK
+    assert np.allclose(load_transform("c.mat"), MOVE)
+    assert run("moving.nii.gz -r fixed.nii.gz -t inv:a.tfm --invert -o back.nii --write-composed c.mat") == ExitCode.OK
+    assert np.allclose(load_transform("c.mat"), MOVE)
+    assert np.allclose(load_volume("out.nii").array, load_volume("back.nii").array, atol=0.01)
+
+
+def test_labels_keep_type_and_values(folder: Path) -> None:
+    assert run("labels.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --interp label") == ExitCode.OK
+    out = load_volume("out.nii.gz")
+    assert out.array.dtype == np.int16
+    assert set(np.unique(out.array)) == set(np.unique(load_volume("labels.nii.gz").array))
+
+
+def test_a_constant_mask_and_a_series_are_welcome(folder: Path) -> None:
+    moving = load_volume("moving.nii.gz")
+    save_volume("ones.nii", np.ones(moving.grid.shape, np.uint8), like=moving, dtype="same")
+    assert run("ones.nii -r fixed.nii.gz -t a.tfm -o out.nii --interp nearest --dtype same") == ExitCode.OK
+    save_volume("series.nii", np.stack([moving.array] * 2), like=moving)
+    assert run("series.nii -r series.nii -t a.tfm -o out.nii") == ExitCode.OK
+    assert nibabel.load("out.nii").shape[3] == 2
+
+
+def test_points_go_from_reference_to_moving(folder: Path) -> None:
+    (folder / "p.csv").write_text("x,y,z,name\n1,2,3,a\n-40,5,60,b\n")
+    points = np.array([[1, 2, 3], [-40, 5, 60]])
+    assert run("--points p.csv --points-space LPS -t a.tfm -o q.csv") == ExitCode.OK
+    assert np.allclose(read(folder / "q.csv"), apply_affine(MOVE, points))
+    assert run("--points q.csv --points-space LPS -t a.tfm --invert -o r.csv") == ExitCode.OK
+    assert np.allclose(read(folder / "r.csv"), points)
+    assert run("--points p.csv --points-space RAS -t a.tfm -o q.csv") == ExitCode.OK
+    assert np.allclose(read(folder / "q.csv"), apply_affine(MOVE, points * (-1, -1, 1)) * (-1, -1, 1))
+
+
+def read(path: Path) -> np.ndarray:
+    return np.array([row.split(",")[:3] for row in path.read_text().splitlines()[1:]], dtype=float)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("moving.nii.gz -r none.nii -t a.tfm -o out.nii", ExitCode.DATA, "none.nii"),
+        ("moving.nii.gz -r fixed.nii.gz -t none.tfm -o out.nii", ExitCode.DATA, "none.tfm"),
+        ("moving.nii.gz -r fixed.nii.gz -t moving.nii.gz -o out.nii", ExitCode.DATA, "bends space"),
+        ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o none/out.nii", ExitCode.DATA, "no folder"),
+        ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o moving.nii.gz", ExitCode.USAGE, "input"),
+        ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --write-composed a.tfm", ExitCode.USAGE, "input"),
+        ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.png", ExitCode.USAGE, ".nii"),
+        ("moving.nii.gz -t a.tfm -o out.nii", ExitCode.USAGE, "REFERENCE"),
+        ("--points p.csv -t a.tfm -o q.csv", ExitCode.USAGE, "--points-space"),
+        ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --interp cubic", ExitCode.USAGE, "cubic"),
+    ],
+)
+def test_what_cannot_be_leaves_nothing(
+    folder: Path, line: str, status: ExitCode, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {name: (folder / name).read_bytes() for name in os.listdir(folder)}
+    assert run(line) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert {name: (folder / name).read_bytes() for name in os.listdir(folder)} == before
+
+
+def test_a_foreign_transform_is_not_lost(folder: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    sitk.WriteTransform(sitk.AffineTransform(3), "theirs.tfm")
+    line = "moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --write-composed theirs.tfm"
+    assert run(line) == ExitCode.USAGE
+    assert not (folder / "out.nii").exists()
+
+
+def test_warnings_go_to_stderr(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = nibabel.load("moving.nii.gz")
+    sform = image.affine.copy()
+    sform[0, 3] += 5
+    image.set_sform(sform, 2)
+    image.header["qform_code"] = 1
+    nibabel.save(image, "differs.nii")
+    assert run("differs.nii -r fixed.nii.gz -t a.tfm -o out.nii") == ExitCode.OK
+    assert "warning: differs.nii: qform and sform" in capsys.readouterr().err
+    assert run("differs.nii -r fixed.nii.gz -t a.tfm -o q.nii --header-source qform") == ExitCode.OK
+    expected = move(load_volume("moving.nii.gz"), load_volume("fixed.nii.gz"), MOVE)
+    assert np.abs(load_volume("q.nii").array - expected).max() < 0.05
+    assert np.abs(load_volume("out.nii").array - expected).max() > 50
