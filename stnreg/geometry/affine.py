@@ -243,7 +243,7 @@ def _about(linear: Matrix, translation: Points, center_lps: ArrayLike) -> Matrix
 
 def _nearest_rotation(linear: Matrix) -> Matrix:
     u, _, vt = np.linalg.svd(linear)
-    return u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt
+    return np.asarray(u @ np.diag([1.0, 1.0, np.sign(np.linalg.det(u @ vt))]) @ vt)
 
 
 def _rotation(angles_deg: ArrayLike) -> Matrix:
@@ -252,7 +252,7 @@ def _rotation(angles_deg: ArrayLike) -> Matrix:
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
+    return np.asarray(about_z @ about_y @ about_x)
 
 
 def _angles(rotation: Matrix) -> Points:

@@ -114,7 +114,8 @@ class Grid:
     @property
     def spacing(self) -> Points:
         """Voxel spacing along (x, y, z), mm."""
-        return np.sqrt((self.index_to_lps[:3, :3] ** 2).sum(axis=0))
+        lengths: Points = np.sqrt((self.index_to_lps[:3, :3] ** 2).sum(axis=0))
+        return lengths
 
     @property
     def origin(self) -> Points:

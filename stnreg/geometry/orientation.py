@@ -1,6 +1,7 @@
 """LPS and RAS, the letters of voxel axes, and the nearest upright storage."""
 
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +15,7 @@ FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 def lps_from_ras(index_to_ras: ArrayLike) -> Matrix:
     """Turn a matrix that ends in RAS into one that ends in LPS, and the other way round: (4, 4)."""
-    return FLIP @ np.asarray(index_to_ras, dtype=np.float64)
+    return np.asarray(FLIP @ np.asarray(index_to_ras, dtype=np.float64))
 
 
 def swap_lps_ras(a_to_b: ArrayLike) -> Matrix:
@@ -34,7 +35,7 @@ def axis_codes(grid: Grid) -> str:
     return "".join(("RL", "AP", "IS")[axis][int(sign > 0)] for axis, sign in zip(axes, signs, strict=True))
 
 
-def closest_canonical(array: NDArray, grid: Grid) -> tuple[NDArray, Grid]:
+def closest_canonical(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Grid]:
     """Flip and permute voxel axes so that they run as close to +L, +P, +S as they can; nothing is resampled.
 
     Parameters

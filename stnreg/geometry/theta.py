@@ -72,6 +72,6 @@ def affine_from_theta(theta: Matrix, fixed: Grid, moving: Grid) -> Matrix:
     if theta.shape != (3, 4) or not np.isfinite(theta).all():
         raise GeometryError(f"expected a finite (3, 4) theta, got {theta.tolist()}")
     matrix = np.vstack([theta, (0.0, 0.0, 0.0, 1.0)])
-    fixed_to_moving = moving.normalized_to_lps @ matrix @ fixed.lps_to_normalized
+    fixed_to_moving: Matrix = moving.normalized_to_lps @ matrix @ fixed.lps_to_normalized
     fixed_to_moving[3] = (0.0, 0.0, 0.0, 1.0)
     return fixed_to_moving
