@@ -148,7 +148,8 @@ def _check_outputs(output: Path | None, transforms: list[Path], qc: Path | None,
         check_transform_output(path)
         if path.exists() and not written_by_us(path):
             raise UsageProblem(
-                f"{path}: is there, and stnreg did not write it; -t is where the result goes. Did you mean --init {path}?"
+                f"{path}: is there, and stnreg did not write it; -t is where the result goes. "
+                f"Did you mean --init {path}?"
             )
     if qc is not None:
         check_output(qc, inputs)

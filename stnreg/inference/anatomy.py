@@ -24,6 +24,7 @@ MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a c
 RECENTER_MM = 25.0  # the pose is sought again where the head was this far from the middle of the cube
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
+SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,9 @@ def _fit_template(network: MapNetwork, centroids_lps: Array, sureness: Array) ->
     if both.sum() < 4:
         return _upright(centroids_lps, both), float("inf")
     weights = (sureness / np.maximum(network.spread_mm, 0.5) ** 2)[both]
-    template_to_lps, trust = _robust_similarity(network.template[both], centroids_lps[both], weights)
+    template_to_lps, _ = _robust_similarity(network.template[both], centroids_lps[both], weights)
+    if not SMALLEST_HEAD < np.cbrt(np.linalg.det(template_to_lps[:3, :3])) < LARGEST_HEAD:
+        template_to_lps, _ = _robust_similarity(network.template[both], centroids_lps[both], weights, scale=False)
     residual = np.linalg.norm(apply_affine(template_to_lps, network.template[both]) - centroids_lps[both], axis=1)
     return template_to_lps, float(np.sqrt((weights @ residual**2) / weights.sum()))
 
