@@ -10,6 +10,8 @@ from typing import Any
 __version__ = "0.1.0"
 
 _FACE = {
+    "register": "stnreg.registration",
+    "apply_transform": "stnreg.preprocess.apply",
     "evaluate": "stnreg.metrics.evaluation",
 }
 

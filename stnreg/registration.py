@@ -19,14 +19,14 @@ from stnreg.inference.anatomy import Encoding, fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import default_threads, open_session
 from stnreg.inference.weights import Weights, find
+from stnreg.io.images import Image, as_volume
 from stnreg.io.transform import load_transform, save_transform
-from stnreg.io.volume import HeaderSource, Volume, load_volume
+from stnreg.io.volume import HeaderSource, Volume
 from stnreg.preprocess.apply import OutputType, move, save_moved
 from stnreg.preprocess.initialise import center_geometry, center_moments
 from stnreg.preprocess.resample import Interpolation
 
 DEFAULT_MODEL = "anatomy"
-Image = str | os.PathLike[str] | Volume
 Dof = Literal[6, 7, 9, 12]
 
 
@@ -127,7 +127,7 @@ def register(
 
     Parameters
     ----------
-    fixed, moving : path or Volume
+    fixed, moving : path, Volume, nibabel or SimpleITK image
         3-D scans of heads or brains, any orientation.
     dof : {6, 7, 9, 12}
         Rigid, similarity, rigid with a scale per axis, affine.
@@ -159,7 +159,7 @@ def register(
     threads = threads or default_threads()
     clock = Clock()
     with clock.stage("read"):
-        a, b = _load(fixed, header_source), _load(moving, header_source)
+        a, b = as_volume(fixed, header_source), as_volume(moving, header_source)
     with clock.stage("start"):
         start = _start(init, a, b)
     weights = find(model)
@@ -190,10 +190,6 @@ def register(
         clock.seconds,
         (*a.warnings, *b.warnings),
     )
-
-
-def _load(image: Image, header_source: HeaderSource) -> Volume:
-    return image if isinstance(image, Volume) else load_volume(image, header_source)
 
 
 def _start(init: str, fixed: Volume, moving: Volume) -> Matrix | None:

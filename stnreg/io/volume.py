@@ -2,7 +2,7 @@
 
 import os
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,16 @@ from stnreg.io.files import check_output, write_atomic
 from stnreg.io.headers import HeaderSource, write_world
 from stnreg.io.readers import read_image
 
-__all__ = ["HeaderSource", "Reference", "Volume", "check_image_output", "load_reference", "load_volume", "save_volume"]
+__all__ = [
+    "HeaderSource",
+    "Reference",
+    "Volume",
+    "check_image_output",
+    "check_volume",
+    "load_reference",
+    "load_volume",
+    "save_volume",
+]
 
 OutputType = Literal["float32", "same"]
 
@@ -100,14 +109,19 @@ def load_volume(
         If the file is missing, damaged, or not a 3-D scalar image; the message names it and the remedy.
     """
     image = read_image(path, header_source)
-    array = _three_axes(image.read(), image.path, series=series)
-    warnings = list(image.warnings)
-    array, spoiled = _finite(array)
+    volume = Volume(image.read(), image.grid, image.header, image.path, tuple(image.warnings), image.differs)
+    return check_volume(volume, series=series, constant=constant)
+
+
+def check_volume(volume: Volume, *, series: bool = False, constant: bool = False) -> Volume:
+    """Make what was read fit to use: three axes, finite values, something to see. Otherwise as `load_volume`."""
+    warnings = list(volume.warnings)
+    array, spoiled = _finite(_three_axes(volume.array, volume.path, series=series))
     if spoiled:
-        warnings.append(f"{image.path}: {spoiled} voxels are NaN or infinite; they are taken as 0.")
+        warnings.append(f"{volume.path}: {spoiled} voxels are NaN or infinite; they are taken as 0.")
     if not constant and array.min() == array.max():
-        raise DataError(f"{image.path}: every voxel is {array.flat[0]}; there is nothing to align in it.")
-    return Volume(array, image.grid, image.header, image.path, tuple(warnings), image.differs)
+        raise DataError(f"{volume.path}: every voxel is {array.flat[0]}; there is nothing to align in it.")
+    return replace(volume, array=array, warnings=tuple(warnings))
 
 
 def load_reference(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> Reference:

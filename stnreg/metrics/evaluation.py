@@ -5,17 +5,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnreg.errors import DataError, UsageProblem
+from stnreg.io.images import Image, as_volume
 from stnreg.io.transform import load_transform
-from stnreg.io.volume import HeaderSource, Volume, load_volume
+from stnreg.io.volume import HeaderSource, Volume
 from stnreg.metrics import overlap, similarity, surface, transforms
 from stnreg.metrics.foreground import DEFAULT_RULE, check_rule, foreground_mask
 from stnreg.metrics.measure import Measure
-from stnreg.preprocess.resample import resample
+from stnreg.preprocess.resample import Interpolation, resample
 
 OVERLAP = {"dice": overlap.dice, "jaccard": overlap.jaccard}
 SURFACE = {
@@ -31,7 +33,6 @@ METRICS = (*OVERLAP, *SURFACE, *HISTOGRAM, *INTENSITY, *TRANSFORM)
 UNITS = dict.fromkeys(SURFACE, "mm") | {"mi": "nats", "mse": "intensity^2"}
 SAME_GRID_MM = 0.01
 
-Image = str | PathLike | Volume
 Matrix = NDArray[np.float64]
 
 
@@ -95,7 +96,7 @@ class Case:
         _same_grid(volume, self.fixed_volume)
         return volume.array != 0
 
-    def onto(self, moved: Volume, fixed: Volume, array: NDArray, interp: str) -> NDArray:
+    def onto(self, moved: Volume, fixed: Volume, array: NDArray, interp: Interpolation) -> NDArray:
         """Bring an array of the moved volume's grid to the fixed one: warped, or found to lie there already."""
         if self.warp:
             return resample(array, moved.grid, fixed.grid, self.fixed_to_moving, interp=interp)
@@ -103,18 +104,18 @@ class Case:
         return array
 
 
-def evaluate(fixed: Image, moved: Image, **options: object) -> list[Measure]:
+def evaluate(fixed: Image, moved: Image, **options: Any) -> list[Measure]:
     """Measure how well a moved image lies on a fixed one.
 
     Parameters
     ----------
-    fixed, moved : path or Volume
+    fixed, moved : path, Volume, nibabel or SimpleITK image
         Two images on one grid; opened only if a metric needs them.
     **options
         metrics : sequence of str, of `METRICS`; default `("dice", "hd", "mi")`.
-        fixed_labels, moved_labels : path or Volume. Overlap and distances are then per label, and their mean.
+        fixed_labels, moved_labels : images. Overlap and distances are then per label, and their mean.
         labels : sequence of int. Only these codes; all that either map holds when left out.
-        mask : path or Volume on the fixed grid, 1 = look here, for MI, NMI, NCC, MSE and target error.
+        mask : image on the fixed grid, 1 = look here, for MI, NMI, NCC, MSE and target error.
         foreground : str, the rule of `foreground_mask`; given beside labels, both are measured.
         bins : int, of the joint histogram.
         transform, truth : path or (4, 4) float64, fixed to moving, LPS mm.
@@ -134,8 +135,8 @@ def evaluate(fixed: Image, moved: Image, **options: object) -> list[Measure]:
     DataError
         If a file cannot be read, or images lie on different grids without `warp`.
     """
-    sequences = {k: tuple(v) for k, v in options.items() if k in ("metrics", "labels") and v is not None}  # type: ignore[arg-type]
-    case = Case(fixed, moved, **(options | sequences))  # type: ignore[arg-type]
+    lists = {name: tuple(options[name]) for name in ("metrics", "labels") if options.get(name) is not None}
+    case = Case(fixed, moved, **(options | lists))
     measures = list(_measures(case))
     if case.before:
         images = tuple(m for m in case.metrics if m not in TRANSFORM)
@@ -165,7 +166,7 @@ def _measures(case: Case) -> Iterator[Measure]:
 
 
 def _of_labels(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
-    fixed, moved = (_volume(v, case.header_source, constant=True) for v in (case.fixed_labels, case.moved_labels))  # type: ignore[arg-type]
+    fixed, moved = (_volume(v, case.header_source, constant=True) for v in (case.fixed_labels, case.moved_labels))
     fixed_labels = overlap.as_labels(fixed.array, fixed.path)
     moved_labels = case.onto(moved, fixed, overlap.as_labels(moved.array, moved.path), "nearest")
     counts = overlap.count_labels(fixed_labels, moved_labels)
@@ -187,8 +188,8 @@ def _of_labels(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
 def _of_foreground(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
     rule = case.foreground or DEFAULT_RULE
     fixed = foreground_mask(case.fixed_volume.array, rule)
-    moved = foreground_mask(case.moved_volume.array, rule).astype(np.uint8)
-    moved = case.onto(case.moved_volume, case.fixed_volume, moved, "nearest") > 0
+    mask = foreground_mask(case.moved_volume.array, rule).astype(np.uint8)
+    moved = case.onto(case.moved_volume, case.fixed_volume, mask, "nearest") > 0
     counts = overlap.count_labels(fixed.astype(np.int32), moved.astype(np.int32))
     wants_distance = bool(set(metrics) & SURFACE.keys())
     nothing = surface.SurfaceDistances(np.empty(0), np.empty(0))
@@ -209,12 +210,12 @@ def _of_intensities(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
     f, m = fixed.array[inside], moved_array[inside]
     if len(f) == 0:
         raise DataError(f"{moved.path}: no voxel to compare with {fixed.path}; the mask or the overlap is empty")
-    joint = similarity.joint_histogram(f, m, case.bins) if set(metrics) & HISTOGRAM.keys() else None
-    for name in metrics:
-        if name in HISTOGRAM:
+    if set(metrics) & HISTOGRAM.keys():
+        joint = similarity.joint_histogram(f, m, case.bins)
+        for name in (n for n in metrics if n in HISTOGRAM):
             yield Measure(name, "image", HISTOGRAM[name](joint), UNITS.get(name, "1"))
-        elif name in INTENSITY:
-            yield Measure(name, "image", INTENSITY[name](f, m), UNITS.get(name, "1"))
+    for name in (n for n in metrics if n in INTENSITY):
+        yield Measure(name, "image", INTENSITY[name](f, m), UNITS.get(name, "1"))
 
 
 def _target_errors(case: Case) -> Iterator[Measure]:
@@ -252,11 +253,10 @@ _OF_TRANSFORM: dict[str, Callable[[Case], Iterator[Measure]]] = {
 
 
 def _volume(source: Image, header_source: HeaderSource, *, constant: bool = False) -> Volume:
-    if isinstance(source, Volume):
-        return source
-    volume = load_volume(source, header_source, constant=constant)
-    for warning in volume.warnings:
-        logging.getLogger(__name__).warning("%s", warning)
+    volume = as_volume(source, header_source, constant=constant)
+    if volume is not source:
+        for warning in volume.warnings:
+            logging.getLogger(__name__).warning("%s", warning)
     return volume
 
 

@@ -36,7 +36,7 @@ class LabelCounts:
         return LabelCounts(np.array(labels), *(np.array(column, np.int64) for column in columns))
 
 
-def as_labels(array: NDArray, name: str = "the label map") -> NDArray[np.int64]:
+def as_labels(array: NDArray, name: str = "the label map") -> NDArray[np.int32]:
     """Take an array of any type as integer codes.
 
     Parameters

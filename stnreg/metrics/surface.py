@@ -183,7 +183,7 @@ def _slices_with_label(labels: NDArray, size: int) -> list[NDArray[np.bool_]]:
 
 
 def _bounding_box(mask: NDArray[np.bool_]) -> Box:
-    return _box_of(mask.any(axis=tuple(a for a in range(3) if a != axis)) for axis in range(3))
+    return _box_of(np.any(mask, axis=axes) for axes in ((1, 2), (0, 2), (0, 1)))
 
 
 def _box_of(occupied: Iterable[NDArray[np.bool_]]) -> Box:

@@ -1,15 +1,72 @@
 """Bring a moving image onto a reference grid and write it: the one way, for `apply-transform` and `register`."""
 
 import os
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnreg.io.volume import Reference, Volume, save_volume
+from stnreg.geometry.affine import compose
+from stnreg.geometry.affine import invert as inverted
+from stnreg.geometry.matrix import check_affine
+from stnreg.io.images import Image, as_volume
+from stnreg.io.transform import parse_chain
+from stnreg.io.volume import HeaderSource, Reference, Volume, save_volume
 from stnreg.preprocess.resample import Interpolation, resample
 
 OutputType = Literal["float32", "same"]
+Transform = str | os.PathLike[str] | NDArray[np.float64]
+
+
+def apply_transform(
+    moving: Image,
+    reference: Image,
+    transform: Transform | Sequence[Transform],
+    *,
+    invert: bool = False,
+    interp: Interpolation = "linear",
+    background: float = 0.0,
+    dtype: OutputType = "float32",
+    header_source: HeaderSource = "auto",
+    threads: int | None = None,
+) -> Volume:
+    """Bring a moving image onto a reference grid, in one resampling: `stnreg apply-transform` from Python.
+
+    Parameters
+    ----------
+    moving, reference : path, Volume, nibabel or SimpleITK image
+        The image to bring over (a series is welcome), and the one whose grid to sample on.
+    transform : path, (4, 4) float64, or a sequence of them
+        Reference LPS points to moving LPS points; a point goes through a sequence in its order. `"inv:FILE"` inverts.
+    invert : bool
+        Take the whole chain the other way round.
+    interp, background, dtype, threads
+        As `move`.
+    header_source : {"auto", "sform", "qform"}
+        Which form of a NIfTI header to believe where the two differ.
+
+    Returns
+    -------
+    moved : Volume
+        On the grid of `reference`.
+
+    Raises
+    ------
+    DataError
+        If an image or a transform cannot be used.
+    """
+    links = [transform] if isinstance(transform, str | os.PathLike | np.ndarray) else list(transform)
+    matrices = [check_affine(link) if isinstance(link, np.ndarray) else parse_chain([link]) for link in links]
+    reference_to_moving = compose(*reversed(matrices))
+    if invert:
+        reference_to_moving = inverted(reference_to_moving)
+    source = as_volume(moving, header_source, series=True, constant=True)
+    target = as_volume(reference, header_source, series=True, constant=True)
+    array = move(
+        source, target, reference_to_moving, interp=interp, background=background, dtype=dtype, threads=threads
+    )
+    return Volume(array, target.grid, target.header, source.path, source.warnings, target.differs)
 
 
 def move(

@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 
+import stnreg
 from stnreg.geometry.affine import Parameters, from_parameters
 from stnreg.geometry.grid import Grid
+from stnreg.io.transform import save_transform
 from stnreg.io.volume import Volume, load_volume
 from stnreg.preprocess.apply import move, save_moved
 
@@ -45,3 +48,22 @@ def test_a_series_stays_a_series(phantom: Any, grid: Grid) -> None:
     moved = move(series, series, MOVE)
     assert moved.shape == (2, *grid.shape)
     assert np.allclose(moved[1], 2 * moved[0])
+
+
+def test_arrays_files_and_inverses_say_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    moving = nib.Nifti1Image(rng.random((12, 11, 10), dtype=np.float32), np.diag([2.0, 2, 2, 1]))
+    shift = from_parameters(Parameters((4.0, 0, 0), (0, 0, 10.0)), np.zeros(3))
+    save_transform(tmp_path / "shift.tfm", shift)
+    expected = stnreg.apply_transform(moving, moving, shift)
+    assert expected.grid.size == (12, 11, 10)
+    for chain in (
+        tmp_path / "shift.tfm",
+        str(tmp_path / "shift.tfm"),
+        [shift, np.eye(4)],
+        [f"inv:{tmp_path / 'shift.tfm'}", shift, shift],
+    ):
+        np.testing.assert_allclose(stnreg.apply_transform(moving, moving, chain).array, expected.array, atol=1e-5)
+    inverse = stnreg.apply_transform(moving, moving, np.linalg.inv(shift), invert=True)
+    np.testing.assert_allclose(inverse.array, expected.array, atol=1e-5)
+    assert not np.allclose(stnreg.apply_transform(moving, moving, np.eye(4)).array, expected.array)
