@@ -20,7 +20,7 @@ def lps_from_ras(index_to_ras: ArrayLike) -> Matrix:
 
 def swap_lps_ras(a_to_b: ArrayLike) -> Matrix:
     """Rewrite a map of RAS points as the same map of LPS points, and the other way round: (4, 4)."""
-    return FLIP @ np.asarray(a_to_b, dtype=np.float64) @ FLIP
+    return np.asarray(FLIP @ np.asarray(a_to_b, dtype=np.float64) @ FLIP, dtype=np.float64)
 
 
 def axis_codes(grid: Grid) -> str:
