@@ -80,6 +80,9 @@ class MovesConfig:
     curriculum: float = 0.5
 
 
+STILL = MovesConfig(start_deg=0.0, rotation_deg=0.0, translation_mm=0.0, scale=0.0, shear=0.0)
+
+
 @dataclass(frozen=True)
 class AugmentConfig:
     """What the network is shown, but never the loss: contrast, bias field, noise, a cropped field of view."""

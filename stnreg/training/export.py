@@ -83,6 +83,7 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
         "data": content["config"].get("sources", []),
         "commit": commit(),
         "steps": content["step"],
+        "started_from": content["config"].get("started_from"),
         "scores": content.get("scores", {}),
         "stnreg": __version__,
     }

@@ -110,6 +110,7 @@ def train(
 
     metrics = MetricsFile(run / "metrics.csv", resume_step=step if resume else None)
     half = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+    is_whole = True  # whether weights, optimiser and step belong together
     with Progress(task.name, step, config.steps) as progress:
         try:
             while step < config.steps:
@@ -126,9 +127,11 @@ def train(
                 figures = {name: float(value.detach()) for name, value in losses.items()}
                 if not math.isfinite(figures["loss"]):
                     raise DataError(f"{run}: the loss at step {step} is {figures['loss']}; lower the rate")
+                is_whole = False
                 optimizer.step()
                 update_ema(ema, model, config.ema, step)
                 step += 1
+                is_whole = True
 
                 progress.step(step, figures["loss"], time.perf_counter() - began)
                 is_end = step == config.steps
@@ -144,8 +147,9 @@ def train(
                         save_checkpoint(best_path, {**content_now(), "scores": scores})
                 if step % config.checkpoint_every == 0 or is_end:
                     save_checkpoint(last_path, content_now())
-        except KeyboardInterrupt:
-            save_checkpoint(last_path, content_now())
+        except (KeyboardInterrupt, SystemExit):
+            if is_whole:  # else the last checkpoint stands
+                save_checkpoint(last_path, content_now())
             raise
     return best_path
 

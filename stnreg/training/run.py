@@ -11,7 +11,7 @@ from stnreg.errors import DataError, UsageProblem
 from stnreg.model.localisation import PairArchitecture
 from stnreg.model.parameters import carry_raw
 from stnreg.training.checkpoint import load_checkpoint, load_weights
-from stnreg.training.config import PairConfig, TrainConfig, load_toml, merge, preset, to_dict
+from stnreg.training.config import STILL, PairConfig, TrainConfig, load_toml, merge, preset, to_dict
 from stnreg.training.data import Scans, load_scans, pack_scans, save_scans, scans_of_folders, scans_of_table
 from stnreg.training.loop import train
 from stnreg.training.pair import PairTask
@@ -103,6 +103,9 @@ def choose_config(wanted: PairRun) -> TrainConfig:
         config = _restore(load_checkpoint(path)["config"], path)
     else:
         config = preset(wanted.preset, wanted.head or "affine")
+        if wanted.preset == "paper" and wanted.pairs is not None:
+            # The published runs show the network its pairs as they are.
+            config = replace(config, pair=replace(config.pair, moves=STILL, same_share=0.0))
         if wanted.start is not None:
             _, made_by = load_weights(wanted.start)
             # Weights bring their own architecture, which the preset cannot know.

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +14,8 @@ from stnreg.commands.export import export  # noqa: E402
 from stnreg.commands.train import train  # noqa: E402
 from stnreg.errors import UsageProblem  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
+from stnreg.training.config import STILL  # noqa: E402
+from stnreg.training.run import PairRun, choose_config  # noqa: E402
 
 
 def run(command, *arguments):
@@ -75,6 +78,12 @@ def test_pairs_of_a_table(folder, tmp_path):
     rows = [f"scans/{a}.nii.gz,scans/{b}.nii.gz,{s}" for a, b, s in ((0, 1, "train"), (2, 3, "validation"))]
     table.write_text("\n".join(["fixed,moving,split", *rows]) + "\n")
     assert run(train, table, "-o", tmp_path / "run", "--preset", "tiny", "--epochs", 1).exit_code == 0
+
+
+def test_the_paper_shows_its_pairs_as_they_are(tmp_path):
+    wanted = PairRun(tmp_path, preset="paper", pairs=tmp_path / "pairs.csv")
+    assert choose_config(wanted).pair.moves == STILL
+    assert choose_config(replace(wanted, pairs=None)).pair.moves != STILL
 
 
 def test_wrong_usage_is_told(tmp_path, trained):
