@@ -9,7 +9,7 @@ from stnreg.errors import UsageProblem
 
 
 def preprocess(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to prepare.", show_default=False)],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to prepare.", show_default=False)],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; made where missing.")
     ],

@@ -13,7 +13,7 @@ def train(
     pairs: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[PAIRS.csv]",
+            metavar="PAIRS.csv",
             help="Pairs to train on: columns fixed,moving and, where wanted, split (train, validation or test).",
             show_default=False,
         ),
