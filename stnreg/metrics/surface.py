@@ -165,7 +165,7 @@ def _distances_in_box(fixed: NDArray, moved: NDArray, grid: Grid) -> SurfaceDist
 
     index_to_mm = grid.index_to_lps[:3, :3].T
     edges = boundary(fixed), boundary(moved)
-    points = [np.argwhere(edge)[:, ::-1] @ index_to_mm for edge in edges]
+    points = [np.argwhere(edge)[:, ::-1].astype(np.float64) @ index_to_mm for edge in edges]
     # Coarse, unbalanced trees are more than twice as fast here: voxels are spread evenly over a surface.
     trees = [cKDTree(p, leafsize=32, balanced_tree=False, compact_nodes=False) for p in points]
     there, _ = trees[1].query(points[0], workers=-1)
