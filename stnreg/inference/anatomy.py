@@ -8,6 +8,7 @@ with any other.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import permutations, product
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from stnreg.preprocess.shrink import block_mean
 Array = np.ndarray
 MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
 RECENTER_MM = 25.0  # the pose is sought again where the head was this far from the middle of the cube
+SURE_MM = 7.0  # a pose whose structures lie this near to where they should is believed at once
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
 SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
@@ -163,12 +165,48 @@ def _field_center(array: Array, grid: Grid, extent_mm: float) -> Array:
 
 
 def _find_pose(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Array:
-    """Return template_to_lps from one look of the pose network at a cube around `center_lps`."""
+    """Return template_to_lps from the pose network's look at a cube around `center_lps`.
+
+    One look is enough for a head within about a right angle of upright. Where the structures that it finds do not
+    lie as they should, the cube is turned on its other faces until they do.
+    """
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
-    maps = network.run(_seen(array, grid, cube))
-    centroids, sureness = _centroids(maps)
-    centroids = apply_affine(_maps_grid(cube).index_to_lps, centroids)
-    return _fit_template(network, centroids, sureness)[0]
+    seen = _seen(array, grid, cube)
+    best, best_mm = np.eye(4), np.inf
+    for turn in CUBE_TURNS:
+        turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
+        maps = network.run(_permuted(seen, turn))
+        centroids, sureness = _centroids(maps)
+        centroids = apply_affine(_maps_grid(turned).index_to_lps, centroids)
+        template_to_lps, residual_mm = _fit_template(network, centroids, sureness)
+        if residual_mm < best_mm or not np.isfinite(best_mm):
+            best, best_mm = template_to_lps, residual_mm
+        if best_mm < SURE_MM:
+            break
+    return best
+
+
+def _cube_turns() -> tuple[Array, ...]:
+    """Return the 24 rotations of a cube as (3, 3) signed permutations, the mildest first."""
+    turns = []
+    for order in permutations(range(3)):
+        for signs in product((1.0, -1.0), repeat=3):
+            turn = np.eye(3)[:, order] * signs
+            if np.linalg.det(turn) > 0:
+                turns.append(turn)
+    return tuple(sorted(turns, key=lambda t: -np.trace(t)))
+
+
+def _permuted(cube: Array, turn: Array) -> Array:
+    """Return a cube's voxels as they lie on its turned self: voxel axis k of the result runs along `turn[:, k]`."""
+    axes = np.abs(turn).argmax(0)  # x, y, z of the result are these of the cube
+    signs = turn.sum(0)
+    out = np.transpose(cube, [2 - axes[2 - k] for k in range(3)])
+    flips = [k for k in range(3) if signs[2 - k] < 0]
+    return np.flip(out, flips) if flips else out
+
+
+CUBE_TURNS = _cube_turns()
 
 
 def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
