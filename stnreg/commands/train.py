@@ -21,13 +21,16 @@ def train(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Which head: affine (the matrix itself) or separate (bounded parameters); that of --from, or affine, "
-            "when left out."
+            help="What: a pair network by its head, affine (the matrix itself) or separate (bounded parameters), or an "
+            "anatomy network, anatomy-pose or anatomy-fine. That of --from, or affine, when left out."
         ),
     ] = None,
     scans: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of single scans to make pairs of by random moves; repeatable."),
+        typer.Option(
+            help="A folder of single scans to make pairs of by random moves; repeatable. For an anatomy network, one "
+            "folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes)."
+        ),
     ] = None,
     validation: Annotated[
         int | None,
@@ -53,16 +56,18 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].")] = None,
     threads: Annotated[int | None, typer.Option(help="Of the CPU.", min=1)] = None,
 ) -> None:
-    """Train a pair network, unsupervised, on random moves of scans.
+    """Train a network: a pair network, unsupervised, on random moves of scans, or an anatomy network on label maps.
 
     RUN receives last.ckpt, best.ckpt (by validation) and metrics.csv. Continue an interrupted run with --resume.
     """
     from stnreg.training import require_training
 
     require_training()
+    from stnreg.training.anatomy.run import is_anatomy, train_anatomy
     from stnreg.training.run import PairRun, train_pair
 
-    best = train_pair(
+    teach = train_anatomy if is_anatomy(model) else train_pair
+    best = teach(
         PairRun(
             folder=output,
             head=model,

@@ -20,9 +20,7 @@ def minmax(array: NDArray[Any]) -> NDArray[np.float32]:
     return _rescale(array, float(array.min()), float(array.max()))
 
 
-def percentile(
-    array: NDArray[Any], low: float = 0.5, high: float = 99.5, ceiling: float = 1.0
-) -> NDArray[np.float32]:
+def percentile(array: NDArray[Any], low: float = 0.5, high: float = 99.5, ceiling: float = 1.0) -> NDArray[np.float32]:
     """Map two percentiles to 0 and 1, and clip beyond: a few bright voxels then decide nothing.
 
     Parameters

@@ -34,7 +34,7 @@ def random_curve(image: Tensor, generator: torch.Generator, *, monotone: bool) -
     return values[low] * (1 - part) + values[low + 1] * part
 
 
-def gaussian_blur(image: Tensor, sigma_voxels: tuple[float, float, float]) -> Tensor:
+def gaussian_blur(image: Tensor, sigma_voxels: tuple[float, ...]) -> Tensor:
     """Blur separably, (D, H, W); a sigma of zero leaves its axis alone."""
     out = image[None, None]
     for axis, sigma in enumerate(sigma_voxels):

@@ -29,7 +29,7 @@ POSE = Recipe(
     size=64,
     spacing_mm=4.0,
     oversampling=1.5,
-    ranges=MoveRanges(180, 0.35, 40, 45, 0.25, 0.08, 0.08, 6.0),
+    ranges=MoveRanges(100, 0.3, 40, 45, 0.25, 0.08, 0.08, 6.0),
     grouped=True,
 )
 FINE = Recipe(

@@ -9,8 +9,8 @@ configuration of the structures' centroids.
 from dataclasses import dataclass
 from pathlib import Path
 
-import nibabel as nib
 import numpy as np
+from nibabel.nifti1 import Nifti1Image
 
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.fitting import fit_affine, fit_similarity
@@ -25,6 +25,8 @@ from stnreg.structures import (
 
 VOTERS = 12  # scans that vote on the parcels of a label map that has none
 MIN_VOXELS = 20
+VALIDATION_ANATOMIES = ("anatomy_13", "anatomy_14", "anatomy_15")
+VALIDATION_SCANS = 18  # the last ones by name
 
 
 @dataclass
@@ -55,7 +57,7 @@ def class_centroids(classes: np.ndarray, index_to_ras: np.ndarray) -> np.ndarray
 
 def load_scan(image_path: Path, labels_path: Path) -> Subject:
     """Load a scan with a DLMUSE label map on the same grid."""
-    scan, labels = nib.load(image_path), nib.load(labels_path)
+    scan, labels = Nifti1Image.from_filename(image_path), Nifti1Image.from_filename(labels_path)
     data = scan.get_fdata(dtype=np.float32).T
     top = np.percentile(data[data > 0], 99.8)
     image = np.clip(data / top * 255, 0, 255).astype(np.uint8)
@@ -65,7 +67,7 @@ def load_scan(image_path: Path, labels_path: Path) -> Subject:
 
 def load_anatomy(path: Path, voters: list[Subject]) -> Subject:
     """Load a FreeSurfer-coded label map; its parcels are those that affinely aligned voters put there."""
-    volume = nib.load(path)
+    volume = Nifti1Image.from_filename(path)
     codes = np.asanyarray(volume.dataobj).astype(np.int16).T
     tissue, index_to_ras = _crop(codes, volume.affine)
     classes = np.zeros(tissue.shape, np.uint8)
@@ -144,19 +146,26 @@ def _classes_at(subject: Subject, lps: np.ndarray) -> np.ndarray:
     return found
 
 
+def mean_present(stack: list[np.ndarray]) -> np.ndarray:
+    """Return the mean over subjects of (structures, 3) centroids, counting those that have the structure."""
+    present = ~np.isnan(stack)
+    count = present.sum(0)
+    return np.where(count > 0, np.where(present, stack, 0).sum(0) / np.maximum(count, 1), np.nan)
+
+
 def mean_template(centroids: list[np.ndarray], rounds: int = 5) -> np.ndarray:
     """Return the symmetric mean configuration, (structures, 3) LPS mm, centred on its own mean (Procrustes)."""
     mirror = mirror_index()
     flip = np.array([-1.0, 1, 1])
     stack = list(centroids) + [c[mirror] * flip for c in centroids]
-    template = np.nanmean([c - np.nanmean(c[1:], axis=0) for c in stack], axis=0)
+    template = mean_present([c - np.nanmean(c[1:], axis=0) for c in stack])
     for _ in range(rounds):
         moved = []
         for c in stack:
             good = ~np.isnan(c[:, 0]) & ~np.isnan(template[:, 0])
             c_to_template = fit_similarity(c[good], template[good])
             moved.append(c @ c_to_template[:3, :3].T + c_to_template[:3, 3])
-        mean = np.nanmean(moved, axis=0)
+        mean = mean_present(moved)
         size = np.sqrt(np.nansum((template - np.nanmean(template, axis=0)) ** 2))
         mean -= np.nanmean(mean, axis=0)
         template = mean * size / np.sqrt(np.nansum(mean**2))
@@ -177,16 +186,25 @@ def save_subject(subject: Subject, template: np.ndarray, folder: Path) -> None:
     np.savez(folder / f"{subject.name}.npz", **arrays)
 
 
-def pack(shared: Path, folder: Path) -> None:
-    """Pack the shared training data into `folder`, with `template.npy`; validation subjects are packed too, by name."""
+def pack(root: Path, folder: Path) -> None:
+    """Pack subjects into `folder`, with `template.npy`; those for validation too, told apart by name later.
+
+    Parameters
+    ----------
+    root : Path
+        `root/ixi` holds `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/labelmaps` FreeSurfer-coded maps.
+    folder : Path
+        Made where it is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    images = sorted((shared / "data/train/ixi").glob("*_T1.nii.gz"))
+    images = sorted((root / "ixi").glob("*_T1.nii.gz"))
     scans = [load_scan(p, p.with_name(p.name.replace("_T1", "_labels"))) for p in images]
-    training = scans[:-18]
-    voters = training[:: len(training) // VOTERS][:VOTERS]
-    anatomies = [load_anatomy(p, voters) for p in sorted((shared / "data/train/labelmaps").glob("*.nii.gz"))]
+    training = scans[:-VALIDATION_SCANS] or scans
+    voters = training[:: max(len(training) // VOTERS, 1)][:VOTERS]
+    anatomies = [load_anatomy(p, voters) for p in sorted((root / "labelmaps").glob("*.nii.gz"))]
+    old = [a for a in anatomies if a.name not in VALIDATION_ANATOMIES]
     # Anatomies weigh as much as scans: there are few, but they are the old and the ill.
-    template = mean_template([s.centroids() for s in training] + [s.centroids() for s in anatomies[:12]] * 4)
+    template = mean_template([s.centroids() for s in training] + [a.centroids() for a in old] * 4)
     np.save(folder / "template.npy", template)
     for subject in scans + anatomies:
         save_subject(subject, template, folder)

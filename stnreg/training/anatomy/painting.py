@@ -79,7 +79,7 @@ def random_palette(generator: torch.Generator) -> tuple[Tensor, Tensor]:
     return per_code.clamp(0, 1.5), texture
 
 
-def voronoi_parts(shape: tuple[int, int, int], parts: int, generator: torch.Generator) -> Tensor:
+def voronoi_parts(shape: tuple[int, ...], parts: int, generator: torch.Generator) -> Tensor:
     """Split a box into random Voronoi parts with ragged borders; (D, H, W) int64."""
     coarse = tuple(max(n // 3, 1) for n in shape)
     line = [torch.linspace(0, 1, n) for n in coarse]

@@ -10,10 +10,10 @@ from stnreg.model.anatomy import AnatomyNet, AnatomyShape
 from stnreg.structures import GROUPS, NAMES
 from stnreg.training.anatomy.data import FINE, POSE, Subjects, training_image
 from stnreg.training.anatomy.moves import box_points
+from stnreg.training.anatomy.pack import VALIDATION_ANATOMIES, VALIDATION_SCANS
 
 RECIPES = {"pose": POSE, "fine": FINE}
-VALIDATION_ANATOMIES = ("anatomy_13", "anatomy_14", "anatomy_15")
-VALIDATION_SCANS = 18  # the last ones by name
+KINDS = tuple(RECIPES)
 
 
 def split(folder: Path) -> tuple[list[str], list[str]]:
@@ -104,26 +104,25 @@ class AnatomyTask:
 
     def loss(self, model: nn.Module, step: int) -> dict[str, Tensor]:
         """Return the loss of one step and its parts."""
-        images, shares = self.make_batch(step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = model(images)
-        return self._losses(logits.float(), shares)
+        images, shares = (t.to(self._device(model)) for t in self.make_batch(step))
+        return self._losses(model(images), shares)
 
     def _losses(self, logits: Tensor, shares: Tensor) -> dict[str, Tensor]:
-        parts = share_losses(logits, shares, self.points)
+        with torch.autocast(logits.device.type, enabled=False):  # sums over a volume need float32
+            parts = share_losses(logits.float(), shares, self.points.to(logits.device))
         total = parts["entropy"] + parts["dice"] + self.centroid_weight * parts["centroid_mm"]
         return {"loss": total, **{name: value.detach() for name, value in parts.items()}}
+
+    @staticmethod
+    def _device(model: nn.Module) -> torch.device:
+        return next(model.parameters()).device
 
     @torch.no_grad()
     def validate(self, model: nn.Module, batches: int = 12) -> dict[str, float]:
         """Return mean losses over fixed images of the validation subjects."""
-        model.eval()
         sums: dict[str, float] = {}
         for k in range(batches):
-            images, shares = self.make_batch(-1 - k, self.held_out)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                logits = model(images)
-            for name, value in self._losses(logits.float(), shares).items():
+            images, shares = (t.to(self._device(model)) for t in self.make_batch(-1 - k, self.held_out))
+            for name, value in self._losses(model(images), shares).items():
                 sums[name] = sums.get(name, 0.0) + float(value) / batches
-        model.train()
         return {"score": sums["loss"], **sums}

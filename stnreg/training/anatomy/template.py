@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from stnreg.structures import GROUP_OF, GROUPS, mirror_index
-from stnreg.training.anatomy.pack import class_centroids
+from stnreg.training.anatomy.pack import class_centroids, mean_present
 
 
 def group_mirror() -> np.ndarray:
@@ -32,7 +32,7 @@ def group_template(folder: Path, names: list[str]) -> np.ndarray:
             # `class_centroids` speaks RAS and answers in LPS; template points are LPS.
             index_to_template = lps_to_ras @ np.linalg.inv(arrays["template_to_index"])
             found.append(class_centroids(groups, index_to_template)[: len(GROUPS)])
-    mean = np.nanmean(found, axis=0)
+    mean = mean_present(found)
     mean = (mean + mean[group_mirror()] * (-1, 1, 1)) / 2
     mean[0] = np.nan
     return mean

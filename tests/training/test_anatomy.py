@@ -1,0 +1,189 @@
+"""The anatomy networks' data and training, on small made-up label maps."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from stnreg.model.anatomy import AnatomyMaps, AnatomyNet, AnatomyShape  # noqa: E402
+from stnreg.structures import NAMES, STRUCTURES  # noqa: E402
+from stnreg.training.anatomy import corrupt, moves  # noqa: E402
+from stnreg.training.anatomy.data import POSE, class_shares, gather, normalise  # noqa: E402
+from stnreg.training.anatomy.pack import pack  # noqa: E402
+from stnreg.training.anatomy.painting import paint  # noqa: E402
+from stnreg.training.anatomy.run import packed_subjects, settings_of  # noqa: E402
+from stnreg.training.anatomy.task import AnatomyTask, share_losses  # noqa: E402
+from stnreg.training.run import PairRun  # noqa: E402
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _map(scheme: str, seed: int) -> np.ndarray:
+    """Put a cube of every code of a scheme at its own place; sides mirrored about the middle of x."""
+    rng = np.random.default_rng(7)
+    volume = np.zeros((60, 60, 60), np.int16)
+    for s in STRUCTURES[1:]:
+        codes = getattr(s, scheme)
+        x, y, z = rng.integers(8, 26), *rng.integers(6, 52, 2)
+        x = {"R": 59 - x, "L": x, "-": 29}[s.side]  # x grows to the right: RAS
+        for k, code in enumerate(codes[:2]):
+            volume[x - 2 : x + 2, y - 2 : y + 2, z + k : z + k + 3] = code
+    return np.roll(volume, seed, axis=1)
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("train")
+    (root / "ixi").mkdir()
+    (root / "labelmaps").mkdir()
+    affine = np.diag([3.0, 3.0, 3.0, 1.0])
+    affine[:3, 3] = -90
+    for k in range(20):
+        labels = _map("dlmuse", k % 3)
+        image = (labels * 7 % 250).astype(np.uint8)
+        nib.save(nib.Nifti1Image(image, affine), root / "ixi" / f"IXI{k:03d}_T1.nii.gz")
+        nib.save(nib.Nifti1Image(labels, affine), root / "ixi" / f"IXI{k:03d}_labels.nii.gz")
+    for k in (1, 13):
+        labels = _map("freesurfer", k % 2)
+        labels[5:55, 2:5, 5:55] = 515
+        labels[26:34, 30:34, 30:34] = 3
+        nib.save(nib.Nifti1Image(labels, affine), root / "labelmaps" / f"anatomy_{k:02d}.nii.gz")
+    folder = tmp_path_factory.mktemp("packed")
+    pack(root, folder)
+    return folder
+
+
+def test_packed_template_is_symmetric(packed):
+    template = np.load(packed / "template.npy")
+    left, right = (template[NAMES.index(f"caudate_{side}")] for side in "LR")
+    assert left == pytest.approx(right * (-1, 1, 1), abs=1e-9)
+    assert left[0] > 0  # LPS: x grows to the patient's left
+
+
+def test_a_label_map_gets_parcels_by_vote(packed):
+    classes = np.load(packed / "anatomy_01.npz")["classes"]
+    found = {STRUCTURES[k].name for k in np.unique(classes) if STRUCTURES[k].is_parcel and k}
+    assert found
+
+
+def test_shares_sum_to_one_and_count_voxels():
+    classes = torch.zeros(8, 8, 8, dtype=torch.uint8)
+    classes[:2, :2, :2] = 1
+    shares = class_shares(classes, 4, 3)
+    assert torch.allclose(shares.sum(0), torch.ones(4, 4, 4))
+    assert shares[1, 0, 0, 0] == 1
+
+
+def test_gather_is_zero_outside():
+    volume = torch.arange(27, dtype=torch.uint8).reshape(3, 3, 3) + 1
+    points = torch.tensor([[0.0, 0, 0], [2.2, 0, 0], [2.6, 0, 0], [-0.6, 0, 0], [0, 1, 2]])
+    assert gather(volume, points).tolist() == [1, 3, 0, 0, 22]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rotations_are_rotations(seed):
+    for ranges in (POSE.ranges, moves.MoveRanges(180, 0, 0, 0, 0, 0, 0, 0)):
+        rotation = moves.random_rotation(ranges, _generator(seed))
+        assert torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-9)
+        assert torch.linalg.det(rotation) == pytest.approx(1.0)
+
+
+def test_swelling_magnifies_around_its_centre():
+    points = moves.box_points(9, 5.0)
+    out = moves.swell(points, torch.zeros(1, 3), torch.tensor([0.5]), torch.tensor([15.0]))
+    assert torch.allclose(out[4, 4, 4], points[4, 4, 4])
+    assert out[4, 4, 5].norm() < points[4, 4, 5].norm()
+
+
+def test_painting_gives_t1_its_order_most_often():
+    codes = torch.zeros(24, 24, 24, dtype=torch.uint8)
+    codes[:, :, 8:16], codes[:, :, 16:] = 3, 2
+    brighter = 0
+    for seed in range(60):
+        image = paint(codes, _generator(seed))
+        assert image.min() >= 0
+        brighter += bool(image[:, :, 16:].mean() > image[:, :, 8:16].mean())
+    assert 30 <= brighter < 60
+
+
+def test_corruption_keeps_shape_and_is_repeatable():
+    image = torch.rand(20, 20, 20, generator=_generator(1))
+    box = moves.box_points(20, 4.0)
+    for spoil in (
+        corrupt.bias_field,
+        corrupt.noise,
+        corrupt.blur,
+        lambda i, g: corrupt.thick_slices(i, 2.5, g),
+        lambda i, g: corrupt.crop(i, box, g, hard=True),
+        lambda i, g: corrupt.deface(i, box, g),
+        lambda i, g: corrupt.holes(i, box, g),
+        lambda i, g: corrupt.strip(i, i > 0.5, g),
+        lambda i, g: corrupt.random_curve(i, g, monotone=False),
+    ):
+        a, b = spoil(image, _generator(5)), spoil(image, _generator(5))
+        assert a.shape == image.shape
+        assert torch.equal(a, b)
+        assert torch.isfinite(a).all()
+
+
+def test_normalise_is_what_inference_does():
+    from stnreg.preprocess.intensity import percentile
+
+    image = torch.rand(40, 40, 40, generator=_generator(2)) ** 3
+    expected = percentile(image.numpy(), 1.0, 99.5, ceiling=1.5)
+    assert np.abs(normalise(image).numpy() - expected).max() < 0.02  # it sorts every fifth voxel only
+
+
+def test_losses_are_best_at_the_truth():
+    points = moves.box_points(6, 5.0)
+    shares = torch.softmax(3 * torch.randn(1, 4, 6, 6, 6, generator=_generator(3)), 1)
+    at_truth = share_losses(shares.log(), shares, points)
+    off = share_losses(shares.log().roll(1, 2), shares, points)
+    assert at_truth["dice"] < 1e-5
+    assert at_truth["centroid_mm"] < 0.1
+    assert off["dice"] > at_truth["dice"] + 0.1
+    assert off["entropy"] > at_truth["entropy"]
+
+
+def test_batches_are_a_function_of_the_step(packed):
+    task = AnatomyTask("fine", packed, batch=2, widths=(4, 8, 8, 8))
+    (a, shares), (b, _), (c, _) = task.make_batch(3), task.make_batch(3), task.make_batch(4)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
+    assert shares.shape == (2, len(NAMES), 40, 40, 40)
+
+
+def test_task_learns_and_its_settings_rebuild_the_network(packed):
+    torch.manual_seed(0)
+    task = AnatomyTask("pose", packed, batch=2, widths=(8, 8, 8, 8))
+    batch = task.make_batch(0)
+    task.make_batch = lambda *_: batch
+    model = task.build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for step in range(12):
+        loss = task.loss(model, step)["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.8 * losses[0]
+    settings = settings_of(task, packed)
+    shape = AnatomyShape(settings["size"], settings["spacing_mm"], settings["maps"], tuple(settings["widths"]))
+    AnatomyMaps(shape).load_state_dict(model.state_dict())
+
+
+def test_maps_sum_to_one():
+    net = AnatomyMaps(AnatomyShape(16, 4.0, 5, (4, 4, 4)))
+    maps = net(torch.rand(1, 1, 16, 16, 16))
+    assert maps.shape == (1, 5, 8, 8, 8)
+    assert torch.allclose(maps.sum(1), torch.ones(1, 8, 8, 8), atol=1e-5)
+    assert set(AnatomyNet(net.shape).state_dict()) == set(net.state_dict())
+
+
+def test_nothing_to_pack_is_said(tmp_path):
+    with pytest.raises(ValueError, match="labelmaps"):
+        packed_subjects(PairRun(folder=tmp_path, scans=[tmp_path]))
