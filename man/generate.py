@@ -69,6 +69,27 @@ EXAMPLES = {
             "stnreg evaluate ... | awk -F'\\t' '$1 == \"dice\" && $2 == \"mean\" {print $3}'",
         ),
     ),
+    "baseline": (
+        (
+            "SimpleITK as an able user sets it up:",
+            "stnreg baseline fixed.nii.gz moving.nii.gz -o sitk.nii.gz --method sitk-affine",
+        ),
+        ("What Greedy would be told:", "stnreg baseline --method greedy --print-recipe"),
+    ),
+    "simulate": (
+        (
+            "Twenty pairs of painted heads with label maps, on all cores:",
+            "stnreg simulate heads -o pairs --labels anatomies/ --split 0,0,20",
+        ),
+        (
+            "Follow-ups of one person, then measure a method on them:",
+            "stnreg simulate heads --follow-up -o visits --labels anatomies/ --split 0,0,30",
+        ),
+        (
+            "Known rotations of one scan:",
+            "stnreg simulate rotated -o rotated --image head.nii.gz --split 1000,500,1000",
+        ),
+    ),
     "preprocess": (
         ("The cube that the network sees:", "stnreg preprocess head.nii.gz -o cubes --size 170 --spacing 1.5"),
     ),

@@ -22,6 +22,7 @@ VERBS = {
     "register": "stnreg.commands.register:register",
     "apply-transform": "stnreg.commands.apply_transform:apply_transform",
     "evaluate": "stnreg.commands.evaluate:evaluate",
+    "baseline": "stnreg.commands.baseline:baseline",
     "preprocess": "stnreg.commands.preprocess:preprocess",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",

@@ -12,6 +12,7 @@ import numpy as np
 from stnreg import __version__
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import Parameters, nearest_dof, to_parameters
+from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference import anatomy_model
 from stnreg.inference.agreement import map_agreement
@@ -207,21 +208,10 @@ def _start(init: str, fixed: Volume, moving: Volume) -> Matrix | None:
 
 def describe(result: Registration) -> dict[str, Any]:
     """Return what `--json` says of a registration, without outputs and command."""
-    parameters = result.parameters
     return {
         "fixed": result.fixed.path,
         "moving": result.moving.path,
-        "transform": {
-            "fixed_to_moving_lps": result.fixed_to_moving.tolist(),
-            "dof": result.dof,
-            "parameters": {
-                "translation_mm": list(parameters.translation_mm),
-                "rotation_deg": list(parameters.rotation_deg),
-                "scale": list(parameters.scale),
-                "shear": list(parameters.shear),
-                "center_lps_mm": result.fixed.grid.center_lps.tolist(),
-            },
-        },
+        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
         "metrics": {"structure_agreement": result.agreement},
         "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
         "model": {"name": result.model.name, "sha256": result.model.sha256},
@@ -229,6 +219,22 @@ def describe(result: Registration) -> dict[str, Any]:
         "threads": result.threads,
         "warnings": list(result.warnings),
         "versions": versions(),
+    }
+
+
+def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> dict[str, Any]:
+    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid."""
+    parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
+    return {
+        "fixed_to_moving_lps": fixed_to_moving.tolist(),
+        "dof": dof,
+        "parameters": {
+            "translation_mm": list(parameters.translation_mm),
+            "rotation_deg": list(parameters.rotation_deg),
+            "scale": list(parameters.scale),
+            "shear": list(parameters.shear),
+            "center_lps_mm": fixed_grid.center_lps.tolist(),
+        },
     }
 
 

@@ -1,13 +1,12 @@
 """`stnreg register`: align one image to another."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from stnreg.errors import StnregError, UsageProblem
+from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
+from stnreg.errors import StnregError
 
 MATRIX_SUFFIXES = (".tfm", ".txt", ".mat")
 
@@ -73,18 +72,18 @@ def register(
     """
     from stnreg import report
 
-    transforms = _transform_outputs(output, transform)
+    transforms = transform_outputs(output, transform)
     inputs = [fixed, moving, *([Path(init)] if init not in ("auto", "header", "geometry", "moments") else [])]
-    _check_outputs(output, transforms, qc, json, inputs)
+    check_outputs(output, transforms, json, inputs, qc=qc)
     try:
         result = _run(fixed, moving, output, transforms, dof, model, init, interp, background, dtype, header_source,
                       device, threads, qc)  # fmt: skip
     except StnregError as error:
         if json == "-":
-            report.write_json({"error": str(error), "command": _command()}, "-")
+            report.write_json({"error": str(error), "command": command_line()}, "-")
         raise
     if json is not None:
-        report.write_json(result | {"command": _command()}, json)
+        report.write_json(result | {"command": command_line()}, json)
 
 
 def _run(
@@ -120,44 +119,3 @@ def _run(
         result.save(output, interp=interp, background=background, dtype=dtype)
     outputs = {"image": output, "transforms": transforms, "qc": qc}
     return registration.describe(result) | {"outputs": outputs}
-
-
-def _transform_outputs(output: Path | None, transforms: list[str]) -> list[Path]:
-    """Return where transforms go: as asked, else OUT's stem with `.tfm`."""
-    if transforms or output is None:
-        return [Path(t) for t in transforms]
-    name = output.name.removesuffix(".gz").removesuffix(".nii")
-    return [output.with_name(f"{name}.tfm")]
-
-
-def _check_outputs(output: Path | None, transforms: list[Path], qc: Path | None, json: str | None, inputs: list[Path]):
-    """Refuse what could not be written, or would cost a file, before any work is done."""
-    from stnreg.io.files import check_input, check_output
-    from stnreg.io.transform import check_transform_output, written_by_us
-    from stnreg.io.volume import check_image_output
-
-    if output is None and not transforms and json is None:
-        raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
-    for path in inputs:
-        check_input(path)
-    if output is not None:
-        check_output(output, inputs)
-        check_image_output(output)
-    for path in transforms:
-        check_output(path, inputs)
-        check_transform_output(path)
-        if path.exists() and not written_by_us(path):
-            raise UsageProblem(
-                f"{path}: is there, and stnreg did not write it; -t is where the result goes. "
-                f"Did you mean --init {path}?"
-            )
-    if qc is not None:
-        check_output(qc, inputs)
-        if qc.suffix.lower() != ".png":
-            raise UsageProblem(f"{qc}: a picture is written as .png")
-    if json not in (None, "-"):
-        check_output(Path(str(json)), inputs)
-
-
-def _command() -> str:
-    return shlex.join(["stnreg", *sys.argv[1:]])

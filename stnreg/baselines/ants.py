@@ -1,0 +1,53 @@
+"""ANTs through antspyx, with the settings of its own named recipes."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stnreg.baselines.engines import EngineMissing, silent
+from stnreg.baselines.recipes import Recipe
+from stnreg.geometry.matrix import Matrix
+from stnreg.io.transform import load_transform
+from stnreg.io.volume import Volume
+
+SEED = 20
+
+
+def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run `ants.registration`; see `stnreg.baselines.simpleitk.align` for the arguments."""
+    # Read when the library is loaded.
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
+    try:
+        import ants
+    except ImportError as error:
+        raise EngineMissing("ants") from error
+    with silent("ANTs"):
+        found = ants.registration(
+            _image(ants, fixed),
+            _image(ants, moving),
+            outprefix=f"{folder}/ants",
+            random_seed=SEED,
+            **recipe.settings,
+        )
+    return load_transform(found["fwdtransforms"][0])
+
+
+def command(recipe: Recipe, threads: int) -> str:
+    """Return what runs."""
+    return (
+        f"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS={threads}\n"
+        f'ants.registration(fixed, moving, "{recipe.settings["type_of_transform"]}", random_seed={SEED})'
+    )
+
+
+def _image(ants: Any, volume: Volume) -> Any:
+    """Return ANTs' image of a volume, with its place in the world."""
+    grid = volume.grid
+    return ants.from_numpy(
+        volume.array.transpose().astype(np.float32),
+        origin=grid.origin.tolist(),
+        spacing=grid.spacing.tolist(),
+        direction=grid.direction,
+    )

@@ -1,0 +1,113 @@
+"""The methods by name: settings as data, so that what runs can be read, printed and changed in one place.
+
+Imports nothing, for the help of the command line.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One method.
+
+    Attributes
+    ----------
+    engine : str
+        The module of `stnreg.baselines` that runs it.
+    dof : int
+        Degrees of freedom of what it finds: 6 or 12.
+    summary : str
+        What it does, in a line.
+    settings : mapping
+        What the engine is told; the keys are the engine's business.
+    """
+
+    engine: str
+    dof: int
+    summary: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_settings(self, **changed: Any) -> "Recipe":
+        """Return the same recipe with other settings."""
+        return Recipe(self.engine, self.dof, self.summary, MappingProxyType(dict(self.settings) | changed))
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a pyramid: voxel size (no finer than the image's), blur, and how many voxels the metric sees."""
+
+    spacing_mm: float
+    sigma_mm: float
+    samples: int
+
+
+COARSE, MIDDLE, FINE = Level(8, 4, 100_000), Level(4, 2, 100_000), Level(1, 0, 300_000)
+
+SIMPLEITK: dict[str, Any] = {
+    "metric": "mi",  # mi (Mattes), mse or correlation
+    "bins": 50,  # of mi
+    "seed": 20,  # of the sampled voxels
+    "learning_rate_mm": 2.0,  # the first step moves voxels by about this, and
+    "relaxation": 0.8,  # is made so much shorter whenever the gradient turns; 0.5 stops too early in narrow valleys
+    "least_step_mm": 0.01,
+    "steps": 200,  # at most, per level
+    "stages": {"rigid": (COARSE, MIDDLE)},
+}
+
+RECIPES: Mapping[str, Recipe] = MappingProxyType(
+    {
+        "sitk-affine": Recipe(
+            "simpleitk",
+            12,
+            "SimpleITK: the better of two centre starts, rigid then affine, three levels",
+            SIMPLEITK | {"stages": {"rigid": (COARSE, MIDDLE), "affine": (COARSE, MIDDLE, FINE)}},
+        ),
+        "sitk-rigid": Recipe(
+            "simpleitk",
+            6,
+            "SimpleITK: the better of two centre starts, rigid, three levels",
+            SIMPLEITK | {"stages": {"rigid": (COARSE, MIDDLE, FINE)}},
+        ),
+        "ants": Recipe("ants", 12, "ANTs' Affine: Mattes MI, long schedule", {"type_of_transform": "Affine"}),
+        "ants-fast": Recipe("ants", 12, "ANTs' AffineFast: half resolution", {"type_of_transform": "AffineFast"}),
+        "ants-rigid": Recipe("ants", 6, "ANTs' Rigid", {"type_of_transform": "Rigid"}),
+        "greedy": Recipe(
+            "greedy",
+            12,
+            "Greedy as its manual advises: image centres, NMI, coarse to fine",
+            {"metric": ("NMI",), "iterations": "100x50x20", "start": "-ia-image-centers"},
+        ),
+        "greedy-rigid": Recipe(
+            "greedy",
+            6,
+            "Greedy, rigid: image centres, NMI, coarse to fine",
+            {"metric": ("NMI",), "iterations": "100x50x20", "start": "-ia-image-centers"},
+        ),
+        "elastix": Recipe(
+            "elastix", 12, "elastix' own settings, rigid then affine", {"parameter_maps": ("rigid", "affine")}
+        ),
+        "elastix-rigid": Recipe("elastix", 6, "elastix' own settings, rigid", {"parameter_maps": ("rigid",)}),
+        "flirt": Recipe(
+            "flirt", 12, "FSL's FLIRT: correlation ratio, its search of +-90 degrees", {"cost": "corratio"}
+        ),
+        "flirt-rigid": Recipe(
+            "flirt", 6, "FSL's FLIRT, rigid: correlation ratio, its search of +-90 degrees", {"cost": "corratio"}
+        ),
+        "niftyreg": Recipe("niftyreg", 12, "NiftyReg's reg_aladin: block matching, rigid then affine"),
+        "niftyreg-rigid": Recipe("niftyreg", 6, "NiftyReg's reg_aladin -rigOnly: block matching"),
+    }
+)
+
+SIMPLEITK_METRICS = ("mi", "mse", "correlation")
+
+HOW_TO_GET = {
+    "simpleitk": "pip install SimpleITK",
+    "ants": "pip install antspyx",
+    "greedy": "pip install picsl_greedy, or put the program `greedy` on the PATH (https://greedy.readthedocs.io)",
+    "elastix": "pip install itk-elastix",
+    "flirt": "install FSL (https://fsl.fmrib.ox.ac.uk/fsl/docs/#/install) and set FSLDIR, or put `flirt` on the PATH",
+    "niftyreg": "build NiftyReg (https://github.com/KCL-BMEIS/niftyreg) and put `reg_aladin` on the PATH",
+}

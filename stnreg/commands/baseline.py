@@ -1,0 +1,135 @@
+"""`stnreg baseline`: align one image to another with somebody else's method, in the form of `register`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from stnreg.baselines.recipes import RECIPES, SIMPLEITK_METRICS
+from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
+from stnreg.errors import StnregError, UsageProblem
+
+
+def baseline(
+    fixed: Annotated[
+        Path | None, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)
+    ] = None,
+    moving: Annotated[
+        Path | None, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="MOVING on the grid of FIXED: .nii or .nii.gz. Alone, also OUT's .tfm.",
+        ),
+    ] = None,
+    transform: Annotated[
+        list[str],
+        typer.Option(
+            "--transform", "-t", metavar="XFM", help="Write the transform here: .tfm, .txt or .mat (ITK). Repeatable."
+        ),
+    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    method: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")] = "sitk-affine",
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            metavar="|".join(SIMPLEITK_METRICS), help="Metric of the sitk methods; mi (Mattes) when left out."
+        ),
+    ] = None,
+    print_recipe: Annotated[
+        bool,
+        typer.Option("--print-recipe", help="Print what the method runs, and how to get it; needs no images."),
+    ] = False,
+    interp: Annotated[
+        Literal["linear", "nearest", "bspline", "lanczos", "label"],
+        typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept."),
+    ] = "linear",
+    background: Annotated[float, typer.Option(help="Value of OUT outside MOVING.")] = 0.0,
+    dtype: Annotated[
+        Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")
+    ] = "float32",
+    json: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
+    ] = None,
+    header_source: Annotated[
+        Literal["auto", "sform", "qform"],
+        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
+    ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+    ] = None,
+) -> None:
+    """Align MOVING to FIXED with another tool, to compare with.
+
+    SimpleITK comes with stnreg; a method whose engine is missing says how to get it. The transform takes points of
+    FIXED to points of MOVING, in LPS millimetres, whatever the engine writes. No engine judges its result, and
+    neither does this command.
+    """
+    from stnreg import report
+    from stnreg.inference.session import default_threads
+
+    threads = threads or default_threads()
+    if print_recipe:
+        from stnreg.baselines.run import recipe_text
+
+        print(recipe_text(method, metric, threads))
+        if fixed is None:
+            return
+    if fixed is None or moving is None:
+        raise UsageProblem("expected FIXED and MOVING, or --print-recipe alone")
+    transforms = transform_outputs(output, transform)
+    check_outputs(output, transforms, json, [fixed, moving])
+    writing: dict[str, Any] = {"interp": interp, "background": background, "dtype": dtype}
+    try:
+        document = _run(fixed, moving, output, transforms, method, metric, header_source, threads, writing)
+    except StnregError as error:
+        if json == "-":
+            report.write_json({"error": str(error), "command": command_line()}, "-")
+        raise
+    if json is not None:
+        report.write_json(document | {"command": command_line()}, json)
+
+
+def _run(
+    fixed: Path,
+    moving: Path,
+    output: Path | None,
+    transforms: list[Path],
+    method: str,
+    metric: str | None,
+    header_source: Any,
+    threads: int,
+    writing: dict[str, Any],
+) -> dict[str, Any]:
+    from stnreg import registration, report
+    from stnreg.baselines.run import align
+    from stnreg.io.transform import save_transform
+    from stnreg.preprocess.apply import save_moved
+
+    found = align(fixed, moving, method, metric=metric, header_source=header_source, threads=threads)
+    for warning in (*found.fixed.warnings, *found.moving.warnings):
+        report.note(f"warning: {warning}")
+    clock = registration.Clock()
+    with clock.stage("write"):
+        for path in transforms:
+            save_transform(path, found.fixed_to_moving)
+        if output is not None:
+            save_moved(output, found.moving, found.fixed, found.fixed_to_moving, threads=threads, **writing)
+    timings_s = found.timings_s | clock.seconds
+    return {
+        "fixed": fixed,
+        "moving": moving,
+        "transform": registration.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
+        "verdict": {"passed": None, "score": None, "reasons": [f"{method} judges nothing"], "same_person": None},
+        "metrics": {},
+        "timings_s": {name: round(value, 4) for name, value in timings_s.items()},
+        "model": {"name": method, "sha256": None},
+        "device": "cpu",
+        "threads": threads,
+        "warnings": [*found.fixed.warnings, *found.moving.warnings],
+        "versions": registration.versions() | found.versions,
+        "outputs": {"image": output, "transforms": transforms},
+    }
