@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnreg.errors import DataError
-from stnreg.inference.anatomy import AnatomyModel, Encoding, MapNetwork, encode
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
+from stnreg.inference.maps import MapNetwork
 from stnreg.inference.session import open_session
 from stnreg.inference.weights import Weights, find
 from stnreg.io.volume import Volume

@@ -6,7 +6,9 @@ import pytest
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.inference.agreement import map_agreement, sample_maps
-from stnreg.inference.anatomy import CUBE_TURNS, AnatomyModel, Encoding, MapNetwork, _permuted, encode, fit_pair
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode, fit_pair
+from stnreg.inference.maps import MapNetwork
+from stnreg.inference.pose import CUBE_TURNS, permuted
 from stnreg.preprocess.resample import resample
 
 # Balls of different brightness, template LPS mm: no rotation and no mirror maps them on themselves.
@@ -111,7 +113,7 @@ def test_a_permuted_cube_is_the_cube_sampled_along_turned_axes(turn):
     rng = np.random.default_rng(0)
     cube = rng.random((6, 6, 6), dtype=np.float32)
     upright, turned = Grid.cube((1, 2, 3), 6, 2.0), Grid.cube((1, 2, 3), 6, 2.0, turn)
-    assert np.allclose(_permuted(cube, turn), resample(cube, upright, turned, np.eye(4)), atol=1e-5)
+    assert np.allclose(permuted(cube, turn), resample(cube, upright, turned, np.eye(4)), atol=1e-5)
 
 
 def test_sampling_maps_outside_gives_background():

@@ -1,0 +1,105 @@
+"""What a network that maps structures sees, what it answers, and the similarity that its answer stands for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine
+from stnreg.geometry.fitting import fit_similarity
+from stnreg.geometry.grid import Grid
+from stnreg.preprocess.intensity import percentile
+from stnreg.preprocess.resample import resample
+
+Array = np.ndarray
+MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
+SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
+
+
+@dataclass(frozen=True)
+class MapNetwork:
+    """One network that maps structures, and what is needed to use it.
+
+    Parameters
+    ----------
+    run : callable
+        (size, size, size) float32 in, (maps, size/2, size/2, size/2) float32 shares out.
+    size, spacing_mm : int, float
+        Its input cube; for the fine network the spacing is in millimetres of the template.
+    template : (maps, 3) float64
+        Mean centroids, template LPS mm; NaN for the background.
+    spread_mm : (maps,) float64
+        How far, on validation scans, a centroid lies from where an affine puts it: the worth of a structure.
+    """
+
+    run: Callable[[Array], Array]
+    size: int
+    spacing_mm: float
+    template: Array
+    spread_mm: Array
+
+
+def seen_by_network(array: Array, grid: Grid, cube: Grid) -> Array:
+    """Return what the network sees of an image in a cube, normalised as in its training."""
+    return percentile(resample(array, grid, cube, np.eye(4)), 1.0, 99.5, ceiling=1.5)
+
+
+def maps_grid(cube: Grid) -> Grid:
+    """Return the grid of the maps: blocks of two voxels of the cube."""
+    block_to_index = np.diag([2.0, 2.0, 2.0, 1.0])
+    block_to_index[:3, 3] = 0.5
+    x, y, z = cube.size
+    return Grid((x // 2, y // 2, z // 2), cube.index_to_lps @ block_to_index)
+
+
+def centroids_of(maps: Array) -> tuple[Array, Array]:
+    """Return centroids, (maps, 3) map voxels (x, y, z), NaN where absent; and how sharp each map is, 0 to 1."""
+    depth, height, width = maps.shape[1:]
+    flat = maps.reshape(len(maps), -1)
+    mass = flat.sum(1)
+    sharp = np.einsum("kv,kv->k", flat, flat) / np.maximum(mass, 1e-6)
+    x = maps.sum(axis=(1, 2)) @ np.arange(width, dtype=np.float32)
+    y = maps.sum(axis=(1, 3)) @ np.arange(height, dtype=np.float32)
+    z = maps.sum(axis=(2, 3)) @ np.arange(depth, dtype=np.float32)
+    found = np.stack([x, y, z], 1).astype(np.float64) / np.maximum(mass, 1e-6)[:, None]
+    found[mass < MIN_MASS_VOXELS] = np.nan
+    found[0] = np.nan
+    return found, sharp.astype(np.float64)
+
+
+def fit_template(network: MapNetwork, centroids_lps: Array, sureness: Array) -> tuple[Array, float]:
+    """Return template_to_lps (similarity) and the weighted RMS residual, mm."""
+    both = ~np.isnan(centroids_lps[:, 0]) & ~np.isnan(network.template[:, 0])
+    if both.sum() < 4:
+        return _upright(centroids_lps, both), float("inf")
+    weights = (sureness / np.maximum(network.spread_mm, 0.5) ** 2)[both]
+    template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights)
+    if not SMALLEST_HEAD < np.cbrt(np.linalg.det(template_to_lps[:3, :3])) < LARGEST_HEAD:
+        template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights, scale=False)
+    residual = np.linalg.norm(apply_affine(template_to_lps, network.template[both]) - centroids_lps[both], axis=1)
+    return template_to_lps, float(np.sqrt((weights @ residual**2) / weights.sum()))
+
+
+def _upright(centroids_lps: Array, found: Array) -> Array:
+    """Return the pose of an upright head where next to nothing was found: only a place, if any."""
+    pose = np.eye(4)
+    if found.any():
+        pose[:3, 3] = centroids_lps[found].mean(0)
+    return pose
+
+
+def robust_similarity(a: Array, b: Array, weights: Array, *, scale: bool = True) -> tuple[Array, Array]:
+    """Return the similarity from a to b by reweighted least squares, and the last robust weights."""
+    trust = np.ones(len(a))
+    for _ in range(8):
+        a_to_b = fit_similarity(a, b, weights * trust, scale=scale)
+        there = np.linalg.norm(apply_affine(a_to_b, a) - b, axis=1)
+        factor = np.cbrt(np.linalg.det(a_to_b[:3, :3]))  # half of it, so that b to a has the same weights
+        trust = cauchy_weights(there / np.sqrt(factor), floor_mm=4.0)
+    return a_to_b, trust
+
+
+def cauchy_weights(distance_mm: Array, floor_mm: float) -> Array:
+    """Return weights that fall where a distance is well above the typical one."""
+    typical = max(1.5 * float(np.median(distance_mm)), floor_mm)
+    return 1 / (1 + (distance_mm / typical) ** 2)

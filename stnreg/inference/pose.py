@@ -1,0 +1,104 @@
+"""The first look: where the head is and which way it is turned, whatever its rotation."""
+
+from dataclasses import dataclass
+from itertools import permutations, product
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine
+from stnreg.geometry.grid import Grid
+from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_grid, seen_by_network
+
+Array = np.ndarray
+SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
+CANDIDATES = 3  # poses looked at again where the first look was not believed
+UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
+
+
+def field_center(array: Array, grid: Grid, extent_mm: float) -> Array:
+    """Return where to put the cube: the field's middle, or near the foreground's where the field is larger."""
+    threshold = 0.2 * np.percentile(array, 99)
+    weight = np.maximum(array - threshold, 0)
+    total = weight.sum() or 1.0
+    marginals = [weight.sum(axis=axes) for axes in ((0, 1), (0, 2), (1, 2))]  # along x, y, z
+    middle = (np.array(grid.size) - 1) / 2
+    mass = np.array([m @ np.arange(len(m)) for m in marginals]) / total
+    slack = np.maximum((np.array(grid.size) * grid.spacing - extent_mm) / 2, 0) / grid.spacing
+    return apply_affine(grid.index_to_lps, middle + np.clip(mass - middle, -slack, slack))
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What the pose network made of one look: a pose, and how well its structures lie where they should."""
+
+    template_to_lps: Array
+    residual_mm: float
+    doubt: float  # the residual over how sharp the maps are; lower is better
+
+
+def find_pose(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Array:
+    """Return template_to_lps from the pose network's looks at cubes around `center_lps`.
+
+    One look is enough for a head that is about upright. Where the structures that it finds do not lie as they
+    should, the cube is turned on its other faces, and the likeliest poses are looked at again, upright.
+    """
+    cube = Grid.cube(center_lps, network.size, network.spacing_mm)
+    seen = seen_by_network(array, grid, cube)
+    best = _look(seen, cube, network)
+    if best.residual_mm > SURE_MM:
+        looks = [best]
+        for turn in CUBE_TURNS[1:]:
+            turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
+            looks.append(_look(permuted(seen, turn), turned, network))
+        again = [_look_upright(array, grid, k, network) for k in sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]]
+        best = min([best, *again], key=lambda k: k.doubt)
+    elif _angle_deg(best.template_to_lps) > UPRIGHT_DEG:
+        best = min([best, _look_upright(array, grid, best, network)], key=lambda k: k.doubt)
+    return best.template_to_lps
+
+
+def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:
+    maps = network.run(seen)
+    centroids, sureness = centroids_of(maps)
+    centroids = apply_affine(maps_grid(cube).index_to_lps, centroids)
+    template_to_lps, residual_mm = fit_template(network, centroids, sureness)
+    found = sureness[~np.isnan(centroids[:, 0])]
+    return _Look(template_to_lps, residual_mm, residual_mm / max(float(found.mean()) if len(found) else 0.0, 1e-3))
+
+
+def _look_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) -> _Look:
+    """Look once more, at a cube that is turned and placed as the first look says the head is."""
+    linear = look.template_to_lps[:3, :3]
+    upright = linear / np.cbrt(np.linalg.det(linear))
+    cube = Grid.cube(look.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
+    return _look(seen_by_network(array, grid, cube), cube, network)
+
+
+def _angle_deg(template_to_lps: Array) -> float:
+    """Return the angle of the rotation in a similarity."""
+    linear = template_to_lps[:3, :3]
+    trace = np.trace(linear) / np.cbrt(np.linalg.det(linear))
+    return float(np.degrees(np.arccos(np.clip((trace - 1) / 2, -1, 1))))
+
+
+def _cube_turns() -> tuple[Array, ...]:
+    """Return the 24 rotations of a cube as (3, 3) signed permutations, the mildest first."""
+    turns = []
+    for order in permutations(range(3)):
+        for signs in product((1.0, -1.0), repeat=3):
+            turn = np.eye(3)[:, order] * signs
+            if np.linalg.det(turn) > 0:
+                turns.append(turn)
+    return tuple(sorted(turns, key=lambda t: -np.trace(t)))
+
+
+def permuted(cube: Array, turn: Array) -> Array:
+    """Return a cube's voxels as they lie on its turned self: voxel axis k of the result runs along `turn[:, k]`."""
+    axes = np.abs(turn).argmax(0)  # x, y, z of the result are these of the cube
+    signs = turn.sum(0)
+    out = np.transpose(cube, [2 - axes[2 - k] for k in range(3)])
+    flips = [k for k in range(3) if signs[2 - k] < 0]
+    return np.flip(out, flips) if flips else out
+
+
+CUBE_TURNS = _cube_turns()
