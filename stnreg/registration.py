@@ -15,10 +15,10 @@ from stnreg.geometry.affine import Parameters, nearest_dof, to_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference import anatomy_model
-from stnreg.inference.agreement import map_agreement
 from stnreg.inference.anatomy import Encoding, fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import default_threads, open_session
+from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Verdict, judge
 from stnreg.inference.weights import Weights, find
 from stnreg.io.images import Image, as_volume
 from stnreg.io.transform import load_transform, save_transform
@@ -44,8 +44,8 @@ class Registration:
     dof : int
     model : Weights
         The network that was used.
-    agreement : float or None
-        Soft Dice of the two images' own structures under the transform, 0 to 1; None for pair networks.
+    verdict : Verdict
+        Whether it is to be believed, and why not.
     timings_s : dict
         Wall time by stage, seconds.
     warnings : tuple of str
@@ -56,7 +56,7 @@ class Registration:
     moving: Volume
     dof: int
     model: Weights
-    agreement: float | None
+    verdict: Verdict
     device: str
     threads: int
     timings_s: dict[str, float] = field(default_factory=dict)
@@ -121,6 +121,7 @@ def register(
     model: str = DEFAULT_MODEL,
     init: str = "auto",
     header_source: HeaderSource = "auto",
+    min_score: float | None = None,
     device: str = "auto",
     threads: int | None = None,
 ) -> Registration:
@@ -139,6 +140,8 @@ def register(
         on each other; or a transform file. Anatomy networks look at each image alone and need no start: theirs
         is replaced by any other than `auto`. Pair networks start from it, `auto` being `geometry`.
     header_source : {"auto", "sform", "qform"}
+    min_score : float, optional
+        Least score that passes the verdict; the calibrated one when left out.
     device : str
         `auto`, `cpu`, `cuda` or `cuda:N`.
     threads : int, optional
@@ -164,7 +167,7 @@ def register(
     with clock.stage("start"):
         start = _start(init, a, b)
     weights = find(model)
-    agreement = None
+    verdict = NOTHING_TO_JUDGE_BY
     if weights.kind == "pair":
         with clock.stage("load network"):
             session = open_session(weights, threads=threads, device=device)
@@ -178,14 +181,15 @@ def register(
             seen: tuple[Encoding, Encoding] = (networks.encode(a), networks.encode(b))
         with clock.stage("fit"):
             fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else nearest_dof(start, a.grid.center_lps, dof)
-            agreement = map_agreement(*seen, fixed_to_moving)
+        with clock.stage("verdict"):
+            verdict = judge(*seen, fixed_to_moving, min_score)
     return Registration(
         fixed_to_moving,
         a,
         b,
         dof,
         weights,
-        agreement,
+        verdict,
         device,
         threads,
         clock.seconds,
@@ -212,7 +216,13 @@ def describe(result: Registration) -> dict[str, Any]:
         "fixed": result.fixed.path,
         "moving": result.moving.path,
         "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
-        "metrics": {"structure_agreement": result.agreement},
+        "verdict": {
+            "passed": result.verdict.passed,
+            "score": result.verdict.score,
+            "reasons": list(result.verdict.reasons),
+            "same_person": result.verdict.same_person,
+        },
+        "metrics": {"structure_agreement": result.verdict.score},
         "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
         "model": {"name": result.model.name, "sha256": result.model.sha256},
         "device": result.device,

@@ -1,14 +1,12 @@
 """`stnreg register`: align one image to another."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
-from stnreg.errors import StnregError
-
-MATRIX_SUFFIXES = (".tfm", ".txt", ".mat")
+from stnreg.errors import ExitCode, StnregError
 
 
 def register(
@@ -61,6 +59,13 @@ def register(
         Literal["auto", "sform", "qform"],
         typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
     ] = "auto",
+    on_fail: Annotated[
+        Literal["exit", "warn"],
+        typer.Option(help="What a registration that is not believed does: exit with status 3, or only warn."),
+    ] = "exit",
+    min_score: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
+    ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")] = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
@@ -70,52 +75,43 @@ def register(
 
     The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
     """
-    from stnreg import report
+    from stnreg import registration, report
+    from stnreg.inference.verdict import failure
 
     transforms = transform_outputs(output, transform)
     inputs = [fixed, moving, *([Path(init)] if init not in ("auto", "header", "geometry", "moments") else [])]
     check_outputs(output, transforms, json, inputs, qc=qc)
     try:
-        result = _run(fixed, moving, output, transforms, dof, model, init, interp, background, dtype, header_source,
-                      device, threads, qc)  # fmt: skip
+        result = registration.register(
+            fixed,
+            moving,
+            dof=dof,
+            model=model,
+            init=init,
+            header_source=header_source,
+            min_score=min_score,
+            device=device,
+            threads=threads,
+        )
+        for warning in result.warnings:
+            report.note(f"warning: {warning}")
+        for path in transforms:
+            result.save(transform=path)
+        if qc is not None:
+            from stnreg.picture import write_qc_png
+
+            write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, registration.summary(result))
+        if output is not None:
+            result.save(output, interp=interp, background=background, dtype=dtype)
     except StnregError as error:
         if json == "-":
             report.write_json({"error": str(error), "command": command_line()}, "-")
         raise
     if json is not None:
-        report.write_json(result | {"command": command_line()}, json)
-
-
-def _run(
-    fixed: Path,
-    moving: Path,
-    output: Path | None,
-    transforms: list[Path],
-    dof: int,
-    model: str,
-    init: str,
-    interp: Any,
-    background: float,
-    dtype: Any,
-    header_source: Any,
-    device: str,
-    threads: int | None,
-    qc: Path | None,
-) -> dict[str, Any]:
-    from stnreg import registration, report
-
-    result = registration.register(
-        fixed, moving, dof=dof, model=model, init=init, header_source=header_source, device=device, threads=threads
-    )
-    for warning in result.warnings:
-        report.note(f"warning: {warning}")
-    for path in transforms:
-        result.save(transform=path)
-    if qc is not None:
-        from stnreg.picture import write_qc_png
-
-        write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, registration.summary(result))
-    if output is not None:
-        result.save(output, interp=interp, background=background, dtype=dtype)
-    outputs = {"image": output, "transforms": transforms, "qc": qc}
-    return registration.describe(result) | {"outputs": outputs}
+        outputs = {"image": output, "transforms": transforms, "qc": qc}
+        report.write_json(registration.describe(result) | {"outputs": outputs, "command": command_line()}, json)
+    message = failure(result.verdict)
+    if message:
+        report.note(f"judged a failed registration: {message}")
+        if on_fail == "exit":
+            raise typer.Exit(ExitCode.FAILED)

@@ -1,6 +1,7 @@
 """The anatomy network: one scan in, a soft map of every structure out, at half the resolution."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class AnatomyNet(nn.Module):
         self.shape = shape
         widths = shape.widths
         self.down = nn.ModuleList([Block(a, b, 2) for a, b in zip((1, *widths), widths, strict=False)])
-        self.narrow = nn.ModuleList([nn.Conv3d(b, a, 1) for a, b in zip(widths, widths[1:], strict=False)])
+        self.narrow = nn.ModuleList([nn.Conv3d(b, a, 1) for a, b in pairwise(widths)])
         self.up = nn.ModuleList([Block(a, a) for a in widths[:-1]])
         self.head = nn.Conv3d(widths[0], shape.maps, 1)
 

@@ -1,0 +1,105 @@
+"""`stnreg register` as it is typed: outputs, their bytes, refusals, JSON, exit statuses."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stnreg.cli import main
+from stnreg.io.transform import load_transform, save_transform
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIXED, MOVING = str(EXAMPLES / "fixed.nii.gz"), str(EXAMPLES / "moving.nii.gz")
+
+
+def run(*arguments) -> int:
+    with pytest.raises(SystemExit) as done:
+        main([str(a) for a in arguments])
+    return int(done.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("register")
+    status = run("register", FIXED, MOVING, "-o", folder / "out.nii.gz", "--json", folder / "out.json", "--threads", 2)
+    assert status == 0
+    return folder
+
+
+def test_output_alone_also_writes_the_transform(outputs):
+    assert (outputs / "out.tfm").is_file()
+    assert np.isfinite(load_transform(outputs / "out.tfm")).all()
+
+
+def test_apply_transform_writes_the_same_bytes(outputs, tmp_path):
+    out = tmp_path / "again.nii.gz"
+    assert run("apply-transform", MOVING, "-r", FIXED, "-t", outputs / "out.tfm", "-o", out) == 0
+    assert out.read_bytes() == (outputs / "out.nii.gz").read_bytes()
+
+
+def test_the_same_command_writes_the_same_bytes(outputs, tmp_path):
+    assert run("register", FIXED, MOVING, "-o", tmp_path / "out.nii.gz", "--threads", 2) == 0
+    for name in ("out.nii.gz", "out.tfm"):
+        assert (tmp_path / name).read_bytes() == (outputs / name).read_bytes()
+
+
+def test_json_holds_the_contract(outputs):
+    document = json.loads((outputs / "out.json").read_text())
+    assert {"fixed", "moving", "outputs", "transform", "verdict", "metrics", "timings_s", "model", "device", "versions",
+            "command"} <= document.keys()  # fmt: skip
+    assert {"passed", "score", "reasons", "same_person"} <= document["verdict"].keys()
+    matrix = np.array(document["transform"]["fixed_to_moving_lps"])
+    assert np.array_equal(matrix, load_transform(outputs / "out.tfm"))
+    assert len(document["model"]["sha256"]) == 64
+
+
+def test_json_alone_goes_to_standard_output_and_nothing_else_does(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("register", FIXED, MOVING, "--json", "-", "--dof", 6) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["transform"]["dof"] == 6
+    assert not any(tmp_path.iterdir())
+
+
+def test_nothing_to_write_is_wrong_usage(capsys):
+    assert run("register", FIXED, MOVING) == 2
+    assert "-o" in capsys.readouterr().err
+
+
+def test_a_transform_that_is_not_ours_is_not_overwritten(tmp_path, capsys):
+    theirs = tmp_path / "theirs.tfm"
+    theirs.write_text("#Insight Transform File V1.0\n#Transform 0\nTransform: AffineTransform_double_3_3\n"
+                      "Parameters: 1 0 0 0 1 0 0 0 1 0 0 0\nFixedParameters: 0 0 0\n")  # fmt: skip
+    before = theirs.read_bytes()
+    assert run("register", FIXED, MOVING, "-t", theirs) == 2
+    assert "--init" in capsys.readouterr().err
+    assert theirs.read_bytes() == before
+
+
+def test_our_own_transform_is_overwritten(tmp_path):
+    ours = tmp_path / "ours.tfm"
+    save_transform(ours, np.eye(4))
+    assert run("register", FIXED, MOVING, "-t", ours) == 0
+    assert not np.array_equal(load_transform(ours), np.eye(4))
+
+
+def test_an_output_that_is_an_input_is_refused(tmp_path):
+    copy = tmp_path / "moving.nii.gz"
+    shutil.copy(MOVING, copy)
+    before = copy.read_bytes()
+    assert run("register", FIXED, copy, "-o", copy) == 2
+    assert copy.read_bytes() == before
+
+
+def test_a_missing_input_is_4_and_json_still_speaks(capsys, tmp_path):
+    assert run("register", FIXED, tmp_path / "nowhere.nii.gz", "--json", "-") == 4
+    captured = capsys.readouterr()
+    assert "nowhere.nii.gz" in captured.err
+    assert "nowhere.nii.gz" in json.loads(captured.out)["error"]
+
+
+def test_a_picture_is_drawn(tmp_path):
+    assert run("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--qc", tmp_path / "a.png") == 0
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
