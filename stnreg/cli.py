@@ -24,6 +24,7 @@ VERBS = {
     "evaluate": "stnreg.commands.evaluate:evaluate",
     "baseline": "stnreg.commands.baseline:baseline",
     "preprocess": "stnreg.commands.preprocess:preprocess",
+    "simulate": "stnreg.commands.simulate:simulate",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",
 }

@@ -8,7 +8,8 @@ import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,27 @@ Cell = str | float | int | None
 def note(message: str) -> None:
     """Say something to the person at the terminal, on stderr, as `stnreg: message`."""
     print(f"stnreg: {message}", file=sys.stderr)
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far something is, as a bar on stderr; off a terminal nothing is shown.
+
+    Yields
+    ------
+    show : callable
+        Call it with how many are done, of how many.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show_table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | None = None) -> None:

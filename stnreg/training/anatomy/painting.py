@@ -1,55 +1,18 @@
 """Paint scans from label maps: random contrast per tissue, T1-like most often, with parts, texture and blur.
 
-Codes are FreeSurfer's, with the extended head labels (500 and up) stored 300 lower so that they fit a byte.
+The tissues and their contrasts are those of `stnreg.simulate.tissues`, and codes are its byte codes.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stnreg.simulate.tissues import CONTRASTS, EYES, HEAD, NAMES, tissue_of_code
 from stnreg.training.anatomy.moves import uniform
 
-# Tissue classes and the codes that belong to them. Intensities are shares of T1 white matter.
-TISSUES: dict[str, tuple[int, ...]] = {
-    "air": (0, 206, 209),
-    "white": (2, 41, 7, 46, 16, 28, 60, 212),
-    "gray": (3, 42, 8, 47, 17, 53, 18, 54, 26, 58),
-    "deep": (10, 49, 13, 52),
-    "striatum": (11, 50, 12, 51, 85, 230),
-    "fluid": (4, 43, 5, 44, 14, 15, 24, 72),
-    "plexus": (136, 163, 137, 164, 30, 62),
-    "lesion": (25, 57),
-    "soft": (207, 208, 202),
-    "fat": (211,),
-    "dura": (214,),
-    "bone": (215,),
-    "marrow": (216,),
-}
-NAMES = tuple(TISSUES)
-
-# Mean intensity of each tissue per weighting, in the order of TISSUES; shares of the brightest brain tissue.
-CONTRASTS: dict[str, tuple[float, ...]] = {
-    #      air   white gray  deep  stri  fluid plex  lesion soft  fat   dura  bone  marrow
-    "t1": (0.02, 1.00, 0.72, 0.86, 0.76, 0.28, 0.50, 0.68, 0.55, 1.10, 0.45, 0.18, 0.85),
-    "t2": (0.02, 0.45, 0.62, 0.48, 0.55, 1.00, 0.85, 0.75, 0.40, 0.70, 0.45, 0.12, 0.50),
-    "flair": (0.02, 0.60, 0.80, 0.66, 0.74, 0.15, 0.50, 1.00, 0.50, 0.80, 0.45, 0.12, 0.50),
-    "pd": (0.02, 0.68, 0.88, 0.76, 0.82, 1.00, 0.90, 0.90, 0.65, 0.85, 0.55, 0.15, 0.60),
-}
 SHARES = {"t1": 0.5, "t2": 0.14, "flair": 0.12, "pd": 0.08}  # the rest: any contrast at all
-EYES, AIRWAYS = 206, 209
-HEAD = 200  # codes from here on lie outside the brain
 
-
-def tissue_of_code() -> Tensor:
-    """Return the tissue index of every code, (256,) int64."""
-    table = torch.full((256,), NAMES.index("soft"), dtype=torch.int64)
-    table[:200] = NAMES.index("gray")
-    for k, codes in enumerate(TISSUES.values()):
-        table[list(codes)] = k
-    return table
-
-
-_TISSUE = tissue_of_code()
+_TISSUE = torch.from_numpy(tissue_of_code())
 
 
 def random_palette(generator: torch.Generator) -> tuple[Tensor, Tensor]:
