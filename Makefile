@@ -31,7 +31,8 @@ man: .venv/tested
 	$(BIN)/python man/generate.py
 
 bench: .venv/tested
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/network_alone.py --split dev --pairs 60 --moves 90
+	$(BIN)/python benchmarks/verdict.py --split dev --pairs 80
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

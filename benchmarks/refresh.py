@@ -1,0 +1,47 @@
+"""Run the commands that documents quote, and put what they print under them.
+
+    python benchmarks/refresh.py docs/model-cards.md [--only WORD]
+
+A quoted figure is a fenced `text` block right after a line `<!-- printed by: COMMAND -->`. Commands run from the root of the
+repository with this interpreter as `python`; `$PAIRS` is the folder that the shared `dev_pairs.py` wrote.
+"""
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"(<!-- printed by: (?P<command>[^\n]*) -->\n```text\n)(?P<old>.*?)(```\n)", re.DOTALL)
+
+
+def printed(command: str) -> str:
+    """Return what a command prints on stdout; its failure is ours."""
+    words = shlex.split(command)
+    if words[0] == "python":
+        words[0] = sys.executable
+    line = shlex.join(words).replace("'$PAIRS'", '"$PAIRS"')
+    return subprocess.run(line, shell=True, cwd=ROOT, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+
+def main() -> None:
+    """Refresh every document named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("documents", nargs="+", type=Path)
+    parser.add_argument("--only", default="", help="run only commands that contain this")
+    options = parser.parse_args()
+
+    def fill(match: re.Match[str]) -> str:
+        command = match["command"]
+        print(f"{'running' if options.only in command else 'keeping'}: {command}", file=sys.stderr)
+        return match[1] + (printed(command) if options.only in command else match["old"]) + match[4]
+
+    for document in options.documents:
+        text = document.read_text(encoding="utf-8")
+        document.write_text(BLOCK.sub(fill, text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
