@@ -27,7 +27,6 @@ from stnreg.inference.pose import field_center, find_pose
 from stnreg.preprocess.shrink import block_mean
 
 Array = np.ndarray
-RECENTER_MM = 25.0  # the pose is sought again where the head was this far from the middle of the cube
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
 
@@ -87,9 +86,6 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
     center = field_center(coarse, coarse_grid, model.pose.size * model.pose.spacing_mm)
     template_to_lps = find_pose(coarse, coarse_grid, center, model.pose)
-    found = apply_affine(template_to_lps, np.zeros(3))
-    if np.linalg.norm(found - center) > RECENTER_MM:
-        template_to_lps = find_pose(coarse, coarse_grid, found, model.pose)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
     for _ in range(MAX_FINE_PASSES):
         encoding = _look_closely(middle, middle_grid, template_to_lps, model.fine)

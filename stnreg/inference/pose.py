@@ -12,6 +12,7 @@ from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_g
 Array = np.ndarray
 SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
 CANDIDATES = 3  # poses looked at again where the first look was not believed
+CENTER_MM = 25.0  # and so is one this far from the middle of the cube
 UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
 
 
@@ -50,9 +51,11 @@ def find_pose(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) 
         for turn in CUBE_TURNS[1:]:
             turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
             looks.append(_look(permuted(seen, turn), turned, network))
-        again = [_look_upright(array, grid, k, network) for k in sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]]
-        best = min([best, *again], key=lambda k: k.doubt)
-    elif _angle_deg(best.template_to_lps) > UPRIGHT_DEG:
+            if looks[-1].residual_mm <= SURE_MM:
+                break
+        looks = sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]
+        best = min([*looks, *(_look_upright(array, grid, k, network) for k in looks)], key=lambda k: k.doubt)
+    elif _angle_deg(best.template_to_lps) > UPRIGHT_DEG or _distance_mm(best, center_lps) > CENTER_MM:
         best = min([best, _look_upright(array, grid, best, network)], key=lambda k: k.doubt)
     return best.template_to_lps
 
@@ -72,6 +75,11 @@ def _look_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) ->
     upright = linear / np.cbrt(np.linalg.det(linear))
     cube = Grid.cube(look.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
     return _look(seen_by_network(array, grid, cube), cube, network)
+
+
+def _distance_mm(look: _Look, center_lps: Array) -> float:
+    """Return how far the head was from the middle of the cube."""
+    return float(np.linalg.norm(look.template_to_lps[:3, 3] - center_lps))
 
 
 def _angle_deg(template_to_lps: Array) -> float:
