@@ -2,8 +2,8 @@
 
     python benchmarks/refresh.py docs/model-cards.md [--only WORD]
 
-A quoted figure is a fenced `text` block right after a line `<!-- printed by: COMMAND -->`. Commands run from the root of the
-repository with this interpreter as `python`; `$PAIRS` is the folder that the shared `dev_pairs.py` wrote.
+A quoted figure is a fenced `text` block right after a line `<!-- printed by: COMMAND -->`. Commands run from the root
+of the repository with this interpreter as `python`; `$PAIRS` is the folder that the shared `dev_pairs.py` wrote.
 """
 
 import argparse

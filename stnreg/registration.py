@@ -180,7 +180,9 @@ def register(
         with clock.stage("network"):
             seen: tuple[Encoding, Encoding] = (networks.encode(a), networks.encode(b))
         with clock.stage("fit"):
-            fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else nearest_dof(start, a.grid.center_lps, dof)
+            fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
+            if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
+                fixed_to_moving = nearest_dof(fixed_to_moving, a.grid.center_lps, dof)
         with clock.stage("verdict"):
             verdict = judge(*seen, fixed_to_moving, min_score)
     return Registration(

@@ -80,8 +80,8 @@ def register(
 
     transforms = transform_outputs(output, transform)
     inputs = [fixed, moving, *([Path(init)] if init not in ("auto", "header", "geometry", "moments") else [])]
-    check_outputs(output, transforms, json, inputs, qc=qc)
     try:
+        check_outputs(output, transforms, json, inputs, qc=qc)
         result = registration.register(
             fixed,
             moving,
