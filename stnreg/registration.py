@@ -5,14 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from stnreg import __version__
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import Parameters, nearest_dof, to_parameters
-from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference import anatomy_model
 from stnreg.inference.anatomy import Encoding, fit_pair
@@ -26,6 +24,7 @@ from stnreg.io.volume import HeaderSource, Volume
 from stnreg.preprocess.apply import OutputType, move, save_moved
 from stnreg.preprocess.initialise import center_geometry, center_moments
 from stnreg.preprocess.resample import Interpolation
+from stnreg.refine.refinement import Refined, refine_affine
 
 DEFAULT_MODEL = "anatomy"
 Dof = Literal[6, 7, 9, 12]
@@ -49,6 +48,8 @@ class Registration:
     timings_s : dict
         Wall time by stage, seconds.
     warnings : tuple of str
+    refined : Refined or None
+        What the refinement did; None where there was none.
     """
 
     fixed_to_moving: Matrix
@@ -61,6 +62,7 @@ class Registration:
     threads: int
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    refined: Refined | None = None
 
     @property
     def parameters(self) -> Parameters:
@@ -121,6 +123,7 @@ def register(
     model: str = DEFAULT_MODEL,
     init: str = "auto",
     header_source: HeaderSource = "auto",
+    refine: bool = True,
     min_score: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -140,6 +143,9 @@ def register(
         on each other; or a transform file. Anatomy networks look at each image alone and need no start: theirs
         is replaced by any other than `auto`. Pair networks start from it, `auto` being `geometry`.
     header_source : {"auto", "sform", "qform"}
+    refine : bool
+        Whether the intensities inside both brains, as an anatomy network maps them, have the last word. A pair
+        network maps no brain, and its result stands as it is.
     min_score : float, optional
         Least score that passes the verdict; the calibrated one when left out.
     device : str
@@ -167,7 +173,7 @@ def register(
     with clock.stage("start"):
         start = _start(init, a, b)
     weights = find(model)
-    verdict = NOTHING_TO_JUDGE_BY
+    verdict, refined = NOTHING_TO_JUDGE_BY, None
     if weights.kind == "pair":
         with clock.stage("load network"):
             session = open_session(weights, threads=threads, device=device)
@@ -183,6 +189,10 @@ def register(
             fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
             if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
                 fixed_to_moving = nearest_dof(fixed_to_moving, a.grid.center_lps, dof)
+        if refine:
+            with clock.stage("refine"):
+                refined = _refine(a, b, seen, fixed_to_moving, dof, threads)
+            fixed_to_moving = refined.fixed_to_moving
         with clock.stage("verdict"):
             verdict = judge(*seen, fixed_to_moving, min_score)
     return Registration(
@@ -195,7 +205,23 @@ def register(
         device,
         threads,
         clock.seconds,
-        (*a.warnings, *b.warnings),
+        (*a.warnings, *b.warnings, *(refined.notes if refined else ())),
+        refined,
+    )
+
+
+def _refine(
+    fixed: Volume, moving: Volume, seen: tuple[Encoding, Encoding], start: Matrix, dof: int, threads: int
+) -> Refined:
+    """Refine on the intensities inside both brains."""
+    return refine_affine(
+        (fixed.array, fixed.grid),
+        (moving.array, moving.grid),
+        start,
+        fixed_brain=(seen[0].brain, seen[0].maps_grid),
+        moving_brain=(seen[1].brain, seen[1].maps_grid),
+        dof=dof,
+        threads=threads,
     )
 
 
@@ -210,67 +236,3 @@ def _start(init: str, fixed: Volume, moving: Volume) -> Matrix | None:
     if init == "moments":
         return center_moments(fixed, moving)
     return load_transform(init)
-
-
-def describe(result: Registration) -> dict[str, Any]:
-    """Return what `--json` says of a registration, without outputs and command."""
-    return {
-        "fixed": result.fixed.path,
-        "moving": result.moving.path,
-        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
-        "verdict": {
-            "passed": result.verdict.passed,
-            "score": result.verdict.score,
-            "reasons": list(result.verdict.reasons),
-            "same_person": result.verdict.same_person,
-        },
-        "metrics": {"structure_agreement": result.verdict.score},
-        "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
-        "model": {"name": result.model.name, "sha256": result.model.sha256},
-        "device": result.device,
-        "threads": result.threads,
-        "warnings": list(result.warnings),
-        "versions": versions(),
-    }
-
-
-def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> dict[str, Any]:
-    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid."""
-    parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
-    return {
-        "fixed_to_moving_lps": fixed_to_moving.tolist(),
-        "dof": dof,
-        "parameters": {
-            "translation_mm": list(parameters.translation_mm),
-            "rotation_deg": list(parameters.rotation_deg),
-            "scale": list(parameters.scale),
-            "shear": list(parameters.shear),
-            "center_lps_mm": fixed_grid.center_lps.tolist(),
-        },
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"stnreg": __version__}
-    for package in ("numpy", "SimpleITK", "onnxruntime", "onnxruntime-gpu"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def summary(result: Registration) -> list[str]:
-    """Return what a picture says above its planes."""
-    parameters = result.parameters
-    rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
-    translation = ", ".join(f"{v:.1f}" for v in parameters.translation_mm)
-    scale = ", ".join(f"{v:.3f}" for v in parameters.scale)
-    return [
-        f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
-        f"{result.dof} dof, {result.model.name}",
-        f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
-    ]

@@ -104,7 +104,7 @@ def _run(
     threads: int,
     writing: dict[str, Any],
 ) -> dict[str, Any]:
-    from stnreg import registration, report
+    from stnreg import describe, registration, report
     from stnreg.baselines.run import align
     from stnreg.io.transform import save_transform
     from stnreg.preprocess.apply import save_moved
@@ -122,7 +122,7 @@ def _run(
     return {
         "fixed": fixed,
         "moving": moving,
-        "transform": registration.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
+        "transform": describe.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
         "verdict": {"passed": None, "score": None, "reasons": [f"{method} judges nothing"], "same_person": None},
         "metrics": {},
         "timings_s": {name: round(value, 4) for name, value in timings_s.items()},
@@ -130,6 +130,6 @@ def _run(
         "device": "cpu",
         "threads": threads,
         "warnings": [*found.fixed.warnings, *found.moving.warnings],
-        "versions": registration.versions() | found.versions,
+        "versions": describe.versions() | found.versions,
         "outputs": {"image": output, "transforms": transforms},
     }

@@ -41,6 +41,14 @@ def register(
             "other, or a transform file.",
         ),
     ] = "auto",
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine/--no-refine",
+            help="Let the intensities inside both brains have the last word (anatomy networks; a pair network's result "
+            "stands as it is).",
+        ),
+    ] = True,
     interp: Annotated[
         Literal["linear", "nearest", "bspline", "lanczos", "label"],
         typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept."),
@@ -75,7 +83,7 @@ def register(
 
     The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
     """
-    from stnreg import registration, report
+    from stnreg import describe, registration, report
     from stnreg.inference.verdict import failure
 
     transforms = transform_outputs(output, transform)
@@ -89,6 +97,7 @@ def register(
             model=model,
             init=init,
             header_source=header_source,
+            refine=refine,
             min_score=min_score,
             device=device,
             threads=threads,
@@ -100,7 +109,7 @@ def register(
         if qc is not None:
             from stnreg.picture import write_qc_png
 
-            write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, registration.summary(result))
+            write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, describe.summary(result))
         if output is not None:
             result.save(output, interp=interp, background=background, dtype=dtype)
     except StnregError as error:
@@ -109,7 +118,9 @@ def register(
         raise
     if json is not None:
         outputs = {"image": output, "transforms": transforms, "qc": qc}
-        report.write_json(registration.describe(result) | {"outputs": outputs, "command": command_line()}, json)
+        report.write_json(
+            describe.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
+        )
     message = failure(result.verdict)
     if message:
         report.note(f"judged a failed registration: {message}")

@@ -26,14 +26,11 @@ class Verdict:
         Agreement of the images' own structures under the transform, 0 to 1.
     reasons : tuple of str
         Why it was not believed, in words.
-    same_person : bool or None
-        Not judged yet: None.
     """
 
     passed: bool | None
     score: float | None
     reasons: tuple[str, ...] = ()
-    same_person: bool | None = None
 
 
 NOTHING_TO_JUDGE_BY = Verdict(None, None, ("a pair network gives nothing to judge its own result by",))
