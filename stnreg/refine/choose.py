@@ -4,6 +4,8 @@
 SAME_PERSON_CORRELATION = 0.75
 # Skull and scalp of one head in one contrast correlate better than its brain; where they do not, something differs.
 HEAD_LOSS = 0.03
+NOISE_SHARE = 0.9
+CONTRAST_SHARE = 0.9  # T1 to T1 0.97 and more; T1 to FLAIR below 0.7, to T2 negative
 
 
 def is_same_person(local_correlation: float) -> bool:
@@ -20,3 +22,25 @@ def is_same_person(local_correlation: float) -> bool:
 def heads_agree(brain_correlation: float, head_correlation: float) -> bool:
     """Tell whether skull and scalp of one person help: whether they fit as well as the brain alone does."""
     return head_correlation >= brain_correlation - HEAD_LOSS
+
+
+def is_same_contrast(correlation: float, likeness: float) -> bool:
+    """Tell whether two images have one contrast: whether intensities agree as they are, without a map between them.
+
+    Parameters
+    ----------
+    correlation, likeness : float
+        Inside the brain, with and without such a map.
+    """
+    return likeness >= CONTRAST_SHARE * correlation
+
+
+def is_drowned(fine_correlation: float, coarse_correlation: float) -> bool:
+    """Tell whether noise leaves too little of the finest voxels to be worth looking at.
+
+    Parameters
+    ----------
+    fine_correlation, coarse_correlation : float
+        Inside the brain, at the image's own resolution and at 2 mm.
+    """
+    return fine_correlation < NOISE_SHARE * coarse_correlation

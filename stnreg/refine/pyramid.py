@@ -8,7 +8,7 @@ import numpy as np
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.preprocess.shrink import block_mean, shrink_factors
-from stnreg.refine.region import BLOCK_MM, NORMALISE_SHARE, SAMPLE_SHARE, Image, Region, box_mean, crop, share_on
+from stnreg.refine.region import BLOCK_MM, BRAIN_SHARE, Image, Region, box_mean, crop, share_on
 from stnreg.refine.trilinear import interpolate, interpolate_with_gradient
 
 Array = np.ndarray
@@ -35,9 +35,9 @@ class Level:
         Normalised, float32, NaN where nothing may be seen; or intensities of any type, with `local` to normalise by.
     grid : Grid
         Where the voxels lie.
-    look : (z, y, x) bool
-        Where samples are taken, in blocks.
-    look_grid : Grid
+    share : (z, y, x) float32
+        How much is looked at, 0 to 1, in blocks; NaN where nothing may be seen.
+    share_grid : Grid
         Where the blocks lie.
     local : Local, optional
         What turns intensities into normalised ones, where that is left to the moment of looking.
@@ -45,8 +45,8 @@ class Level:
 
     values: Array
     grid: Grid
-    look: Array
-    look_grid: Grid
+    share: Array
+    share_grid: Grid
     local: Local | None = None
 
     def seen_from(self, points: Array, points_to_lps: Array) -> Array:
@@ -104,11 +104,11 @@ def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> 
     for spacing_mm in sorted(spacings_mm):
         means, grid = block_mean(means, grid, spacing_mm)
         part, part_grid = crop(np.nan_to_num(means, copy=False), grid, region)
-        look, look_grid, share = _look(part, part_grid, region)
-        mean, deviation = _local_moments(part, share > NORMALISE_SHARE, part_grid.spacing)
+        blocks, block_grid, share = _shares(part, part_grid, region)
+        mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
         values = (part - mean) / deviation
         values[np.isnan(share)] = np.nan
-        levels[spacing_mm] = Level(values, part_grid, look, look_grid)
+        levels[spacing_mm] = Level(values, part_grid, blocks, block_grid)
     return [levels[spacing_mm] for spacing_mm in spacings_mm]
 
 
@@ -121,12 +121,12 @@ def finest_level(image: Image, spacing_mm: float, region: Region) -> Level:
     means, block_grid = block_mean(array, grid, BLOCK_MM)
     means, block_grid = crop(np.nan_to_num(means, copy=False), block_grid, region)
     share = share_on(region, means, block_grid)
-    mean, deviation = _local_moments(means, share > NORMALISE_SHARE, block_grid.spacing)
+    mean, deviation = _local_moments(means, share > BRAIN_SHARE, block_grid.spacing)
     mean[np.isnan(share)] = np.nan
     if shrink_factors(grid, spacing_mm) != (1, 1, 1):
         array, grid = block_mean(array, grid, spacing_mm)
     local = Local(mean, deviation, block_grid)
-    return Level(np.ascontiguousarray(array), grid, share > SAMPLE_SHARE, block_grid, local)
+    return Level(np.ascontiguousarray(array), grid, share, block_grid, local)
 
 
 def check_image(image: Image) -> Image:
@@ -136,19 +136,19 @@ def check_image(image: Image) -> Image:
     return image
 
 
-def _look(means: Array, grid: Grid, region: Region) -> tuple[Array, Grid, Array]:
-    """Return the blocks to sample, their grid, and the share of every voxel of the finer grid."""
+def _shares(means: Array, grid: Grid, region: Region) -> tuple[Array, Grid, Array]:
+    """Return the shares of blocks, the grid of the blocks, and the shares of all voxels of the finer grid."""
     fx, fy, fz = shrink_factors(grid, BLOCK_MM)
     if (fx, fy, fz) == (1, 1, 1) or (region.brain is None and region.mask is None):
         share = share_on(region, means, grid)
-        return share > SAMPLE_SHARE, grid, share
+        return share, grid, share
     block_to_index = np.diag([fx, fy, fz, 1.0])
     block_to_index[:3, 3] = (np.array([fx, fy, fz]) - 1) / 2
     nx, ny, nz = (-(-n // f) for n, f in zip(grid.size, (fx, fy, fz), strict=True))
     blocks = Grid((nx, ny, nz), grid.index_to_lps @ block_to_index)
     share = share_on(region, means, blocks)
     z, y, x = grid.shape
-    return share > SAMPLE_SHARE, blocks, share.repeat(fz, 0)[:z].repeat(fy, 1)[:, :y].repeat(fx, 2)[:, :, :x]
+    return share, blocks, share.repeat(fz, 0)[:z].repeat(fy, 1)[:, :y].repeat(fx, 2)[:, :, :x]
 
 
 def _local_moments(values: Array, within: Array, spacing_mm: Array) -> tuple[Array, Array]:

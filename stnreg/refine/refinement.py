@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TypeVar
 
@@ -11,22 +11,13 @@ import numpy as np
 
 from stnreg.geometry.affine import check_affine, nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.refine.choose import heads_agree, is_same_person
+from stnreg.refine.choose import heads_agree, is_drowned, is_same_contrast, is_same_person
 from stnreg.refine.freedom import supported_dof
-from stnreg.refine.gauss_newton import (
-    Outcome,
-    Scene,
-    both_views,
-    descend,
-    extent,
-    mean_correlation,
-    middle,
-    motion_mm,
-    take_samples,
-    total_cost,
-)
+from stnreg.refine.gauss_newton import Outcome, descend
 from stnreg.refine.pyramid import Level, build_levels, finest_level
-from stnreg.refine.region import Image, Region
+from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
+from stnreg.refine.samples import Samples, Scene, extent, middle, motion_mm, take_samples
+from stnreg.refine.views import View, both_views, mean_correlation, mean_likeness, total_cost
 
 Built = TypeVar("Built")
 
@@ -39,12 +30,13 @@ class Pass:
     samples: int
     max_steps: int
     stop_mm: float
+    newton: bool = False
 
 
-PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 10, 0.05), Pass(2.0, 30_000, 8, 0.05))
+PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 # One head: the image itself, until nothing moves.
-LAST = Pass(1.0, 60_000, 10, 0.001)
-HEAD_SAMPLES = 10_000  # to tell whether skull and scalp may help
+LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)
+FEW_SAMPLES = 10_000  # to tell what the last pass should look at
 
 
 @dataclass(frozen=True)
@@ -59,8 +51,8 @@ class Refined:
         Whether it is better than the start by the refinement's own measure; the start is kept if not.
     dof : int
         What was estimated: less than wanted where the overlap does not support it.
-    same_person : bool
-        Whether both images show one head.
+    same_person, same_contrast : bool
+        Whether both images show one head, and whether in one contrast.
     local_correlation, start_correlation : float
         Inside the brain at the finest level, after and before; 0 to 1.
     overlap : float
@@ -81,6 +73,7 @@ class Refined:
     improved: bool
     dof: int
     same_person: bool
+    same_contrast: bool
     local_correlation: float
     start_correlation: float
     overlap: float
@@ -144,39 +137,29 @@ def refine_affine(
         (fixed, Region(fixed_brain, fixed_mask, fixed_exclude)),
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
-    spacings = [p.spacing_mm for p in PASSES]
     with _workers(threads) as pool:
-        levels = _on_both(lambda image, region: build_levels(image, spacings, region), sides, pool)
+        levels = _on_both(
+            lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool
+        )
         built = perf_counter()
-        scenes = [_scenes(pair, p.samples) for pair, p in zip(zip(*levels, strict=True), PASSES, strict=True)]
-        usable = supported_dof(dof, *extent(*scenes[0], start))
-        begin = nearest_dof(start, middle(*scenes[0], start), usable)
-        outcomes = []
-        for pair, p in zip(scenes, PASSES, strict=True):
-            outcomes.append(_descend(pair, outcomes[-1].fixed_to_moving if outcomes else begin, usable, p, pool))
-        correlation = outcomes[-1].correlation
-        same_person = is_same_person(correlation)
-        before = both_views(*scenes[-1], begin, middle(*scenes[-1], begin), pool)
-        improved = total_cost(outcomes[-1].views, before) < total_cost(before, before)
+        descent = _coarse_to_fine(list(zip(*levels, strict=True)), start, dof, pool)
         stepped = perf_counter()
-        if same_person and improved:
-            last = _one_person(sides, outcomes[-1].fixed_to_moving, pool)
-            outcomes.append(_descend(last, outcomes[-1].fixed_to_moving, usable, LAST, pool))
-    end = outcomes[-1].fixed_to_moving if improved else begin
-    views = outcomes[len(PASSES) - 1].views if improved else before
+        refined = _last_pass(sides, descent, pool) if descent.improved and descent.same_person else None
+    end = refined.fixed_to_moving if refined else descent.fixed_to_moving
     return Refined(
         fixed_to_moving=end,
-        improved=improved,
-        dof=usable,
-        same_person=same_person,
-        local_correlation=mean_correlation(views),
-        start_correlation=mean_correlation(before),
-        overlap=min(v.share for v in views),
-        residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in views),
-        motion_mm=motion_mm(scenes[-1][0].samples, begin, end),
-        steps=tuple(o.steps for o in outcomes),
+        improved=descent.improved,
+        dof=descent.dof,
+        same_person=descent.same_person,
+        same_contrast=descent.same_contrast,
+        local_correlation=mean_correlation(descent.after),
+        start_correlation=mean_correlation(descent.before),
+        overlap=min(v.share for v in descent.after),
+        residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in descent.after),
+        motion_mm=motion_mm(descent.samples, descent.start, end),
+        steps=descent.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
-        notes=() if usable == dof else (f"the overlap supports {usable} degrees of freedom, not {dof}",),
+        notes=() if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",),
     )
 
 
@@ -184,33 +167,81 @@ Side = tuple[Image, Region]
 Scenes = tuple[Scene, Scene]
 
 
-def _one_person(sides: tuple[Side, Side], fixed_to_moving: Matrix, pool: Executor | None) -> Scenes:
-    """Return the scenes of the last pass: the head if skull and scalp agree as the brain does, else the brain.
+@dataclass(frozen=True)
+class _Descent:
+    """Where the passes through the brain ended; `before` and `after` are views at the finest of them."""
+
+    start: Matrix
+    fixed_to_moving: Matrix
+    dof: int
+    same_contrast: bool
+    before: tuple[View, View]
+    after: tuple[View, View]
+    steps: tuple[int, ...]
+    samples: Samples
+
+    @property
+    def improved(self) -> bool:
+        return total_cost(self.after, self.before) < total_cost(self.before, self.before)
+
+    @property
+    def same_person(self) -> bool:
+        return is_same_person(mean_correlation(self.after))
+
+
+def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, pool: Executor | None) -> _Descent:
+    first = _scenes(levels[0], PASSES[0].samples)
+    usable = supported_dof(dof, *extent(*first, start))
+    begin = current = nearest_dof(start, middle(*first, start), usable)
+    steps, same_contrast = [], False
+    for pair, level_pass in zip(levels, PASSES, strict=True):
+        scenes = _scenes(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
+        outcome = _descend(scenes, current, usable, level_pass, pool)
+        current = outcome.fixed_to_moving
+        steps.append(outcome.steps)
+        if level_pass is PASSES[-2]:
+            same_contrast = is_same_contrast(outcome.correlation, mean_likeness(outcome.views))
+    before = both_views(*scenes, begin, middle(*scenes, begin), pool)
+    descent = _Descent(begin, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes[0].samples)
+    return descent if descent.improved else replace(descent, fixed_to_moving=begin, after=before)
+
+
+def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | None) -> Outcome:
+    """Finish one person on the images themselves: on the head if skull and scalp agree as the brain does.
 
     A brain that has shrunk is measured against its skull. Where one image is stripped, or the contrasts differ,
-    what surrounds the brain does not help.
+    what surrounds the brain does not help. Where noise drowns the finest voxels, coarser ones are used.
     """
+    current = descent.fixed_to_moving
 
-    def build(image: Image, region: Region) -> tuple[Level, Level]:
-        return tuple(finest_level(image, LAST.spacing_mm, r) for r in (region, region.with_surroundings()))
+    def build(spacing_mm: float) -> tuple[tuple[Level, Level], tuple[Level, Level], float, float]:
+        """Return both images' brains, both images' heads, and how well each of the two fits."""
 
-    brains, heads = zip(*_on_both(build, sides, pool), strict=True)
-    if not all(region.has_surroundings for _, region in sides):
-        return _scenes(brains, LAST.samples)
-    agreement = []
-    for levels in (brains, heads):
-        few = _scenes(levels, HEAD_SAMPLES)
-        agreement.append(mean_correlation(both_views(*few, fixed_to_moving, middle(*few, fixed_to_moving), pool)))
-    return _scenes(heads if heads_agree(*agreement) else brains, LAST.samples)
+        def both_regions(image: Image, region: Region) -> list[Level]:
+            return [finest_level(image, spacing_mm, r) for r in (region, region.with_surroundings())]
+
+        brains, heads = zip(*_on_both(both_regions, sides, pool), strict=True)
+        correlations = []
+        for levels in (brains, heads):
+            few = _scenes(levels, FEW_SAMPLES)
+            correlations.append(mean_correlation(both_views(*few, current, middle(*few, current), pool)))
+        return brains, heads, *correlations
+
+    brains, heads, brain, head = build(LAST.spacing_mm)
+    if is_drowned(brain, mean_correlation(descent.after)):
+        brains, heads, brain, head = build(PASSES[-1].spacing_mm)
+    chosen = heads if heads_agree(brain, head) else brains
+    return _descend(_scenes(chosen, LAST.samples), current, descent.dof, LAST, pool)
 
 
-def _scenes(levels: tuple[Level, Level], count: int) -> Scenes:
-    return Scene(take_samples(levels[0], count), levels[0]), Scene(take_samples(levels[1], count), levels[1])
+def _scenes(levels: tuple[Level, Level], count: int, least_share: float = BRAIN_SHARE) -> Scenes:
+    fixed, moving = (Scene(take_samples(level, count, least_share), level) for level in levels)
+    return fixed, moving
 
 
 def _descend(scenes: Scenes, start: Matrix, dof: int, level_pass: Pass, pool: Executor | None) -> Outcome:
-    max_steps, stop_mm = level_pass.max_steps, level_pass.stop_mm
-    return descend(*scenes, start, dof=dof, max_steps=max_steps, stop_mm=stop_mm, pool=pool)
+    p = level_pass
+    return descend(*scenes, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, newton=p.newton, pool=pool)
 
 
 def _on_both(build: Callable[[Image, Region], Built], sides: tuple[Side, Side], pool: Executor | None) -> list[Built]:

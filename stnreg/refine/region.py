@@ -10,10 +10,11 @@ from stnreg.refine.trilinear import interpolate
 Array = np.ndarray
 Image = tuple[Array, Grid]  # (z, y, x) values and where they lie
 
-# Shares of the soft map. Mean and deviation come from a little beyond the brain, samples from well inside it:
-# what surrounds it differs between contrasts and between people, and is missing in a stripped image.
-NORMALISE_SHARE = 0.3
-SAMPLE_SHARE = 0.6
+# Shares of the soft map. Where it is half, the brain ends: what lies beyond differs between contrasts and between
+# people, and is missing in a stripped image. In one contrast the surface itself says more about folds than about
+# the pose of another person's brain, so that samples are then taken further in.
+BRAIN_SHARE = 0.5
+INNER_SHARE = 0.7
 BLOCK_MM = 4.0  # the soft map has voxels of 5 mm: finer than this it has nothing to say
 FOREGROUND_SHARE = 0.15  # of the brightest, where neither a brain map nor a mask is given
 HEAD_MM = 20.0  # skull and scalp lie within this of the brain
@@ -75,7 +76,7 @@ def share_on(region: Region, means: Array, grid: Grid) -> Array:
     """
     if region.mask is not None:
         share = at_voxels(_presence(region.mask), grid)
-        share[share <= NORMALISE_SHARE] = np.nan
+        share[share <= BRAIN_SHARE] = np.nan
     elif region.brain is not None:
         share = at_voxels(region.brain, grid)
     else:
@@ -90,12 +91,13 @@ def crop(means: Array, grid: Grid, region: Region) -> Image:
     chosen = region.mask or region.brain
     place = np.empty((0, 3))
     if chosen is not None:
-        place = np.argwhere(chosen[0] > (0 if region.mask else NORMALISE_SHARE))[:, ::-1]
+        place = np.argwhere(chosen[0] > (0 if region.mask else BRAIN_SHARE))[:, ::-1]
     if chosen is None or len(place) == 0:
         return means, grid
     to_index = grid.lps_to_index @ chosen[1].index_to_lps
     index = place @ to_index[:3, :3].T + to_index[:3, 3]
-    margin, size = MARGIN_MM / grid.spacing, np.array(grid.size)
+    size = np.array(grid.size)
+    margin = MARGIN_MM / grid.spacing
     first = np.clip(np.floor(index.min(0) - margin), 0, size - 1).astype(int)
     last = np.clip(np.ceil(index.max(0) + margin) + 1, first + 1, size).astype(int)
     corner = np.eye(4)
