@@ -25,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--models", default="affine,separate,anatomy")
+    parser.add_argument("--refine", action="store_true", help="refine what the anatomy network found")
     parser.add_argument("--glob", default="ixi[0-9][0-9]")
     options = parser.parse_args()
     models = options.models.split(",")
@@ -34,7 +35,7 @@ def main() -> None:
         fixed, moving = load(folder, "fixed"), load(folder, "moving")
         found = [np.eye(4), center_geometry(fixed.grid, moving.grid)]
         files = folder / "fixed.nii.gz", folder / "moving.nii.gz"
-        found += [stnreg.register(*files, model=model).fixed_to_moving for model in models]
+        found += [stnreg.register(*files, model=model, refine=options.refine).fixed_to_moving for model in models]
         rows.append([label_dice(fixed, moving, fixed_to_moving) for fixed_to_moving in found])
         print(folder.name, *(f"{v:.4f}" for v in rows[-1]), sep="\t", flush=True)
     print("mean", *(f"{v:.4f}" for v in np.mean(rows, axis=0)), sep="\t")
