@@ -221,11 +221,12 @@ def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | Non
             return [finest_level(image, spacing_mm, r) for r in (region, region.with_surroundings())]
 
         brains, heads = zip(*_on_both(both_regions, sides, pool), strict=True)
-        correlations = []
-        for levels in (brains, heads):
+
+        def fit(levels: tuple[Level, Level]) -> float:
             few = _scenes(levels, FEW_SAMPLES)
-            correlations.append(mean_correlation(both_views(*few, current, middle(*few, current), pool)))
-        return brains, heads, *correlations
+            return mean_correlation(both_views(*few, current, middle(*few, current), pool))
+
+        return brains, heads, fit(brains), fit(heads)
 
     brains, heads, brain, head = build(LAST.spacing_mm)
     if is_drowned(brain, mean_correlation(descent.after)):

@@ -89,7 +89,7 @@ def share_on(region: Region, means: Array, grid: Grid) -> Array:
 def crop(means: Array, grid: Grid, region: Region) -> Image:
     """Cut an image down to what is looked at and `MARGIN_MM` around it."""
     chosen = region.mask or region.brain
-    place = np.empty((0, 3))
+    place: Array = np.empty((0, 3), np.intp)
     if chosen is not None:
         place = np.argwhere(chosen[0] > (0 if region.mask else BRAIN_SHARE))[:, ::-1]
     if chosen is None or len(place) == 0:
