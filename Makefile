@@ -31,7 +31,7 @@ man: .venv/tested
 	$(BIN)/python man/generate.py
 
 bench: .venv/tested
-	$(BIN)/python benchmarks/network_alone.py --split dev --pairs 60 --moves 60
+	$(BIN)/python benchmarks/network_alone.py --split dev --pairs 60 --moves 40
 	$(BIN)/python benchmarks/verdict.py --split dev --pairs 80
 
 clean:

@@ -1,6 +1,6 @@
 """The anatomy network alone, without refinement: label Dice between people, target error on known moves.
 
-    python benchmarks/network_alone.py --split validation|dev [--model NAME|FILE.onnx] [--pairs 60] [--csv FILE]
+    python benchmarks/network_alone.py --split validation|dev [--model NAME] [--pairs 60] [--conditions A,B]
 
 Images are encoded once and paired in process; the numbers do not depend on that. Prints one row per condition.
 """
@@ -24,6 +24,7 @@ from stnreg.metrics.bootstrap import bootstrap_mean
 from stnreg.preprocess.resample import resample
 
 Row = dict[str, object]
+ALL = "straight,oblique,turned,known,stripped,half field,cost"
 
 
 def all_pairs(heads: list[Head], count: int) -> list[tuple[int, int]]:
@@ -136,6 +137,15 @@ def symmetric(encodings: list[Encoding], heads: list[Head]) -> float:
     return worst
 
 
+def cost_and_symmetry(heads: list[Head], model, threads: int) -> None:
+    """Print how far there and back is from the identity, and what a pair costs."""
+    start = time.perf_counter()
+    encodings = [encode(h.image, h.grid, model) for h in heads]
+    per_image_s = (time.perf_counter() - start) / len(heads)
+    print(f"there and back: at most {symmetric(encodings, heads):.1e} mm from the identity")
+    print(f"seconds: {2 * per_image_s:.2f} a pair, {threads} threads, images in memory")
+
+
 def summary(rows: list[Row]) -> None:
     """Print one line per condition."""
     for name in dict.fromkeys(r["condition"] for r in rows):
@@ -162,6 +172,7 @@ def main() -> None:
     parser.add_argument("--model", default="anatomy")
     parser.add_argument("--pairs", type=int, default=60)
     parser.add_argument("--moves", type=int, default=150)
+    parser.add_argument("--conditions", default=ALL, help=f"which rows, by commas; {ALL}")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
@@ -169,19 +180,16 @@ def main() -> None:
     heads = load_heads(options.split)
     pairs = all_pairs(heads, options.pairs)
     rows = []
-    for kind in ("straight", "oblique", "turned"):
+    wanted = options.conditions.split(",")
+    for kind in (k for k in ("straight", "oblique", "turned") if k in wanted):
         rows += two_people(heads, pairs, model, kind)
         summary(rows[-len(pairs) :])
-    for name, change in (("known", lambda h, k: h), ("stripped", stripped), ("half field", half_field)):
-        count = options.moves if name == "known" else max(options.moves // 3, 30)
-        rows += known_moves(heads, count, model, name, change)
-        summary(rows[-count:])
-    few = heads[:6]
-    start = time.perf_counter()
-    encodings = [encode(h.image, h.grid, model) for h in few]
-    per_image_s = (time.perf_counter() - start) / len(few)
-    print(f"there and back: at most {symmetric(encodings, few):.1e} mm from the identity")
-    print(f"seconds: {2 * per_image_s:.2f} a pair, {options.threads} threads, images in memory")
+    changes = {"known": lambda h, k: h, "stripped": stripped, "half field": half_field}
+    for name in (k for k in changes if k in wanted):
+        rows += known_moves(heads, options.moves, model, name, changes[name])
+        summary(rows[-options.moves :])
+    if "cost" in wanted:
+        cost_and_symmetry(heads[:6], model, options.threads)
     if options.csv:
         with options.csv.open("w", newline="") as file:
             names = ("condition", "pair", "dice", "oracle", "error_mm", "agreement")
