@@ -76,10 +76,11 @@ def supported_dof(wanted: int, thinnest_mm: float, volume_ml: float) -> int:
     wanted : int
         6, 7, 9 or 12.
     thinnest_mm : float
-        Standard deviation of what both images see along its thinnest direction; 35 for a whole brain.
+        Standard deviation of what both images see along its thinnest direction: 30 and more for a brain, 9 for 44 mm
+        of it.
     volume_ml : float
         Of what both images see; 1200 for a whole brain.
     """
-    if thinnest_mm >= 12.0 and volume_ml >= 150.0:
+    if thinnest_mm >= 8.0 and volume_ml >= 150.0:
         return wanted
-    return min(wanted, 7 if thinnest_mm >= 7.0 and volume_ml >= 50.0 else 6)
+    return min(wanted, 7 if thinnest_mm >= 3.0 and volume_ml >= 50.0 else 6)

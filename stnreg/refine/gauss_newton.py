@@ -58,7 +58,7 @@ def descend(
     newton : bool
         Whether to step by the truer curvature, which only holds near the end.
     stop_mm : float
-        Root mean square motion of the fixed samples below which nothing moves.
+        Root mean square motion of the samples below which nothing moves.
     """
     center_lps = middle(fixed, moving, fixed_to_moving)
     current, views = fixed_to_moving, both_views(fixed, moving, fixed_to_moving, center_lps, pool)
@@ -73,7 +73,7 @@ def descend(
             numbers = numbers / 2
         else:
             break
-        moved_mm = motion_mm(fixed.samples, current, trial)
+        moved_mm = motion_mm(fixed, moving, current, trial)
         current, views, steps = trial, seen, steps + 1
     return Outcome(current, steps, float(moved_mm), views)
 

@@ -16,7 +16,7 @@ from stnreg.refine.freedom import supported_dof
 from stnreg.refine.gauss_newton import Outcome, descend
 from stnreg.refine.pyramid import Level, build_levels, finest_level
 from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
-from stnreg.refine.samples import Samples, Scene, extent, middle, motion_mm, take_samples
+from stnreg.refine.samples import Scene, extent, middle, motion_mm, take_samples
 from stnreg.refine.views import View, both_views, mean_correlation, mean_likeness, total_cost
 
 Built = TypeVar("Built")
@@ -50,7 +50,7 @@ class Refined:
     improved : bool
         Whether it is better than the start by the refinement's own measure; the start is kept if not.
     dof : int
-        What was estimated: less than wanted where the overlap does not support it.
+        Of the result: less than wanted where the overlap does not support it.
     same_person, same_contrast : bool
         Whether both images show one head, and whether in one contrast.
     local_correlation, start_correlation : float
@@ -60,7 +60,7 @@ class Refined:
     residual : float
         Median absolute residual, in local deviations; the larger of both.
     motion_mm : float
-        Root mean square motion of the fixed brain from the start.
+        Root mean square motion of the brain from the start.
     steps : tuple of int
         Per level, coarse to fine.
     timings_s : dict
@@ -156,15 +156,21 @@ def refine_affine(
         start_correlation=mean_correlation(descent.before),
         overlap=min(v.share for v in descent.after),
         residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in descent.after),
-        motion_mm=motion_mm(descent.samples, descent.start, end),
+        motion_mm=motion_mm(*descent.scenes, descent.start, end),
         steps=descent.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
-        notes=() if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",),
+        notes=_notes(descent, dof),
     )
 
 
 Side = tuple[Image, Region]
 Scenes = tuple[Scene, Scene]
+
+
+def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
+    if not descent.improved:
+        return ("the refinement found nothing better than its start",)
+    return () if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",)
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ class _Descent:
     before: tuple[View, View]
     after: tuple[View, View]
     steps: tuple[int, ...]
-    samples: Samples
+    scenes: Scenes
 
     @property
     def improved(self) -> bool:
@@ -192,7 +198,8 @@ class _Descent:
 def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, pool: Executor | None) -> _Descent:
     first = _scenes(levels[0], PASSES[0].samples)
     usable = supported_dof(dof, *extent(*first, start))
-    begin = current = nearest_dof(start, middle(*first, start), usable)
+    given = nearest_dof(start, middle(*first, start), dof)
+    current = nearest_dof(given, middle(*first, given), usable)
     steps, same_contrast = [], False
     for pair, level_pass in zip(levels, PASSES, strict=True):
         scenes = _scenes(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
@@ -201,9 +208,9 @@ def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, 
         steps.append(outcome.steps)
         if level_pass is PASSES[-2]:
             same_contrast = is_same_contrast(outcome.correlation, mean_likeness(outcome.views))
-    before = both_views(*scenes, begin, middle(*scenes, begin), pool)
-    descent = _Descent(begin, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes[0].samples)
-    return descent if descent.improved else replace(descent, fixed_to_moving=begin, after=before)
+    before = both_views(*scenes, given, middle(*scenes, given), pool)
+    descent = _Descent(given, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes)
+    return descent if descent.improved else replace(descent, fixed_to_moving=given, dof=dof, after=before)
 
 
 def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | None) -> Outcome:

@@ -102,8 +102,17 @@ def extent(fixed: Scene, moving: Scene, fixed_to_moving: Matrix) -> tuple[float,
     return thinnest_mm, volume_ml
 
 
-def motion_mm(samples: Samples, a_to_b: Matrix, changed: Matrix) -> float:
-    """Return the root mean square distance between where two maps put the samples, mm."""
-    difference = (changed - a_to_b)[:3]
-    moved = difference[:, :3] @ samples.points + (difference[:, :3] @ samples.center + difference[:, 3])[:, None]
+def motion_mm(fixed: Scene, moving: Scene, before: Matrix, after: Matrix) -> float:
+    """Return the root mean square distance, mm, between where two fixed-to-moving maps put the samples.
+
+    The geometric mean of both directions: a scale between the images does not make it depend on which is which.
+    """
+    there = _distance_mm(fixed.samples, before, after)
+    back = _distance_mm(moving.samples, invert(before), invert(after))
+    return float(np.sqrt(there * back))
+
+
+def _distance_mm(samples: Samples, a_to_b: Matrix, changed: Matrix) -> float:
+    difference = (changed - a_to_b) @ samples.to_lps
+    moved = difference[:3, :3] @ samples.points + difference[:3, 3:]
     return float(np.sqrt((moved**2).sum(0).mean())) if len(samples.values) else 0.0
