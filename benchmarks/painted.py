@@ -155,7 +155,7 @@ def painted_pair(
     first[:3, 3] += rng.uniform(-0.5, 0.5, 3)
     points = apply_affine(grid.index_to_lps, np.argwhere(brain_of(codes))[::997, ::-1].astype(float))
     return Pair(
-        f"anatomy{number}-{seed}{change}",
+        f"anatomy{number}-{seed}",
         paint(codes, grid, first, fixed, rng),
         paint(codes, grid, move, moving, rng, change),
         compose(move, invert(first)),

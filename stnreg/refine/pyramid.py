@@ -112,21 +112,25 @@ def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> 
     return [levels[spacing_mm] for spacing_mm in spacings_mm]
 
 
-def finest_level(image: Image, spacing_mm: float, region: Region) -> Level:
-    """Look at the image itself (averaged only below `spacing_mm`), to be normalised where it is looked at.
+def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) -> list[Level]:
+    """Look at the image itself (averaged only below `spacing_mm`) in several regions, normalised as it is looked at.
 
     Mean and deviation are found in blocks of `BLOCK_MM`, which is what makes a fine level cheap.
     """
     array, grid = check_image(image)
-    means, block_grid = block_mean(array, grid, BLOCK_MM)
-    means, block_grid = crop(np.nan_to_num(means, copy=False), block_grid, region)
-    share = share_on(region, means, block_grid)
-    mean, deviation = _local_moments(means, share > BRAIN_SHARE, block_grid.spacing)
-    mean[np.isnan(share)] = np.nan
+    means, means_grid = block_mean(array, grid, BLOCK_MM)
+    np.nan_to_num(means, copy=False)
     if shrink_factors(grid, spacing_mm) != (1, 1, 1):
         array, grid = block_mean(array, grid, spacing_mm)
-    local = Local(mean, deviation, block_grid)
-    return Level(np.ascontiguousarray(array), grid, share, block_grid, local)
+    array = np.ascontiguousarray(array)
+    levels = []
+    for region in regions:
+        part, part_grid = crop(means, means_grid, region)
+        share = share_on(region, part, part_grid)
+        mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
+        mean[np.isnan(share)] = np.nan
+        levels.append(Level(array, grid, share, part_grid, Local(mean, deviation, part_grid)))
+    return levels
 
 
 def check_image(image: Image) -> Image:

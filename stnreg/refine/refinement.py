@@ -14,7 +14,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.refine.choose import heads_agree, is_drowned, is_same_contrast, is_same_person
 from stnreg.refine.freedom import supported_dof
 from stnreg.refine.gauss_newton import Outcome, descend
-from stnreg.refine.pyramid import Level, build_levels, finest_level
+from stnreg.refine.pyramid import Level, build_levels, finest_levels
 from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
 from stnreg.refine.samples import Scene, extent, middle, motion_mm, take_samples
 from stnreg.refine.views import View, both_views, mean_correlation, mean_likeness, total_cost
@@ -225,7 +225,7 @@ def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | Non
         """Return both images' brains, both images' heads, and how well each of the two fits."""
 
         def both_regions(image: Image, region: Region) -> list[Level]:
-            return [finest_level(image, spacing_mm, r) for r in (region, region.with_surroundings())]
+            return finest_levels(image, spacing_mm, (region, region.with_surroundings()))
 
         brains, heads = zip(*_on_both(both_regions, sides, pool), strict=True)
 

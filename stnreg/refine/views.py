@@ -89,7 +89,9 @@ def view(samples: Samples, other: Level, own_to_other: Matrix, own_to_step: Matr
     at, values, own_gradient = transform(own_to_step @ samples.to_lps, samples.points), samples.values, samples.gradient
     if count < len(ok):
         seen, gradient, at, values, own_gradient = seen[ok], gradient[:, ok], at[:, ok], values[ok], own_gradient[:, ok]
-    powers = np.stack([seen**k for k in range(DEGREE + 1)])
+    powers = np.ones((DEGREE + 1, count), np.float32)
+    for k in range(DEGREE):
+        np.multiply(powers[k], seen, out=powers[k + 1])
     coefficients, weights, scale = _map_intensities(powers, values)
     mapped = coefficients @ powers
     slope = sum(k * coefficients[k] * powers[k - 1] for k in range(1, DEGREE + 1))

@@ -3,7 +3,7 @@ import pytest
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
-from stnreg.refine.pyramid import build_levels, finest_level
+from stnreg.refine.pyramid import build_levels, finest_levels
 from stnreg.refine.region import Region
 
 EYE = np.eye(4)
@@ -28,7 +28,7 @@ def test_gain_and_offset_do_not_matter(head):
 def test_the_finest_level_agrees_with_one_normalised_beforehand(head):
     image = head.scan(EYE)
     region = Region(head.brain(EYE))
-    fine, built = finest_level(image, 1.0, region), build_levels(image, (3.0,), region)[0]
+    fine, built = finest_levels(image, 1.0, [region])[0], build_levels(image, (3.0,), region)[0]
     points = head.points().T.astype(np.float32)[:, :300] * 0.8
     seen, gradient = fine.seen_with_gradient(points, EYE)
     np.testing.assert_array_equal(seen, fine.seen_from(points, EYE))
@@ -43,7 +43,7 @@ def test_what_is_excluded_is_not_seen(head):
     exclude[:, :, :34] = 1
     region = Region(head.brain(EYE), exclude=(exclude, grid))
     points = np.float32([[-20, 20], [0, 0], [0, 0]])
-    for level in (*build_levels((image, grid), (8.0, 4.0), region), finest_level((image, grid), 1.0, region)):
+    for level in (*build_levels((image, grid), (8.0, 4.0), region), *finest_levels((image, grid), 1.0, [region])):
         np.testing.assert_array_equal(np.isnan(level.seen_from(points, EYE)), [True, False])
 
 
