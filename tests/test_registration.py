@@ -71,7 +71,7 @@ def test_dof_are_what_they_say(head, dof):
         assert off > 1e-4
 
 
-def test_storing_the_same_head_in_another_orientation_changes_nothing(head):
+def test_storing_the_same_head_in_another_orientation_changes_next_to_nothing(head):
     moving = load_volume(EXAMPLES / "moving.nii.gz")
     flip = np.diag([-1.0, 1.0, 1.0, 1.0])
     flip[0, 3] = moving.grid.size[0] - 1
@@ -80,8 +80,11 @@ def test_storing_the_same_head_in_another_orientation_changes_nothing(head):
         array=np.ascontiguousarray(moving.array[:, :, ::-1]),
         grid=Grid(moving.grid.size, moving.grid.index_to_lps @ flip),
     )
-    a = stnreg.register(head, moving, threads=2).fixed_to_moving
-    b = stnreg.register(head, stored, threads=2).fixed_to_moving
+    # The network sees the same voxels whichever way they are stored.
+    a, b = (stnreg.register(head, m, refine=False, threads=2).fixed_to_moving for m in (moving, stored))
+    assert mean_error_mm(a, b, head.grid.corners_lps()) < 0.2
+    # The refinement averages blocks from the first voxel on, so it samples others; between two people that shows.
+    a, b = (stnreg.register(head, m, threads=2).fixed_to_moving for m in (moving, stored))
     brain = head.grid.corners_lps() * 0.5 + head.grid.center_lps * 0.5
     assert mean_error_mm(a, b, brain) < 0.3
 
