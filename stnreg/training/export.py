@@ -6,7 +6,6 @@ The ONNX file is put in place only after onnxruntime gave the same numbers as to
 import hashlib
 import json
 import logging
-import os
 import subprocess
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 
 from stnreg import __version__
 from stnreg.errors import DataError, StnregError
+from stnreg.io.files import write_atomic
 from stnreg.model.localisation import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
@@ -89,8 +89,8 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
     }
     metadata = {"task": content["task"], "config": content["config"], "step": content["step"]}
     save_safetensors(output.with_suffix(".safetensors"), weights, metadata)
-    _replace(output, graph)
-    _replace(output.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    write_atomic(output, graph)
+    write_atomic(output.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
     return card
 
 
@@ -154,13 +154,3 @@ def commit() -> str | None:
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
