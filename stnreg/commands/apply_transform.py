@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stnreg.commands import _options as options
 from stnreg.errors import UsageProblem
 
 
@@ -27,14 +28,9 @@ def apply_transform(
         Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="The image whose grid to sample on.")
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Take the whole chain the other way round.")] = False,
-    interp: Annotated[
-        Literal["linear", "nearest", "bspline", "lanczos", "label"],
-        typer.Option(help="How to interpolate. label: for label maps, whose type is kept."),
-    ] = "linear",
-    background: Annotated[float, typer.Option(help="Value outside the moving image.")] = 0.0,
-    dtype: Annotated[
-        Literal["float32", "same"], typer.Option(help="Type of the output; same as MOVING, or 32-bit float.")
-    ] = "float32",
+    interp: options.Interp = "linear",
+    background: options.Background = 0.0,
+    dtype: options.Dtype = "float32",
     write_composed: Annotated[
         Path | None,
         typer.Option(metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt or .mat."),
@@ -53,13 +49,8 @@ def apply_transform(
             help="Which way the axes of the points run, in and out. No default: a guess would be wrong half the time."
         ),
     ] = None,
-    header_source: Annotated[
-        Literal["auto", "sform", "qform"],
-        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
-    ] = None,
+    header_source: options.HeaderSource = "auto",
+    threads: options.Threads = None,
 ) -> None:
     """Apply transforms to an image, or to points.
 

@@ -1,11 +1,12 @@
 """`stnreg baseline`: align one image to another with somebody else's method, in the form of `register`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from stnreg.baselines.recipes import RECIPES, SIMPLEITK_METRICS
+from stnreg.commands import _options as options
 from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
 from stnreg.errors import StnregError, UsageProblem
 
@@ -17,21 +18,8 @@ def baseline(
     moving: Annotated[
         Path | None, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)
     ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="MOVING on the grid of FIXED: .nii or .nii.gz. Alone, also OUT's .tfm.",
-        ),
-    ] = None,
-    transform: Annotated[
-        list[str],
-        typer.Option(
-            "--transform", "-t", metavar="XFM", help="Write the transform here: .tfm, .txt or .mat (ITK). Repeatable."
-        ),
-    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    output: options.ImageOutput = None,
+    transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
     method: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")] = "sitk-affine",
     metric: Annotated[
         str | None,
@@ -43,24 +31,12 @@ def baseline(
         bool,
         typer.Option("--print-recipe", help="Print what the method runs, and how to get it; needs no images."),
     ] = False,
-    interp: Annotated[
-        Literal["linear", "nearest", "bspline", "lanczos", "label"],
-        typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept."),
-    ] = "linear",
-    background: Annotated[float, typer.Option(help="Value of OUT outside MOVING.")] = 0.0,
-    dtype: Annotated[
-        Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")
-    ] = "float32",
-    json: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
-    ] = None,
-    header_source: Annotated[
-        Literal["auto", "sform", "qform"],
-        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
-    ] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
-    ] = None,
+    interp: options.Interp = "linear",
+    background: options.Background = 0.0,
+    dtype: options.Dtype = "float32",
+    json: options.Json = None,
+    header_source: options.HeaderSource = "auto",
+    threads: options.Threads = None,
 ) -> None:
     """Align MOVING to FIXED with another tool, to compare with.
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stnreg.commands import _options as options
 from stnreg.errors import UsageProblem
 
 
@@ -34,10 +35,7 @@ def preprocess(
             "write that shift beside the cube as a transform.",
         ),
     ] = None,
-    header_source: Annotated[
-        Literal["auto", "sform", "qform"],
-        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
-    ] = "auto",
+    header_source: options.HeaderSource = "auto",
 ) -> None:
     """Prepare images as the networks see them: sampled on a cube along the LPS axes, intensities in [0, 1].
 

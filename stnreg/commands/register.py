@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from stnreg.commands import _options as options
 from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
 from stnreg.errors import ExitCode, StnregError
 
@@ -12,21 +13,8 @@ from stnreg.errors import ExitCode, StnregError
 def register(
     fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="MOVING on the grid of FIXED: .nii or .nii.gz. Alone, also OUT's .tfm.",
-        ),
-    ] = None,
-    transform: Annotated[
-        list[str],
-        typer.Option(
-            "--transform", "-t", metavar="XFM", help="Write the transform here: .tfm, .txt or .mat (ITK). Repeatable."
-        ),
-    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    output: options.ImageOutput = None,
+    transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
     dof: Annotated[
         int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
     ] = 12,
@@ -49,24 +37,14 @@ def register(
             "stands as it is).",
         ),
     ] = True,
-    interp: Annotated[
-        Literal["linear", "nearest", "bspline", "lanczos", "label"],
-        typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept."),
-    ] = "linear",
-    background: Annotated[float, typer.Option(help="Value of OUT outside MOVING.")] = 0.0,
-    dtype: Annotated[
-        Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")
-    ] = "float32",
+    interp: options.Interp = "linear",
+    background: options.Background = 0.0,
+    dtype: options.Dtype = "float32",
     qc: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw FIXED with the edges of MOVING, before and after.")
     ] = None,
-    json: Annotated[
-        str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
-    ] = None,
-    header_source: Annotated[
-        Literal["auto", "sform", "qform"],
-        typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
-    ] = "auto",
+    json: options.Json = None,
+    header_source: options.HeaderSource = "auto",
     on_fail: Annotated[
         Literal["exit", "warn"],
         typer.Option(help="What a registration that is not believed does: exit with status 3, or only warn."),
@@ -75,9 +53,7 @@ def register(
         float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
     ] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")] = "auto",
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
-    ] = None,
+    threads: options.Threads = None,
 ) -> None:
     """Align MOVING to FIXED with an affine transform.
 
