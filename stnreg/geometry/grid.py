@@ -70,15 +70,17 @@ class Grid:
         return cls((x, y, z), index_to_lps)
 
     @classmethod
-    def cube(cls, center_lps: ArrayLike, size: int, spacing_mm: ArrayLike, direction: ArrayLike | None = None) -> Self:
-        """Build a grid of `size` voxels a side around a point.
+    def cube(
+        cls, center_lps: ArrayLike, size: ArrayLike, spacing_mm: ArrayLike, direction: ArrayLike | None = None
+    ) -> Self:
+        """Build a grid of `size` voxels a side around a point; a box where three sizes are given.
 
         Parameters
         ----------
         center_lps : (3,) float
             The middle of the cube, LPS mm.
-        size : int
-            Voxels along each axis.
+        size : int or (3,) int
+            Voxels along each axis (x, y, z).
         spacing_mm : float or (3,) float
             Voxel spacing, one for all axes or one for each.
         direction : (3, 3) float, optional
@@ -86,8 +88,9 @@ class Grid:
         """
         axes = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64)
         spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
-        origin = np.asarray(center_lps, dtype=np.float64) - (axes * spacing) @ np.full(3, (size - 1) / 2)
-        return cls.from_parts((size, size, size), spacing, origin, axes)
+        sizes = np.broadcast_to(np.asarray(size, dtype=np.int64), 3)
+        origin = np.asarray(center_lps, dtype=np.float64) - (axes * spacing) @ ((sizes - 1) / 2)
+        return cls.from_parts(sizes, spacing, origin, axes)
 
     def __eq__(self, other: object) -> bool:
         """Compare exactly, bit for bit; see `is_close` for a tolerance."""

@@ -49,7 +49,7 @@ class Encoding:
         mm; NaN where a structure was not found.
     weights : (structures,) float64
         How sure each centroid is, 0 to 1, times the worth of its structure.
-    maps : (structures, D, D, D) float32
+    maps : (structures, D, H, W) float32
         Share of each structure, background first.
     maps_grid : Grid
         Where the maps lie; turned with the head.
@@ -68,7 +68,7 @@ class Encoding:
 
     @property
     def brain(self) -> Array:
-        """Share of brain (ventricles included) in each voxel of `maps_grid`, (D, D, D) float32."""
+        """Share of brain (ventricles included) in each voxel of `maps_grid`, (D, H, W) float32."""
         return 1.0 - self.maps[0]
 
 
@@ -84,7 +84,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     model : AnatomyModel
     """
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
-    center = field_center(coarse, coarse_grid, model.pose.size * model.pose.spacing_mm)
+    center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
     template_to_lps = find_pose(coarse, coarse_grid, center, model.pose)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
     for _ in range(MAX_FINE_PASSES):

@@ -49,7 +49,8 @@ def _network(weights: Weights, threads: int | None, device: str) -> MapNetwork:
         spread = np.array(weights.card["spread_mm"], float)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{weights.path.with_suffix('.json')}: lacks the template of its maps ({error!r})") from error
-    return MapNetwork(_runner(session), weights.size, weights.spacing_mm, template, spread)
+    x, y, z = reversed(weights.card.get("shape", [weights.size] * 3))
+    return MapNetwork(_runner(session), (x, y, z), weights.spacing_mm, template, spread)
 
 
 def _runner(session: "InferenceSession"):

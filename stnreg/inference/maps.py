@@ -23,9 +23,9 @@ class MapNetwork:
     Parameters
     ----------
     run : callable
-        (size, size, size) float32 in, (maps, size/2, size/2, size/2) float32 shares out.
-    size, spacing_mm : int, float
-        Its input cube; for the fine network the spacing is in millimetres of the template.
+        (z, y, x) float32 in, (maps, z/2, y/2, x/2) float32 shares out.
+    size, spacing_mm : tuple of int, float
+        Its input box, voxels along (x, y, z); for the fine network the spacing is in millimetres of the template.
     template : (maps, 3) float64
         Mean centroids, template LPS mm; NaN for the background.
     spread_mm : (maps,) float64
@@ -33,7 +33,7 @@ class MapNetwork:
     """
 
     run: Callable[[Array], Array]
-    size: int
+    size: tuple[int, int, int]
     spacing_mm: float
     template: Array
     spread_mm: Array

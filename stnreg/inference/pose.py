@@ -16,7 +16,7 @@ CENTER_MM = 25.0  # and so is one this far from the middle of the cube
 UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
 
 
-def field_center(array: Array, grid: Grid, extent_mm: float) -> Array:
+def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
     """Return where to put the cube: the field's middle, or near the foreground's where the field is larger."""
     threshold = 0.2 * np.percentile(array, 99)
     weight = np.maximum(array - threshold, 0)

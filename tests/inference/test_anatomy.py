@@ -40,12 +40,12 @@ def _run(scan: np.ndarray) -> np.ndarray:
     return hot.reshape(-1, half, 2, half, 2, half, 2).mean(axis=(2, 4, 6))
 
 
-def _network(size: int, spacing_mm: float) -> MapNetwork:
+def _network(size: tuple[int, int, int], spacing_mm: float) -> MapNetwork:
     template = np.vstack([[np.nan] * 3, CENTERS])
     return MapNetwork(_run, size, spacing_mm, template, np.ones(len(template)))
 
 
-MODEL = AnatomyModel(_network(64, 4.0), _network(80, 2.5))
+MODEL = AnatomyModel(_network((64, 64, 64), 4.0), _network((64, 80, 64), 2.5))
 GRID = Grid.from_parts((110, 100, 90), (2, 2.2, 2.4), (-108, -112, -105))
 
 

@@ -92,7 +92,7 @@ def test_rotations_are_rotations(seed):
 
 
 def test_swelling_magnifies_around_its_centre():
-    points = moves.box_points(9, 5.0)
+    points = moves.box_points((9, 9, 9), 5.0)
     out = moves.swell(points, torch.zeros(1, 3), torch.tensor([0.5]), torch.tensor([15.0]))
     assert torch.allclose(out[4, 4, 4], points[4, 4, 4])
     assert out[4, 4, 5].norm() < points[4, 4, 5].norm()
@@ -111,7 +111,7 @@ def test_painting_gives_t1_its_order_most_often():
 
 def test_corruption_keeps_shape_and_is_repeatable():
     image = torch.rand(20, 20, 20, generator=_generator(1))
-    box = moves.box_points(20, 4.0)
+    box = moves.box_points((20, 20, 20), 4.0)
     for spoil in (
         corrupt.bias_field,
         corrupt.noise,
@@ -138,7 +138,7 @@ def test_normalise_is_what_inference_does():
 
 
 def test_losses_are_best_at_the_truth():
-    points = moves.box_points(6, 5.0)
+    points = moves.box_points((6, 6, 6), 5.0)
     shares = torch.softmax(3 * torch.randn(1, 4, 6, 6, 6, generator=_generator(3)), 1)
     at_truth = share_losses(shares.log(), shares, points)
     off = share_losses(shares.log().roll(1, 2), shares, points)
@@ -172,16 +172,19 @@ def test_task_learns_and_its_settings_rebuild_the_network(packed):
         losses.append(float(loss.detach()))
     assert losses[-1] < 0.9 * losses[0]
     settings = settings_of(task, packed)
-    shape = AnatomyShape(settings["size"], settings["spacing_mm"], settings["maps"], tuple(settings["widths"]))
+    shape = AnatomyShape(tuple(settings["shape"]), settings["spacing_mm"], settings["maps"], tuple(settings["widths"]))
     AnatomyMaps(shape).load_state_dict(model.state_dict())
 
 
-def test_maps_sum_to_one():
-    net = AnatomyMaps(AnatomyShape(16, 4.0, 5, (4, 4, 4)))
-    maps = net(torch.rand(1, 1, 16, 16, 16))
-    assert maps.shape == (1, 5, 8, 8, 8)
-    assert torch.allclose(maps.sum(1), torch.ones(1, 8, 8, 8), atol=1e-5)
-    assert set(AnatomyNet(net.shape).state_dict()) == set(net.state_dict())
+def test_exported_maps_are_the_softmax_of_the_trained_ones():
+    net = AnatomyMaps(AnatomyShape((16, 24, 16), 4.0, 5, (4, 4, 4)))
+    scan = torch.rand(1, 1, 16, 24, 16)
+    maps = net(scan)
+    assert maps.shape == (1, 5, 8, 12, 8)
+    assert torch.allclose(maps.sum(1), torch.ones(1, 8, 12, 8), atol=1e-5)
+    trained = AnatomyNet(net.shape)
+    trained.load_state_dict(net.state_dict())
+    assert torch.allclose(maps, trained(scan).softmax(1), atol=1e-6)
 
 
 def test_nothing_to_pack_is_said(tmp_path):

@@ -1,5 +1,6 @@
 """From packed subjects to training images and the share of each structure in each voxel."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from stnreg.training.anatomy.painting import paint
 class Recipe:
     """One network's kind of training image."""
 
-    size: int
+    shape: tuple[int, int, int]  # voxels along z, y, x
     spacing_mm: float
     oversampling: float  # painting happens on a grid this much finer
     ranges: MoveRanges
@@ -26,14 +27,14 @@ class Recipe:
 
 
 POSE = Recipe(
-    size=64,
+    shape=(64, 64, 64),
     spacing_mm=4.0,
     oversampling=1.5,
     ranges=MoveRanges(100, 0.3, 40, 45, 0.25, 0.08, 0.08, 6.0),
     grouped=True,
 )
 FINE = Recipe(
-    size=80,
+    shape=(64, 80, 64),  # an upright brain is longer than it is high or wide
     spacing_mm=2.5,
     oversampling=1.0,
     ranges=MoveRanges(18, 0.3, 6, 14, 0.10, 0.10, 0.12, 6.0),
@@ -69,14 +70,13 @@ def sample_linear(volume: Tensor, index: Tensor) -> Tensor:
     return functional.grid_sample(volume[None, None].float(), grid[None], align_corners=False)[0, 0]
 
 
-def class_shares(classes: Tensor, size: int, maps: int) -> Tensor:
-    """Return the share of each class in blocks of a (D, D, D) map, (maps, size, size, size) float32."""
-    block = classes.shape[0] // size
-    line = torch.arange(classes.shape[0]) // block
-    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
-    flat = ((classes.long() * size + z) * size + y) * size + x
-    counts = torch.bincount(flat.flatten(), minlength=maps * size**3)
-    return counts.reshape(maps, size, size, size).float() / block**3
+def class_shares(classes: Tensor, shape: tuple[int, ...], maps: int) -> Tensor:
+    """Return the share of each class in blocks of a (D, H, W) map, (maps, *shape) float32."""
+    block = classes.shape[0] // shape[0]
+    z, y, x = torch.meshgrid(*(torch.arange(n) // block for n in classes.shape), indexing="ij")
+    flat = ((classes.long() * shape[0] + z) * shape[1] + y) * shape[2] + x
+    counts = torch.bincount(flat.flatten(), minlength=maps * math.prod(shape))
+    return counts.reshape(maps, *shape).float() / block**3
 
 
 def normalise(image: Tensor) -> Tensor:
@@ -104,13 +104,13 @@ def training_image(
 
     Returns
     -------
-    image : (size, size, size) float32
+    image : (*recipe.shape) float32
         Normalised.
-    shares : (maps, size/2, size/2, size/2) float32
+    shares : (maps, D/2, H/2, W/2) float32
         Sum to 1 over the maps in each voxel.
     """
-    fine = int(recipe.size * recipe.oversampling)
-    box = moves.box_points(fine, recipe.spacing_mm * recipe.size / fine)
+    fine = tuple(int(n * recipe.oversampling) for n in recipe.shape)
+    box = moves.box_points(fine, recipe.spacing_mm * recipe.shape[0] / fine[0])
     box_to_template = moves.random_box_to_template(recipe.ranges, generator)
     points = moves.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
     if uniform(generator) < 0.7:
@@ -127,7 +127,7 @@ def training_image(
     image = spoil(image, classes > 0, points, box, recipe, generator)
     maps = int(GROUP_OF.max()) + 1 if recipe.grouped else len(NAMES)
     wanted = torch.from_numpy(GROUP_OF)[classes.long()] if recipe.grouped else classes
-    return normalise(image), class_shares(wanted, recipe.size // 2, maps)
+    return normalise(image), class_shares(wanted, tuple(n // 2 for n in recipe.shape), maps)
 
 
 def spoil(
@@ -146,9 +146,9 @@ def spoil(
         image = corrupt.holes(image, points, generator)
     if chance(0.8):
         image = corrupt.bias_field(image, generator)
-    if fine_to_size := image.shape[0] != recipe.size:
+    if oversampled := tuple(image.shape) != recipe.shape:
         image = corrupt.gaussian_blur(image, (0.4 * recipe.oversampling,) * 3)
-        image = functional.interpolate(image[None, None], size=(recipe.size,) * 3, mode="trilinear")[0, 0]
+        image = functional.interpolate(image[None, None], size=recipe.shape, mode="trilinear")[0, 0]
     elif chance(0.7):
         image = corrupt.blur(image, generator)
     if chance(0.25):
@@ -156,7 +156,7 @@ def spoil(
     if chance(0.8):
         image = corrupt.noise(image, generator)
     if chance(0.25):
-        where = moves.box_points(recipe.size, recipe.spacing_mm) if fine_to_size else box
+        where = moves.box_points(recipe.shape, recipe.spacing_mm) if oversampled else box
         image = corrupt.crop(image, where, generator, hard=chance(0.4))
     if chance(0.5):
         image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)

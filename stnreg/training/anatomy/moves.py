@@ -71,10 +71,10 @@ def uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) -> 
     return low + (high - low) * torch.rand((), generator=generator).item()
 
 
-def box_points(size: int, spacing_mm: float) -> Tensor:
-    """Return the voxel centres of a box about the origin, (size, size, size, 3), mm."""
-    line = (torch.arange(size, dtype=torch.float32) - (size - 1) / 2) * spacing_mm
-    z, y, x = torch.meshgrid(line, line, line, indexing="ij")
+def box_points(shape: tuple[int, ...], spacing_mm: float) -> Tensor:
+    """Return the voxel centres of a (z, y, x) box about the origin, (*shape, 3), mm."""
+    lines = [(torch.arange(n, dtype=torch.float32) - (n - 1) / 2) * spacing_mm for n in shape]
+    z, y, x = torch.meshgrid(*lines, indexing="ij")
     return torch.stack([x, y, z], -1)
 
 

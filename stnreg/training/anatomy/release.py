@@ -13,11 +13,12 @@ def anatomy_network(config: dict[str, Any]) -> Released:
     """Rebuild an anatomy network from the config of its checkpoint, without its weights."""
     anatomy = config["anatomy"]
     shape = AnatomyShape(
-        int(anatomy["size"]), float(anatomy["spacing_mm"]), int(anatomy["maps"]), tuple(anatomy["widths"])
+        tuple(anatomy["shape"]), float(anatomy["spacing_mm"]), int(anatomy["maps"]), tuple(anatomy["widths"])
     )
     card = {
         "kind": "anatomy" if anatomy["pass"] == "fine" else "anatomy-pose",
-        "size": shape.size,
+        "size": max(shape.shape),
+        "shape": list(shape.shape),
         "spacing_mm": shape.spacing_mm,
         "normalise": "percentile 1 to 99.5, clipped at 1.5",
         "names": list(NAMES if anatomy["pass"] == "fine" else GROUPS),
@@ -26,7 +27,7 @@ def anatomy_network(config: dict[str, Any]) -> Released:
     }
     if anatomy["pass"] == "fine":
         card["pose"] = "anatomy-pose"
-    return Released(AnatomyMaps(shape), "scan", "maps", (1, 1, shape.size, shape.size, shape.size), card)
+    return Released(AnatomyMaps(shape), "scan", "maps", (1, 1, *shape.shape), card)
 
 
 def rows(points: np.ndarray) -> list[list[float] | None]:

@@ -86,7 +86,7 @@ def settings_of(task: AnatomyTask, packed: Path, spread_mm: list[float] | None =
     maps = len(NAMES) if task.kind == "fine" else len(template)
     return {
         "pass": task.kind,
-        "size": task.recipe.size,
+        "shape": list(task.recipe.shape),
         "spacing_mm": task.recipe.spacing_mm,
         "maps": maps,
         "widths": list(task.widths),

@@ -80,12 +80,12 @@ class AnatomyTask:
         training, validation = split(self.folder)
         self.subjects = Subjects(self.folder, training)
         self.held_out = Subjects(self.folder, validation)
-        self.points = box_points(self.recipe.size // 2, self.recipe.spacing_mm * 2)
+        self.points = box_points(tuple(n // 2 for n in self.recipe.shape), self.recipe.spacing_mm * 2)
 
     def build(self) -> nn.Module:
         """Return the untrained network."""
         maps = len(GROUPS) if self.recipe.grouped else len(NAMES)
-        return AnatomyNet(AnatomyShape(self.recipe.size, self.recipe.spacing_mm, maps, self.widths))
+        return AnatomyNet(AnatomyShape(self.recipe.shape, self.recipe.spacing_mm, maps, self.widths))
 
     def make_batch(
         self, step: int, subjects: Subjects | None = None, batch: int | None = None
