@@ -1,7 +1,6 @@
 """Images: an array that is never separated from its grid, and the header it came with."""
 
 import os
-import zlib
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -10,11 +9,13 @@ from numpy.typing import NDArray
 
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
+from stnreg.io.deflate import deflate
 from stnreg.io.files import check_output, write_atomic
 from stnreg.io.headers import HeaderSource, write_world
 from stnreg.io.readers import read_image
 
 __all__ = [
+    "HOW_TO_CHOOSE",
     "HeaderSource",
     "Reference",
     "Volume",
@@ -26,6 +27,7 @@ __all__ = [
 ]
 
 OutputType = Literal["float32", "same"]
+HOW_TO_CHOOSE = "Choose one with `register --volume N` (from 0), or all of them together with --volume mean."
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,10 +173,8 @@ def save_volume(
         raise DataError(f"{path}: expected an array on the grid {like.grid.shape}, got {array.shape}.")
     stored = np.ascontiguousarray(_storable(array, np.float32 if dtype == "float32" else array.dtype))
     header = _output_header(like, stored)
-    parts = [header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data]
-    if str(path).lower().endswith(".gz"):
-        parts = _gzipped(parts)
-    write_atomic(path, *parts)
+    parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
+    write_atomic(path, *(deflate(*parts) if str(path).lower().endswith(".gz") else parts))
 
 
 def _output_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
@@ -202,12 +202,6 @@ def _output_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
     return header
 
 
-def _gzipped(parts: list[bytes | memoryview]) -> list[bytes | memoryview]:
-    """Compress at level 1, as nibabel does. zlib writes neither a time stamp nor a name."""
-    squeezer = zlib.compressobj(level=1, wbits=31)
-    return [*(squeezer.compress(part) for part in parts), squeezer.flush()]
-
-
 def _storable(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
     """Cast to a type that NIfTI readers know, little-endian."""
     kind = np.dtype(dtype)
@@ -230,7 +224,7 @@ def _three_axes(array: NDArray[Any], path: str, *, series: bool) -> NDArray[Any]
     if array.ndim < 3 or min(array.shape[-3:]) < 2:
         raise DataError(f"{path}: is {_times(array)}, not a volume; two slices along each axis are the least.")
     if array.ndim > (4 if series else 3):
-        raise DataError(f"{path}: is {_times(array)}, a series; a 3-D image was expected. Take one volume out of it.")
+        raise DataError(f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}")
     return array
 
 
