@@ -36,8 +36,8 @@ def _run(scan: np.ndarray) -> np.ndarray:
     flat = sum(np.abs(g) for g in np.gradient(level)) < 0.02  # the blurred rims are nothing
     kind = np.where((distance.min(-1) < 0.03) & flat, 1 + distance.argmin(-1), 0)
     hot = (kind[None] == np.arange(len(LEVELS) + 1)[:, None, None, None]).astype(np.float32)
-    half = scan.shape[0] // 2
-    return hot.reshape(-1, half, 2, half, 2, half, 2).mean(axis=(2, 4, 6))
+    z, y, x = (n // 2 for n in scan.shape)
+    return hot.reshape(-1, z, 2, y, 2, x, 2).mean(axis=(2, 4, 6))
 
 
 def _network(size: tuple[int, int, int], spacing_mm: float) -> MapNetwork:
