@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from stnreg.errors import UsageProblem
-from stnreg.geometry.affine import Parameters, nearest_dof, to_parameters
+from stnreg.geometry.affine import Parameters, invert, nearest_dof, to_parameters
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference import anatomy_model
 from stnreg.inference.anatomy import Encoding, fit_pair
@@ -18,11 +18,13 @@ from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import default_threads, open_session
 from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Verdict, judge
 from stnreg.inference.weights import Weights, find
-from stnreg.io.images import Image, as_volume
+from stnreg.io.images import Image, as_volume, take_volume
 from stnreg.io.transform import load_transform, save_transform
 from stnreg.io.volume import HeaderSource, Volume
 from stnreg.preprocess.apply import OutputType, move, save_moved
 from stnreg.preprocess.initialise import center_geometry, center_moments
+from stnreg.preprocess.masks import NAMES as MASKS
+from stnreg.preprocess.masks import Mask, load_masks
 from stnreg.preprocess.resample import Interpolation
 from stnreg.refine.refinement import Refined, refine_affine
 
@@ -50,6 +52,8 @@ class Registration:
     warnings : tuple of str
     refined : Refined or None
         What the refinement did; None where there was none.
+    fixed_series, moving_series : Volume or None
+        All volumes of an image that was a series: what is resampled, where `fixed` and `moving` are what was aligned.
     """
 
     fixed_to_moving: Matrix
@@ -63,6 +67,8 @@ class Registration:
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refined: Refined | None = None
+    fixed_series: Volume | None = None
+    moving_series: Volume | None = None
 
     @property
     def parameters(self) -> Parameters:
@@ -71,8 +77,8 @@ class Registration:
 
     @property
     def moved(self) -> np.ndarray:
-        """The moving image on the fixed grid, linear, (z, y, x) float32; sampled anew at each call."""
-        return move(self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
+        """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
+        return move(self.moving_series or self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
 
     def save(
         self,
@@ -82,21 +88,27 @@ class Registration:
         interp: Interpolation = "linear",
         background: float = 0.0,
         dtype: OutputType = "float32",
+        inverse: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Write the transform and then the moved image, each whole or not at all."""
+        """Write the transform, then FIXED brought to MOVING, then the moved image; each whole or not at all."""
         if transform is not None:
             save_transform(transform, self.fixed_to_moving)
-        if image is not None:
-            save_moved(
-                image,
-                self.moving,
-                self.fixed,
-                self.fixed_to_moving,
-                interp=interp,
-                background=background,
-                dtype=dtype,
-                threads=self.threads,
-            )
+        a, b = self.fixed_series or self.fixed, self.moving_series or self.moving
+        for path, pulled, onto, matrix in (
+            (inverse, a, self.moving, invert(self.fixed_to_moving)),
+            (image, b, self.fixed, self.fixed_to_moving),
+        ):
+            if path is not None:
+                save_moved(
+                    path,
+                    pulled,
+                    onto,
+                    matrix,
+                    interp=interp,
+                    background=background,
+                    dtype=dtype,
+                    threads=self.threads,
+                )
 
 
 class Clock:
@@ -124,6 +136,11 @@ def register(
     init: str = "auto",
     header_source: HeaderSource = "auto",
     refine: bool = True,
+    fixed_mask: Image | None = None,
+    moving_mask: Image | None = None,
+    fixed_exclude: Image | None = None,
+    moving_exclude: Image | None = None,
+    volume: str | int | None = None,
     min_score: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -146,6 +163,12 @@ def register(
     refine : bool
         Whether the intensities inside both brains, as an anatomy network maps them, have the last word. A pair
         network maps no brain, and its result stands as it is.
+    fixed_mask, moving_mask : image, optional
+        Non-zero where the refinement looks, instead of the brain; resampled to its image's grid where it has another.
+    fixed_exclude, moving_exclude : image, optional
+        Non-zero where it does not look: lesions, resections.
+    volume : int or "mean", optional
+        Which volume of an image that is a series to align by, from 0. No choice is made without it.
     min_score : float, optional
         Least score that passes the verdict; the calibrated one when left out.
     device : str
@@ -169,10 +192,15 @@ def register(
     threads = threads or default_threads()
     clock = Clock()
     with clock.stage("read"):
-        a, b = as_volume(fixed, header_source), as_volume(moving, header_source)
+        wholes = [as_volume(image, header_source, series=volume is not None) for image in (fixed, moving)]
+        a, b = (take_volume(whole, volume) for whole in wholes)
+        given = (fixed_mask, moving_mask, fixed_exclude, moving_exclude)
+        masks = load_masks(dict(zip(MASKS, given, strict=True)), a, b, header_source)
     with clock.stage("start"):
         start = _start(init, a, b)
     weights = find(model)
+    if masks and not (refine and weights.kind == "anatomy"):
+        raise UsageProblem("masks guide the refinement, which an anatomy network starts and --no-refine leaves out")
     verdict, refined = NOTHING_TO_JUDGE_BY, None
     if weights.kind == "pair":
         with clock.stage("load network"):
@@ -191,7 +219,7 @@ def register(
                 fixed_to_moving = nearest_dof(fixed_to_moving, a.grid.center_lps, dof)
         if refine:
             with clock.stage("refine"):
-                refined = _refine(a, b, seen, fixed_to_moving, dof, threads)
+                refined = _refine(a, b, seen, fixed_to_moving, dof, threads, masks)
             fixed_to_moving = refined.fixed_to_moving
         with clock.stage("verdict"):
             verdict = judge(*seen, fixed_to_moving, min_score)
@@ -207,19 +235,27 @@ def register(
         clock.seconds,
         (*a.warnings, *b.warnings, *(refined.notes if refined else ())),
         refined,
+        *(whole if whole.array.ndim == 4 else None for whole in wholes),
     )
 
 
 def _refine(
-    fixed: Volume, moving: Volume, seen: tuple[Encoding, Encoding], start: Matrix, dof: int, threads: int
+    fixed: Volume,
+    moving: Volume,
+    seen: tuple[Encoding, Encoding],
+    start: Matrix,
+    dof: int,
+    threads: int,
+    masks: dict[str, Mask],
 ) -> Refined:
-    """Refine on the intensities inside both brains."""
+    """Refine on the intensities inside both brains, or where masks say."""
     return refine_affine(
         (fixed.array, fixed.grid),
         (moving.array, moving.grid),
         start,
         fixed_brain=(seen[0].brain, seen[0].maps_grid),
         moving_brain=(seen[1].brain, seen[1].maps_grid),
+        **masks,
         dof=dof,
         threads=threads,
     )

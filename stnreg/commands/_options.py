@@ -27,6 +27,58 @@ Interp = Annotated[
 ]
 Background = Annotated[float, typer.Option(help="Value of OUT outside MOVING.")]
 Dtype = Annotated[Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")]
+Dof = Annotated[
+    int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
+]
+Model = Annotated[
+    str, typer.Option(metavar="NAME|FILE.onnx", help="A network that comes with stnreg (see weights/), or a file.")
+]
+Init = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|header|geometry|moments|FILE",
+        help="Where to start: let the network find out, trust the headers, middles or centres of mass on each "
+        "other, or a transform file.",
+    ),
+]
+Refine = Annotated[
+    bool,
+    typer.Option(
+        "--refine/--no-refine",
+        help="Let the intensities inside both brains have the last word (anatomy networks; a pair network's result "
+        "stands as it is).",
+    ),
+]
+FixedMask = Annotated[
+    Path | None,
+    typer.Option(metavar="M", help="Where in FIXED the refinement looks, instead of the brain (1 = look here)."),
+]
+MovingMask = Annotated[
+    Path | None,
+    typer.Option(metavar="M", help="Where in MOVING the refinement looks, instead of the brain (1 = look here)."),
+]
+FixedExclude = Annotated[
+    Path | None, typer.Option(metavar="M", help="Where in FIXED it does not look (1 = not here): lesions, resections.")
+]
+MovingExclude = Annotated[
+    Path | None, typer.Option(metavar="M", help="Where in MOVING it does not look (1 = not here): lesions, resections.")
+]
+VolumeChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--volume",
+        metavar="N|mean",
+        help="Which volume of a 4-D FIXED or MOVING to align by, from 0, or the mean of all. OUT holds all of them.",
+    ),
+]
+OnFail = Annotated[
+    Literal["exit", "warn"],
+    typer.Option(help="What a registration that is not believed does: exit with status 3, or only warn."),
+]
+MinScore = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
 Json = Annotated[
     str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
 ]

@@ -1,11 +1,58 @@
 """What the verbs that align share: where their outputs go, and what is refused before any work is done."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
+from stnreg.commands._options import InterpolationName
 from stnreg.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from stnreg.registration import Registration
+
+HeaderSource = Literal["auto", "sform", "qform"]
+
+
+@dataclass(frozen=True)
+class Also:
+    """One more image that goes through the same transform: from where, to where, and how it is interpolated."""
+
+    image: Path
+    output: Path
+    interp: InterpolationName
+
+
+def parse_also(text: str, interp: InterpolationName) -> Also:
+    """Take `IN=OUT[:INTERP]` apart.
+
+    Parameters
+    ----------
+    text : str
+        Names may hold `=` and `:`: IN is the shortest part before a `=` that is a file.
+    interp : str
+        For an image that names none.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no `=`, or OUT is no image's name.
+    """
+    places = [place for place, letter in enumerate(text) if letter == "="]
+    if not places:
+        raise UsageProblem(f"--also {text}: expected IN=OUT[:INTERP]")
+    split = next((place for place in places if Path(text[:place]).is_file()), places[0])
+    output, _, last = text[split + 1 :].rpartition(":")
+    if last in get_args(InterpolationName) and output:
+        interp = cast(InterpolationName, last)
+    else:
+        output = text[split + 1 :]
+    if output.lower().rpartition(":")[0].endswith((".nii", ".nii.gz")):
+        raise UsageProblem(f"--also {text}: expected one of {', '.join(get_args(InterpolationName))}, got {last!r}")
+    return Also(Path(text[:split]), Path(output), interp)
 
 
 def transform_outputs(output: Path | None, transforms: Sequence[str]) -> list[Path]:
@@ -23,14 +70,24 @@ def check_outputs(
     inputs: Sequence[Path],
     *,
     qc: Path | None = None,
+    others: Sequence[Path] = (),
 ) -> None:
     """Refuse what could not be written, or would cost a file, before any work is done.
+
+    Parameters
+    ----------
+    output, others : Path
+        Images to write.
+    transforms, json, qc
+        The other files to write.
+    inputs : sequence of Path
+        What is read, and so must be there and must not be written.
 
     Raises
     ------
     UsageProblem
-        If nothing is asked for, an output is an input too or has a suffix that is not written, or `-t` names a
-        transform that stnreg did not write.
+        If nothing is asked for, an output is an input too, is named twice or has a suffix that is not written, or
+        `-t` names a transform that stnreg did not write.
     DataError
         If an input is missing, or a place cannot be written to.
     """
@@ -38,13 +95,14 @@ def check_outputs(
     from stnreg.io.transform import check_transform_output
     from stnreg.io.volume import check_image_output
 
-    if output is None and not transforms and json is None:
+    if output is None and not transforms and json is None and not others:
         raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
     for path in inputs:
         check_input(path)
-    if output is not None:
-        check_output(output, inputs)
-        check_image_output(output)
+    images = [*others, *([output] if output is not None else [])]
+    for path in images:
+        check_output(path, inputs)
+        check_image_output(path)
     for path in transforms:
         check_output(path, inputs)
         check_transform_output(path)
@@ -52,8 +110,33 @@ def check_outputs(
         check_output(qc, inputs)
         if qc.suffix.lower() != ".png":
             raise UsageProblem(f"{qc}: a picture is written as .png")
-    if json not in (None, "-"):
-        check_output(Path(str(json)), inputs)
+    document = [Path(json)] if json is not None and json != "-" else []
+    for path in document:
+        check_output(path, inputs)
+    written = [path.resolve() for path in (*images, *transforms, *([qc] if qc else []), *document)]
+    for path in written:
+        if written.count(path) > 1 and path != Path(os.devnull):
+            raise UsageProblem(f"{path}: is named as an output twice. Give each output a name of its own.")
+
+
+def carry_along(one: Also, result: "Registration", header_source: HeaderSource, **sampling: Any) -> None:
+    """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
+    from stnreg.io.volume import load_volume
+    from stnreg.preprocess.apply import save_moved
+    from stnreg.report import note
+
+    image = load_volume(one.image, header_source, series=True, constant=True)
+    for warning in image.warnings:
+        note(f"warning: {warning}")
+    save_moved(
+        one.output,
+        image,
+        result.fixed,
+        result.fixed_to_moving,
+        interp=one.interp,
+        threads=result.threads,
+        **sampling,
+    )
 
 
 def command_line() -> str:

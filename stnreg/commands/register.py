@@ -1,13 +1,14 @@
 """`stnreg register`: align one image to another."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any
 
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
-from stnreg.errors import ExitCode, StnregError
+from stnreg.commands.outputs import carry_along, check_outputs, command_line, parse_also, transform_outputs
+from stnreg.errors import ExitCode, StnregError, UsageProblem
 
 
 def register(
@@ -15,44 +16,44 @@ def register(
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)],
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
-    dof: Annotated[
-        int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
-    ] = 12,
-    model: Annotated[
-        str, typer.Option(metavar="NAME|FILE.onnx", help="A network that comes with stnreg (see weights/), or a file.")
-    ] = "anatomy",
-    init: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|header|geometry|moments|FILE",
-            help="Where to start: let the network find out, trust the headers, middles or centres of mass on each "
-            "other, or a transform file.",
-        ),
-    ] = "auto",
-    refine: Annotated[
-        bool,
-        typer.Option(
-            "--refine/--no-refine",
-            help="Let the intensities inside both brains have the last word (anatomy networks; a pair network's result "
-            "stands as it is).",
-        ),
-    ] = True,
+    dof: options.Dof = 12,
+    model: options.Model = "anatomy",
+    init: options.Init = "auto",
+    refine: options.Refine = True,
+    fixed_mask: options.FixedMask = None,
+    moving_mask: options.MovingMask = None,
+    fixed_exclude: options.FixedExclude = None,
+    moving_exclude: options.MovingExclude = None,
+    volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
+    also: Annotated[
+        list[str],
+        typer.Option(
+            metavar="IN=OUT[:INTERP]",
+            help="Bring IN, which lies where MOVING lies, onto FIXED too, and write OUT. Interpolated as OUT is, or by "
+            "INTERP. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    inverse: Annotated[
+        Path | None, typer.Option(metavar="OUT", help="Also write FIXED on the grid of MOVING: .nii or .nii.gz.")
+    ] = None,
+    update_header: Annotated[
+        bool,
+        typer.Option(
+            "--update-header",
+            help="OUT is MOVING as it is stored, not resampled, with a header that lays it on FIXED. Needs --dof 6.",
+        ),
+    ] = False,
     qc: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw FIXED with the edges of MOVING, before and after.")
     ] = None,
     json: options.Json = None,
     header_source: options.HeaderSource = "auto",
-    on_fail: Annotated[
-        Literal["exit", "warn"],
-        typer.Option(help="What a registration that is not believed does: exit with status 3, or only warn."),
-    ] = "exit",
-    min_score: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")] = "auto",
+    on_fail: options.OnFail = "exit",
+    min_score: options.MinScore = None,
+    device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
     """Align MOVING to FIXED with an affine transform.
@@ -61,11 +62,25 @@ def register(
     """
     from stnreg import describe, registration, report
     from stnreg.inference.verdict import failure
+    from stnreg.io.in_place import save_in_place
 
     transforms = transform_outputs(output, transform)
-    inputs = [fixed, moving, *([Path(init)] if init not in ("auto", "header", "geometry", "moments") else [])]
+    more = [parse_also(text, interp) for text in also]
+    masks = {
+        "fixed_mask": fixed_mask,
+        "moving_mask": moving_mask,
+        "fixed_exclude": fixed_exclude,
+        "moving_exclude": moving_exclude,
+    }
+    inputs = [fixed, moving, *(one.image for one in more), *(path for path in masks.values() if path is not None)]
+    if init not in ("auto", "header", "geometry", "moments"):
+        inputs.append(Path(init))
+    others = [one.output for one in more] + ([inverse] if inverse is not None else [])
+    if update_header and (dof != 6 or output is None):
+        raise UsageProblem("--update-header needs -o OUT and --dof 6: a header has no room for other scales and shears")
+    sampling: dict[str, Any] = {"background": background, "dtype": dtype}
     try:
-        check_outputs(output, transforms, json, inputs, qc=qc)
+        check_outputs(output, transforms, json, inputs, qc=qc, others=others)
         result = registration.register(
             fixed,
             moving,
@@ -74,6 +89,8 @@ def register(
             init=init,
             header_source=header_source,
             refine=refine,
+            **masks,
+            volume=volume,
             min_score=min_score,
             device=device,
             threads=threads,
@@ -86,14 +103,20 @@ def register(
             from stnreg.picture import write_qc_png
 
             write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, describe.summary(result))
-        if output is not None:
-            result.save(output, interp=interp, background=background, dtype=dtype)
+        for one in more:
+            carry_along(one, result, header_source, **sampling)
+        result.save(inverse=inverse, interp=interp, **sampling)
+        if update_header and output is not None:
+            save_in_place(output, moving, result.fixed_to_moving, header_source)
+        else:
+            result.save(output, interp=interp, **sampling)
     except StnregError as error:
         if json == "-":
             report.write_json({"error": str(error), "command": command_line()}, "-")
         raise
     if json is not None:
-        outputs = {"image": output, "transforms": transforms, "qc": qc}
+        outputs: dict[str, Any] = {"image": output, "transforms": transforms, "qc": qc, "inverse": inverse}
+        outputs["also"] = [asdict(one) for one in more]
         report.write_json(
             describe.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
         )

@@ -1,14 +1,15 @@
 """Images as Python hands them over: a path, a Volume, a nibabel image or a SimpleITK image."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from stnreg.errors import DataError
+from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
-from stnreg.io.volume import HeaderSource, Volume, check_volume, load_volume
+from stnreg.io.volume import HOW_TO_CHOOSE, HeaderSource, Volume, check_volume, load_volume
 
 Image = str | os.PathLike[str] | Volume | Any
 """What the functions of `stnreg` take. The last are nibabel's and SimpleITK's images, which need not be imported."""
@@ -54,6 +55,39 @@ def as_volume(
     if library == "nibabel":
         return check_volume(_from_nibabel(image), series=series, constant=constant)
     raise DataError(f"expected a path, or an image of nibabel or SimpleITK, got {type(image).__name__}")
+
+
+def take_volume(image: Volume, which: str | int | None) -> Volume:
+    """Take one volume out of a series, or the mean of all; an image of three axes is returned as it is.
+
+    Parameters
+    ----------
+    image : Volume
+        Its array may be (t, z, y, x).
+    which : int, "mean" or None
+        Counted from 0. None is no choice, and right for a 3-D image only: none is made for the user.
+
+    Raises
+    ------
+    UsageProblem
+        If `which` is none of these.
+    DataError
+        If there is no such volume, none was chosen, or the one that was is constant.
+    """
+    if which is not None and which != "mean" and not str(which).isdigit():
+        raise UsageProblem(f"expected a volume's number, from 0, or mean; got {which!r}")
+    if image.array.ndim == 3:
+        return image
+    count = len(image.array)
+    if which is None:
+        raise DataError(f"{image.path}: is a series of {count} volumes. {HOW_TO_CHOOSE}")
+    if which == "mean":
+        array = image.array.mean(axis=0, dtype=np.float64).astype(np.float32)
+    elif int(which) < count:
+        array = image.array[int(which)]
+    else:
+        raise DataError(f"{image.path}: has no volume {which}; it holds {count}, numbered from 0 to {count - 1}.")
+    return check_volume(replace(image, array=array))
 
 
 def _from_simpleitk(image: Any) -> Volume:

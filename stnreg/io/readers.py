@@ -77,7 +77,7 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
 def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     import nibabel
 
-    with _damage(path):
+    with damage(path):
         image: Any = nibabel.load(path)
         shape = tuple(int(count) for count in image.shape)
         data_type = image.get_data_dtype()
@@ -94,7 +94,7 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
         grid, header, differs, warnings = _grid(path, size, image.affine), None, True, ()
 
     def read() -> NDArray[Any]:
-        with _damage(path):
+        with damage(path):
             return _voxels(image.dataobj, path)
 
     return OpenImage(grid, header, differs, str(path), warnings, read)
@@ -125,7 +125,7 @@ def _read_with_simpleitk(path: Path) -> OpenImage:
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    with _damage(path):
+    with damage(path):
         reader.ReadImageInformation()
     size = reader.GetSize()
     if len(size) < 3:
@@ -140,7 +140,7 @@ def _read_with_simpleitk(path: Path) -> OpenImage:
         raise DataError(f"{path}: {error}") from error
 
     def read() -> NDArray[Any]:
-        with _damage(path):
+        with damage(path):
             return sitk.GetArrayFromImage(reader.Execute())
 
     return OpenImage(grid, None, True, str(path), (), read)
@@ -169,7 +169,7 @@ def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int) -> 
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
+def damage(path: Path) -> Iterator[None]:
     """Turn what readers raise on damaged files into one DataError that names the file."""
     try:
         yield

@@ -23,6 +23,7 @@ __all__ = [
     "check_volume",
     "load_reference",
     "load_volume",
+    "nifti_header",
     "save_volume",
 ]
 
@@ -172,13 +173,13 @@ def save_volume(
     if array.shape[-3:] != like.grid.shape or array.ndim not in (3, 4):
         raise DataError(f"{path}: expected an array on the grid {like.grid.shape}, got {array.shape}.")
     stored = np.ascontiguousarray(_storable(array, np.float32 if dtype == "float32" else array.dtype))
-    header = _output_header(like, stored)
+    header = nifti_header(like, stored)
     parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
     write_atomic(path, *(deflate(*parts) if str(path).lower().endswith(".gz") else parts))
 
 
-def _output_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
-    """Make the NIfTI-1 header of `stored`: geometry from `like`, nothing else of it."""
+def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
+    """Make the NIfTI-1 header of an array, ([t,] z, y, x): geometry from `like`, nothing else of it."""
     import nibabel
 
     header = nibabel.Nifti1Header()
