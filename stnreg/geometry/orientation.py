@@ -65,6 +65,12 @@ def closest_canonical(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Gr
     return turned, Grid((x, y, z), grid.index_to_lps @ new_to_old)
 
 
+def runs_backwards(grid: Grid) -> tuple[bool, bool, bool]:
+    """Tell of each voxel axis (x, y, z) whether it runs against the LPS axis that it is closest to."""
+    x, y, z = (bool(sign < 0) for sign in _nearest_axes(grid)[1])
+    return x, y, z
+
+
 def _nearest_axes(grid: Grid) -> tuple[tuple[int, ...], NDArray[np.int64]]:
     """For each voxel axis, the LPS axis it is closest to (each used once), and the sign along it."""
     direction = grid.direction

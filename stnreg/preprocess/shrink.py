@@ -3,6 +3,7 @@
 import numpy as np
 
 from stnreg.geometry.grid import Grid
+from stnreg.geometry.orientation import runs_backwards
 
 
 def shrink_factors(grid: Grid, spacing_mm: float) -> tuple[int, int, int]:
@@ -12,7 +13,10 @@ def shrink_factors(grid: Grid, spacing_mm: float) -> tuple[int, int, int]:
 
 
 def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.ndarray, Grid]:
-    """Average whole blocks of voxels no larger than `spacing_mm`; voxels left over at the far ends are dropped.
+    """Average whole blocks of voxels no larger than `spacing_mm`; voxels left over are dropped.
+
+    They are dropped at the left, posterior and superior ends, so that the blocks are the same whatever the order in
+    which an image is stored.
 
     Parameters
     ----------
@@ -31,7 +35,10 @@ def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.nda
     """
     fx, fy, fz = shrink_factors(grid, spacing_mm)
     nx, ny, nz = (n // f for n, f in zip(grid.size, (fx, fy, fz), strict=True))
-    kept = array[: nz * fz, : ny * fy, : nx * fx]
+    used = (nx * fx, ny * fy, nz * fz)
+    first = [n - m if back else 0 for n, m, back in zip(grid.size, used, runs_backwards(grid), strict=True)]
+    x, y, z = (slice(a, a + m) for a, m in zip(first, used, strict=True))
+    kept = array[z, y, x]
     # Whole rows are added first: they are contiguous, and each voxel is read once.
     rows = np.zeros((nz, ny, nx * fx), np.float32)
     for k in range(fz):
@@ -40,5 +47,5 @@ def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.nda
     out = sum((rows[:, :, i::fx] for i in range(1, fx)), start=rows[:, :, ::fx].copy())
     out /= np.float32(fx * fy * fz)
     block_to_index = np.diag([fx, fy, fz, 1.0])
-    block_to_index[:3, 3] = (np.array([fx, fy, fz]) - 1) / 2
+    block_to_index[:3, 3] = first + (np.array([fx, fy, fz]) - 1) / 2
     return out, Grid((nx, ny, nz), grid.index_to_lps @ block_to_index)

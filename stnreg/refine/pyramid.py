@@ -7,6 +7,7 @@ import numpy as np
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
+from stnreg.geometry.orientation import closest_canonical
 from stnreg.preprocess.shrink import block_mean, shrink_factors
 from stnreg.refine.region import BLOCK_MM, BRAIN_SHARE, Image, Region, box_mean, crop, share_on
 from stnreg.refine.trilinear import interpolate, interpolate_with_gradient
@@ -102,7 +103,7 @@ def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> 
     means, grid = check_image(image)
     levels = {}
     for spacing_mm in sorted(spacings_mm):
-        means, grid = block_mean(means, grid, spacing_mm)
+        means, grid = upright(*block_mean(means, grid, spacing_mm))
         part, part_grid = crop(np.nan_to_num(means, copy=False), grid, region)
         blocks, block_grid, share = _shares(part, part_grid, region)
         mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
@@ -118,7 +119,7 @@ def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) ->
     Mean and deviation are found in blocks of `BLOCK_MM`, which is what makes a fine level cheap.
     """
     array, grid = check_image(image)
-    means, means_grid = block_mean(array, grid, BLOCK_MM)
+    means, means_grid = upright(*block_mean(array, grid, BLOCK_MM))
     np.nan_to_num(means, copy=False)
     if shrink_factors(grid, spacing_mm) != (1, 1, 1):
         array, grid = block_mean(array, grid, spacing_mm)
@@ -131,6 +132,12 @@ def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) ->
         mean[np.isnan(share)] = np.nan
         levels.append(Level(array, grid, share, part_grid, Local(mean, deviation, part_grid)))
     return levels
+
+
+def upright(array: Array, grid: Grid) -> Image:
+    """Store a small image along L, P, S, so that the order of its voxels has no say in which of them are looked at."""
+    turned, turned_grid = closest_canonical(array, grid)
+    return np.ascontiguousarray(turned), turned_grid
 
 
 def check_image(image: Image) -> Image:
