@@ -40,8 +40,31 @@ def train(
         list[str] | None,
         typer.Option(help="'NAME: TERMS' of the data, for the card of the weights; repeatable."),
     ] = None,
-    preset: Annotated[str, typer.Option(help="Where settings start from: default, paper or tiny.")] = "default",
-    config: Annotated[Path | None, typer.Option(metavar="FILE.toml", help="Settings over the preset's.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Where settings start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for trying). What --config names, or default, "
+            "when left out.",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.toml",
+            help='Settings over the preset\'s: preset = "NAME" and tables [loop], [pair], [pair.model], [pair.moves], '
+            "[pair.augment], [pair.loss].",
+        ),
+    ] = None,
+    transforms: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="What separate estimates, out of shear, scale, rotation, translation, in the order in which they act "
+            "on a point. All four, in this order, when left out.",
+        ),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Where the prepared scans are kept; RUN/scans.npz when left out.")
     ] = None,
@@ -52,37 +75,55 @@ def train(
         Path | None,
         typer.Option("--from", metavar="FILE", help="Weights to start from, .ckpt or .safetensors."),
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Train without scans that cannot be used, and say which and how many; else the first ends it.",
+        ),
+    ] = False,
     epochs: Annotated[int | None, typer.Option(help="Train this long.", min=1)] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].")] = None,
     threads: Annotated[int | None, typer.Option(help="Of the CPU.", min=1)] = None,
 ) -> None:
     """Train a network: a pair network, unsupervised, on random moves of scans, or an anatomy network on label maps.
 
-    RUN receives last.ckpt, best.ckpt (by validation) and metrics.csv. Continue an interrupted run with --resume.
+    RUN receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and TensorBoard's file where it is
+    installed. Continue an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or
+    machines: torchrun --nproc-per-node N -m stnreg train ...
     """
+    from stnreg.report import note
     from stnreg.training import require_training
 
     require_training()
     from stnreg.training.anatomy.run import is_anatomy, train_anatomy
     from stnreg.training.run import PairRun, train_pair
 
-    teach = train_anatomy if is_anatomy(model) else train_pair
-    best = teach(
-        PairRun(
-            folder=output,
-            head=model,
-            preset=preset,
-            config=config,
-            pairs=pairs,
-            scans=scans or (),
-            validation=validation,
-            terms=terms or (),
-            cache=cache,
-            resume=resume,
-            start=start,
-            epochs=epochs,
-            threads=threads,
-            device=device,
-        )
+    wanted = PairRun(
+        folder=output,
+        head=model,
+        preset=preset,
+        config=config,
+        pairs=pairs,
+        scans=scans or (),
+        validation=validation,
+        terms=terms or (),
+        cache=cache,
+        resume=resume,
+        start=start,
+        transforms=transforms.split(",") if transforms else (),
+        skip_bad=skip_bad,
+        epochs=epochs,
+        threads=threads,
+        device=device,
     )
-    typer.echo(best)
+    if is_anatomy(model):
+        typer.echo(train_anatomy(wanted))
+        return
+    trained = train_pair(wanted)
+    if trained.is_first:
+        for reason in trained.skipped:
+            note(f"skipped: {reason}")
+        if trained.skipped:
+            note(f"{len(trained.skipped)} files were skipped")
+        typer.echo(trained.best)

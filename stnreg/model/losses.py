@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from stnreg.model.parameters import parameters_of_theta
 from stnreg.model.sampling import compose_theta, identity_theta, transform_points
 
 
@@ -28,6 +29,19 @@ def grid_point_error(theta: Tensor, truth: Tensor, points: Tensor) -> Tensor:
     difference = transform_points(theta, points) - transform_points(truth, points)
     # The root has no slope at 0; a thousandth of a voxel under it keeps the first step finite.
     return (difference.square().sum(dim=-1) + 1e-10).sqrt().mean(dim=-1)
+
+
+def parameter_error(theta: Tensor, truth: Tensor) -> Tensor:
+    """Mean squared error of the twelve parameters, (N,): what regression networks are trained on.
+
+    Shear, logarithm of scale, rotation in rad and translation in half-edges of the cube weigh alike.
+
+    Parameters
+    ----------
+    theta, truth : (N, 3, 4)
+        Estimated and known map, fixed to moving.
+    """
+    return (parameters_of_theta(theta) - parameters_of_theta(truth)).square().mean(dim=1)
 
 
 def inverse_consistency(forward: Tensor, backward: Tensor, points: Tensor) -> Tensor:

@@ -120,6 +120,34 @@ def theta_from_parts(
     return product[:, :3]
 
 
+def parameters_of_theta(theta: Tensor) -> Tensor:
+    """Take maps apart into the parameters that `theta_from_parts` builds them of, in the usual order T R S H.
+
+    Parameters
+    ----------
+    theta : (N, 3, 4)
+        Whose linear part has a positive determinant.
+
+    Returns
+    -------
+    parameters : (N, 12) float32
+        Shear (3), logarithm of the scale (3), rotation in rad (3), translation in half-edges of the cube (3):
+        zeros for the identity. Differentiable.
+    """
+    with torch.autocast(theta.device.type, enabled=False):
+        theta = theta.float()
+        turn, upper = torch.linalg.qr(theta[:, :, :3])  # linear part = R (S H), and S H is upper triangular
+        sign = torch.where(torch.diagonal(upper, dim1=1, dim2=2) < 0, -1.0, 1.0)  # LAPACK leaves the signs open
+        turn, upper = turn * sign[:, None, :], upper * sign[:, :, None]
+        scale = torch.diagonal(upper, dim1=1, dim2=2)
+        shear = (upper / scale[:, :, None])[:, (0, 0, 1), (1, 2, 2)]
+        about_x = torch.atan2(turn[:, 2, 1], turn[:, 2, 2])
+        about_y = torch.asin(turn[:, 2, 0].neg().clamp(-1 + 1e-6, 1 - 1e-6))
+        about_z = torch.atan2(turn[:, 1, 0], turn[:, 0, 0])
+        rotation_rad = torch.stack([about_x, about_y, about_z], dim=1)
+        return torch.cat([shear, torch.log(scale), rotation_rad, theta[:, :, 3]], dim=1)
+
+
 def shear_matrix(shear: Tensor) -> Tensor:
     """Return H (N, 4, 4), unit upper triangular; `shear` (N, 3) holds its xy, xz and yz entries."""
     one, zero = torch.ones_like(shear[:, 0]), torch.zeros_like(shear[:, 0])

@@ -11,9 +11,9 @@ from stnreg.model.parameters import theta_from_parts
 from stnreg.training.config import AugmentConfig, MovesConfig
 
 
-def step_generator(seed: int, step: int) -> Generator:
-    """Return the generator of one step: the same numbers whenever the run comes to it, resumed or not."""
-    mixed = np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0]
+def step_generator(seed: int, step: int, *more: int) -> Generator:
+    """Return the generator of one step, and of a pair in it: the same numbers whenever the run comes to it."""
+    mixed = np.random.SeedSequence([seed, step, *more]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 

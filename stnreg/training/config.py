@@ -7,9 +7,8 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from stnreg.errors import DataError, UsageProblem
+from stnreg.errors import DataError
 from stnreg.model.localisation import PairArchitecture
-from stnreg.model.parameters import HEADS
 
 Settings = typing.TypeVar("Settings")
 
@@ -97,10 +96,23 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the terms. The mean squared error alone is the method; the others are its supervised relatives."""
+    """Weights of the terms. The mean squared error alone is the method; the others are its supervised relatives.
+
+    Attributes
+    ----------
+    mse : float
+        Of the intensities on the fixed grid: unsupervised.
+    grid_point : float
+        Mean distance of a lattice from where the known map puts it, half-edges of the cube.
+    parameters : float
+        Mean squared error of the twelve known parameters, as regression networks are trained.
+    inverse_consistency : float
+        Mean distance from the start after there and back, half-edges of the cube; needs no known map.
+    """
 
     mse: float = 1.0
     grid_point: float = 0.0
+    parameters: float = 0.0
     inverse_consistency: float = 0.0
 
 
@@ -123,6 +135,8 @@ class PairConfig:
         Half of them are the other half with their images exchanged, which halves the work of moving scans.
     same_share : float
         Share of the pairs that are one scan and itself, moved; the others are of two people.
+    validation_pairs : int
+        How many pairs of each kind the validation score is a mean over.
     """
 
     model: PairArchitecture = field(default_factory=PairArchitecture)
@@ -132,6 +146,7 @@ class PairConfig:
     batch: int = 4
     both_ways: bool = True
     same_share: float = 0.4
+    validation_pairs: int = 12
     moves: MovesConfig = field(default_factory=MovesConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
@@ -145,58 +160,20 @@ class TrainConfig:
     pair: PairConfig = field(default_factory=PairConfig)
 
 
-def preset(name: str, head: str) -> TrainConfig:
-    """Return one of the named settings for a head.
+def read_toml(path: Path) -> tuple[str | None, dict[str, Any]]:
+    """Read a TOML file of settings.
 
-    `default` trains at 64^3 of 4 mm in under an hour on one thread; `paper` is the published setting, a week of
-    CPU; `tiny` is for tests.
-    """
-    if head not in HEADS:
-        raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(HEADS)}")
-    architecture = PairArchitecture(head=head)
-    if name == "default":
-        return TrainConfig(pair=PairConfig(model=architecture))
-    if name == "paper":
-        return TrainConfig(
-            # 1000 pairs by fours, 100 times.
-            loop=LoopConfig(
-                epochs=100,
-                steps_per_epoch=250,
-                schedule="decay",
-                warmup_steps=0,
-                ema=0.0,
-                clip=0.0,
-                validate_every=250,
-                checkpoint_every=50,
-            ),
-            pair=PairConfig(
-                model=replace(architecture, size=170, channels=(16, 32, 48, 48, 48)),
-                spacing_mm=1.5,
-                oversampling=1,
-                both_ways=False,
-                augment=AugmentConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-            ),
-        )
-    if name == "tiny":
-        return TrainConfig(
-            loop=LoopConfig(
-                epochs=2, steps_per_epoch=10, warmup_steps=2, ema=0.9, precision="f32",
-                log_every=5, validate_every=10, checkpoint_every=5, threads=1,
-            ),
-            pair=PairConfig(
-                model=replace(architecture, size=16, channels=(8, 8), hidden=16), spacing_mm=16.0, batch=2
-            ),
-        )  # fmt: skip
-    raise UsageProblem(f"no preset {name!r}; there are default, paper and tiny")
-
-
-def load_toml(path: Path, base: TrainConfig) -> TrainConfig:
-    """Lay a TOML file over `base`: tables `loop`, `pair`, `pair.model`, `pair.moves`, ...
+    Returns
+    -------
+    preset : str or None
+        What its line `preset = "NAME"` says to start from.
+    values : dict
+        Tables `loop`, `pair`, `pair.model`, `pair.moves`, ..., for `lay_over`.
 
     Raises
     ------
     DataError
-        If the file is missing, is not TOML, or sets something that does not exist.
+        If the file is missing or is not TOML.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -204,6 +181,14 @@ def load_toml(path: Path, base: TrainConfig) -> TrainConfig:
         raise DataError(f"{path}: cannot be read ({error.strerror}); name a TOML file") from error
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path}: not TOML ({error})") from error
+    name = values.pop("preset", None)
+    if not isinstance(name, str | None):
+        raise DataError(f'{path}: expected preset = "NAME", got {name!r}')
+    return name, values
+
+
+def lay_over(base: TrainConfig, values: dict[str, Any], path: Path) -> TrainConfig:
+    """Return `base` with the values of a TOML file in it; a setting that does not exist is a `DataError`."""
     try:
         return merge(base, values)
     except (ValueError, TypeError) as error:

@@ -3,15 +3,18 @@
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stnreg.errors import DataError
-from stnreg.io.pairs import load_pairs
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.geometry.theta import theta_from_affine
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz")
+DESCRIBED = ("names", "extent_mm", "sources", "skipped")  # kept as JSON beside the arrays
 
 
 @dataclass(frozen=True)
@@ -25,155 +28,158 @@ class Scans:
     names : tuple of str
     training, validation : (k,) int
         Indices of `images`; nobody is in both.
-    pairs : (m, 2) int
-        Fixed and moving index of given training pairs; empty where any two people make a pair.
+    pairs, validation_pairs : (m, 2) int
+        Fixed and moving index of given pairs; empty where any two people make a pair.
+    truths, validation_truths : (m, 3, 4) float64
+        Theta of the known map of each given pair, NaN where there is none.
     extent_mm : float
         Edge of the cube.
     sources : tuple of dict
         `name` and `terms` of each set of data, for the sidecar of the weights.
+    skipped : tuple of str
+        Files that could not be used, and why.
     """
 
     images: np.ndarray
     names: tuple[str, ...]
     training: np.ndarray
     validation: np.ndarray
-    pairs: np.ndarray
     extent_mm: float
     sources: tuple[dict[str, str], ...] = ()
+    pairs: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    truths: np.ndarray = field(default_factory=lambda: np.empty((0, 3, 4)))
+    validation_pairs: np.ndarray = field(default_factory=lambda: np.empty((0, 2), np.int64))
+    validation_truths: np.ndarray = field(default_factory=lambda: np.empty((0, 3, 4)))
+    skipped: tuple[str, ...] = ()
 
 
-def find_scans(folder: Path) -> list[Path]:
-    """Return the scans in a folder by name, label maps left out.
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """Scans on disk, and what is to be made of them.
 
-    Raises
-    ------
-    DataError
-        If the folder is missing or has none.
-    """
-    found = sorted(
-        path
-        for path in folder.glob("*")
-        if path.name.endswith(SUFFIXES) and "_label" not in path.name and "_mask" not in path.name
-    )
-    if not found:
-        raise DataError(f"{folder}: no scans here; expected {', '.join(SUFFIXES)}")
-    return found
-
-
-def scans_of_folders(folders: Sequence[Path], validation: int | None) -> tuple[list[Path], list[str]]:
-    """List the scans of several folders; the last `validation` of the first folder are for validation.
-
-    A tenth of it, at least one, when left out.
-
-    Returns
-    -------
-    paths : list of Path
-    splits : list of str
+    Attributes
+    ----------
+    paths : tuple of Path
+        Each scan once.
+    splits : tuple of str
         `train` or `validation` for each.
+    pairs : tuple of (fixed, moving, truth)
+        Indices of `paths`, both of one split, and the transform file of the known map or None; empty where any two
+        people make a pair.
     """
-    paths, splits = [], []
-    for number, folder in enumerate(folders):
-        found = find_scans(folder)
-        wanted = max(1, len(found) // 10) if validation is None else validation
-        kept = wanted if number == 0 else 0
-        if kept >= len(found):
-            raise DataError(f"{folder}: {len(found)} scans, of which {kept} are to be for validation: none is left")
-        paths += found
-        splits += ["train"] * (len(found) - kept) + ["validation"] * kept
-    return paths, splits
 
-
-def scans_of_table(table: Path) -> tuple[list[Path], list[str], list[tuple[int, int]]]:
-    """List the scans of a PAIRS.csv (`fixed,moving[,split]`, paths relative to the file), each once.
-
-    Returns
-    -------
-    paths, splits
-        As `scans_of_folders`. Without a column `split`, the last tenth of the pairs is for validation.
-    pairs : list of (int, int)
-        Indices into `paths` of the training pairs.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be read, or puts one scan in both splits.
-    """
-    rows = load_pairs(table)
-    split_of: dict[Path, str] = {}
-    given: list[tuple[Path, Path]] = []
-    first_kept = len(rows) - max(1, len(rows) // 10)
-    for number, row in enumerate(rows):
-        split = row.split or ("train" if number < first_kept else "validation")
-        if split not in ("train", "validation"):
-            continue  # test pairs
-        pair = (row.fixed, row.moving)
-        for path in pair:
-            if split_of.setdefault(path, split) != split:
-                raise DataError(f"{table}: {path.name} is in training and in validation; split by person")
-        if split == "train":
-            given.append(pair)
-    index_of = {path: index for index, path in enumerate(split_of)}
-    return list(split_of), list(split_of.values()), [(index_of[f], index_of[m]) for f, m in given]
+    paths: tuple[Path, ...]
+    splits: tuple[str, ...]
+    pairs: tuple[tuple[int, int, Path | None], ...] = ()
 
 
 def pack_scans(
-    paths: Sequence[Path],
-    splits: Sequence[str],
+    listed: Listed,
     *,
     size: int,
     spacing_mm: float,
     normalise: str = "minmax",
-    pairs: Sequence[tuple[int, int]] = (),
     sources: Sequence[dict[str, str]] = (),
+    skip_bad: bool = False,
 ) -> Scans:
     """Prepare scans as `preprocess` does at inference.
 
     Parameters
     ----------
-    paths : sequence of Path
-    splits : sequence of str
-        `train` or `validation` for each path.
+    listed : Listed
     size, spacing_mm
         Of the cubes to keep.
     normalise : str
         Rule for intensities.
-    pairs, sources
+    sources : sequence of dict
         Stored as they are.
+    skip_bad : bool
+        Leave out scans and transforms that cannot be used, and pairs with them, rather than raise.
+
+    Raises
+    ------
+    DataError
+        At the first file that cannot be used; or, with `skip_bad`, if too little is left.
     """
+    cubes: dict[int, Grid] = {}
+    skipped: list[str] = []
+    images = np.empty((len(listed.paths), size, size, size), np.uint8)
+    for number, path in enumerate(listed.paths):
+        try:
+            cubes[number] = _pack_one(path, images[len(cubes)], spacing_mm, normalise)
+        except DataError as error:
+            skipped.append(_skip(error, path, skip_bad))
+    kept = {number: place for place, number in enumerate(cubes)}
+    pairs: dict[str, list[tuple[tuple[int, int], Matrix]]] = {"train": [], "validation": []}
+    for fixed, moving, truth in listed.pairs:
+        try:
+            if fixed in kept and moving in kept:
+                theta = _theta(truth, cubes[fixed], cubes[moving])
+                pairs[listed.splits[fixed]].append(((kept[fixed], kept[moving]), theta))
+        except DataError as error:
+            skipped.append(_skip(error, truth, skip_bad))
+    splits = np.array([listed.splits[number] for number in kept])
+    if (listed.pairs and not all(pairs.values())) or not {"train", "validation"} <= set(splits):
+        raise DataError(f"{len(skipped)} of {len(listed.paths)} scans skipped: none is left to train or to validate on")
+    return Scans(
+        images=images[: len(kept)],
+        names=tuple(listed.paths[number].name for number in kept),
+        training=np.flatnonzero(splits == "train"),
+        validation=np.flatnonzero(splits == "validation"),
+        **_pair_arrays("", pairs["train"]),
+        **_pair_arrays("validation_", pairs["validation"]),
+        extent_mm=size * spacing_mm,
+        sources=tuple(sources),
+        skipped=tuple(skipped),
+    )
+
+
+def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) -> Grid:
+    """Put one scan into `image` (P, P, P) uint8, and return its cube."""
     from stnreg.io.volume import load_volume
     from stnreg.preprocess.cube import sample_cube
     from stnreg.preprocess.pipeline import cube_grid
 
-    images = np.empty((len(paths), size, size, size), np.uint8)
-    for image, path in zip(images, paths, strict=True):
-        volume = load_volume(path)
-        cube = sample_cube(volume, cube_grid(volume.grid, size, spacing_mm), normalise)
-        np.rint(np.clip(cube, 0, 1) * 255, out=image, casting="unsafe")
-    is_training = np.array([split == "train" for split in splits])
-    return Scans(
-        images=images,
-        names=tuple(path.name for path in paths),
-        training=np.flatnonzero(is_training),
-        validation=np.flatnonzero(~is_training),
-        pairs=np.array(pairs, np.int64).reshape(-1, 2),
-        extent_mm=size * spacing_mm,
-        sources=tuple(sources),
-    )
+    volume = load_volume(path)
+    cube = cube_grid(volume.grid, len(image), spacing_mm)
+    np.rint(np.clip(sample_cube(volume, cube, normalise), 0, 1) * 255, out=image, casting="unsafe")
+    return cube
+
+
+def _theta(truth: Path | None, fixed: Grid, moving: Grid) -> Matrix:
+    """Return a known map (3, 4) between two cubes; NaN where it is not known."""
+    from stnreg.io.transform import load_transform
+
+    if truth is None:
+        return np.full((3, 4), np.nan)
+    return theta_from_affine(load_transform(truth), fixed, moving)
+
+
+def _skip(error: DataError, path: Path | None, skip_bad: bool) -> str:
+    """Return what to say of a file that is left out, or raise its error with the way around it."""
+    said = str(error) if path is None or str(path) in str(error) else f"{path}: {error}"
+    if not skip_bad:
+        raise DataError(f"{said} (--skip-bad trains without it)") from error
+    return said
+
+
+def _pair_arrays(prefix: str, pairs: Sequence[tuple[tuple[int, int], Matrix]]) -> dict[str, Any]:
+    return {
+        f"{prefix}pairs": np.array([pair for pair, _ in pairs], np.int64).reshape(-1, 2),
+        f"{prefix}truths": np.array([theta for _, theta in pairs], np.float64).reshape(-1, 3, 4),
+    }
 
 
 def save_scans(path: Path, scans: Scans) -> None:
     """Write packed scans to a `.npz`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial.npz")
-    described = json.dumps({"names": scans.names, "extent_mm": scans.extent_mm, "sources": scans.sources})
+    described = json.dumps({name: getattr(scans, name) for name in DESCRIBED})
     try:
         np.savez(
             partial,
-            images=scans.images,
-            training=scans.training,
-            validation=scans.validation,
-            pairs=scans.pairs,
             described=np.array(described),
+            **{item.name: getattr(scans, item.name) for item in fields(Scans) if item.name not in DESCRIBED},
         )
         os.replace(partial, path)
     finally:
@@ -191,14 +197,13 @@ def load_scans(path: Path) -> Scans:
     try:
         with np.load(path, allow_pickle=False) as file:
             described = json.loads(str(file["described"]))
-            return Scans(
-                images=file["images"],
-                names=tuple(described["names"]),
-                training=file["training"],
-                validation=file["validation"],
-                pairs=file["pairs"],
-                extent_mm=described["extent_mm"],
-                sources=tuple(described["sources"]),
-            )
-    except (OSError, ValueError, KeyError) as error:
+            arrays = {name: file[name] for name in file.files if name != "described"}
+        return Scans(
+            **arrays,
+            names=tuple(described["names"]),
+            extent_mm=described["extent_mm"],
+            sources=tuple(described["sources"]),
+            skipped=tuple(described.get("skipped", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: not packed scans ({error}); remove it and it is made anew") from error

@@ -3,6 +3,7 @@
 import math
 import time
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,7 +13,11 @@ from torch import Tensor, nn
 from stnreg.errors import DataError, UsageProblem
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_checkpoint
 from stnreg.training.config import LoopConfig, to_dict
-from stnreg.training.progress import MetricsFile, Progress
+from stnreg.training.processes import Processes, choose_device, from_environment
+from stnreg.training.progress import Progress
+from stnreg.training.record import Record
+
+ALONE = Processes()
 
 
 class Task(Protocol):
@@ -45,6 +50,58 @@ def learning_rate(config: LoopConfig, step: int) -> float:
     raise UsageProblem(f"schedule is cosine, decay or constant, got {config.schedule!r}")
 
 
+@dataclass
+class State:
+    """What changes from step to step, and is kept in every checkpoint.
+
+    Attributes
+    ----------
+    network : nn.Module
+    optimizer : torch.optim.Optimizer
+    ema : dict of Tensor or None
+        Running mean of the weights.
+    step : int
+        Steps taken.
+    best : float
+        Least validation score so far.
+    """
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: dict[str, Tensor] | None
+    step: int = 0
+    best: float = math.inf
+
+    def content(self, **more: Any) -> dict[str, Any]:
+        """Return what a checkpoint holds, of tensors and plain values."""
+        return {
+            "model": self.network.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            **more,
+        }
+
+
+def begin(
+    task: Task, config: LoopConfig, device: torch.device, last: Path | None, start: dict[str, Tensor] | None
+) -> State:
+    """Build a task's network and optimiser: fresh, from given weights, or as the checkpoint `last` left them."""
+    torch.manual_seed(config.seed)
+    network = task.build().to(device)
+    if last is None and start is not None:
+        load_into(network, start, "the weights to start from")
+    ema = {name: value.clone() for name, value in network.state_dict().items()} if config.ema else None
+    state = State(network, torch.optim.Adam(network.parameters(), lr=config.learning_rate), ema)
+    if last is not None:
+        content = load_checkpoint(last, str(device))
+        load_into(network, content["model"], str(last))
+        state.optimizer.load_state_dict(content["optimizer"])
+        state.ema, state.step, state.best = content["ema"], content["step"], content["best"]
+    return state
+
+
 def train(
     task: Task,
     config: LoopConfig,
@@ -53,6 +110,7 @@ def train(
     settings: dict[str, Any],
     resume: bool = False,
     start: dict[str, Tensor] | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
     """Train a task and return the path of the best checkpoint.
 
@@ -61,107 +119,97 @@ def train(
     task : Task
     config : LoopConfig
     run : Path
-        Folder of the run: `last.ckpt`, `best.ckpt`, `metrics.csv`.
+        Folder of the run: `last.ckpt`, `best.ckpt`, `metrics.csv`, `curves.png`.
     settings : dict
         Everything else that rebuilds the task, of plain values; kept in the checkpoints beside `loop`.
     resume : bool
         Go on from `last.ckpt`, to the same next step as if nothing had happened.
     start : dict of Tensor, optional
         Weights to start from, at step 0.
+    processes : Processes
+        Those that the task shares its batches out to.
 
     Raises
     ------
     DataError
         If there is nothing to resume, the weights to start from do not fit, or the loss is not finite.
     UsageProblem
-        If the folder holds a run already and `resume` is not asked for.
+        If the folder holds a run already and `resume` is not asked for, or several processes were started for a
+        task that cannot be shared out.
     """
-    device = choose_device(config.device)
+    if from_environment().count != processes.count:
+        raise UsageProblem(f"{task.name}: trains in one process; start it without torchrun")
+    last_path, best_path = run / "last.ckpt", run / "best.ckpt"
+    if last_path.exists() and not resume:
+        raise UsageProblem(f"{run}: a run is here already; go on with it by --resume, or name another folder")
+    device = choose_device(config.device, processes)
     if config.threads:
         torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    model = task.build().to(device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
-    ema = {name: value.clone() for name, value in model.state_dict().items()} if config.ema else None
-    step, best = 0, math.inf
-    last_path, best_path = run / "last.ckpt", run / "best.ckpt"
-
-    if resume:
-        content = load_checkpoint(last_path, str(device))
-        load_into(model, content["model"], str(last_path))
-        optimizer.load_state_dict(content["optimizer"])
-        ema, step, best = content["ema"], content["step"], content["best"]
-    elif last_path.exists():
-        raise UsageProblem(f"{run}: a run is here already; go on with it by --resume, or name another folder")
-    elif start is not None:
-        load_into(model, start, "the weights to start from")
-        ema = {name: value.clone() for name, value in model.state_dict().items()} if config.ema else None
-
-    def content_now() -> dict[str, Any]:
-        return {
-            "task": task.name,
-            "model": model.state_dict(),
-            "ema": ema,
-            "optimizer": optimizer.state_dict(),
-            "config": {**settings, "loop": to_dict(config)},
-            "step": step,
-            "best": best,
-        }
-
-    metrics = MetricsFile(run / "metrics.csv", resume_step=step if resume else None)
-    half = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
-    is_whole = True  # whether weights, optimiser and step belong together
-    with Progress(task.name, step, config.steps) as progress:
+    state = begin(task, config, device, last_path if resume else None, start)
+    processes.wait()  # until everyone has read what the first may write
+    model = processes.wrap(state.network, device)
+    kept = {"task": task.name, "config": {**settings, "loop": to_dict(config)}}
+    record = Record(run, state.step if resume else None) if processes.is_first else None
+    with Progress(task.name, state.step, config.steps, quiet=not processes.is_first) as progress:
+        is_whole = True  # whether weights, optimiser and step belong together
         try:
-            while step < config.steps:
-                rate = learning_rate(config, step)
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
+            while state.step < config.steps:
+                rate = learning_rate(config, state.step)
                 began = time.perf_counter()
-                with half:
-                    losses = task.loss(model, step)
-                optimizer.zero_grad(set_to_none=True)
-                losses["loss"].backward()
-                if config.clip:
-                    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-                figures = {name: float(value.detach()) for name, value in losses.items()}
+                figures = backward(task, model, config, state.step, device)
+                figures = processes.mean(figures, device)
                 if not math.isfinite(figures["loss"]):
-                    raise DataError(f"{run}: the loss at step {step} is {figures['loss']}; lower the rate")
+                    raise DataError(f"{run}: the loss at step {state.step} is {figures['loss']}; lower the rate")
                 is_whole = False
-                optimizer.step()
-                update_ema(ema, model, config.ema, step)
-                step += 1
+                move_weights(state, config, rate)
                 is_whole = True
 
-                progress.step(step, figures["loss"], time.perf_counter() - began)
-                is_end = step == config.steps
-                if step % config.log_every == 0 or is_end:
-                    metrics.add(step, "train", {**figures, "learning_rate": rate, "step_s": progress.step_s})
-                    progress.log(step, figures)
-                if step % config.validate_every == 0 or is_end:
-                    scores = validate(task, model, ema)
-                    metrics.add(step, "validation", scores)
-                    progress.log(step, scores)
-                    if scores["score"] < best:
-                        best = scores["score"]
-                        save_checkpoint(best_path, {**content_now(), "scores": scores})
-                if step % config.checkpoint_every == 0 or is_end:
-                    save_checkpoint(last_path, content_now())
+                progress.step(state.step, figures["loss"], time.perf_counter() - began)
+                is_end = state.step == config.steps
+                if record and (state.step % config.log_every == 0 or is_end):
+                    record.add(state.step, "train", {**figures, "learning_rate": rate, "step_s": progress.step_s})
+                    progress.log(state.step, figures)
+                if state.step % config.validate_every == 0 or is_end:
+                    if record:
+                        scores = validate(task, state.network, state.ema)
+                        record.add(state.step, "validation", scores)
+                        record.draw()
+                        progress.log(state.step, scores)
+                        if scores["score"] < state.best:
+                            state.best = scores["score"]
+                            save_checkpoint(best_path, state.content(**kept, scores=scores))
+                    processes.wait()
+                if record and (state.step % config.checkpoint_every == 0 or is_end):
+                    save_checkpoint(last_path, state.content(**kept))
         except (KeyboardInterrupt, SystemExit):
-            if is_whole:  # else the last checkpoint stands
-                save_checkpoint(last_path, content_now())
+            if is_whole and record:  # else the last checkpoint stands
+                save_checkpoint(last_path, state.content(**kept))
             raise
+        finally:
+            if record:
+                record.close()
     return best_path
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device that `auto`, `cpu` or `cuda[:N]` means here; a missing GPU is a `UsageProblem`."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageProblem(f"--device {name}: torch sees no GPU here; use --device cpu")
-    return device
+def backward(task: Task, model: nn.Module, config: LoopConfig, step: int, device: torch.device) -> dict[str, float]:
+    """Compute one step's gradients, and return its figures."""
+    half = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+    with half:
+        losses = task.loss(model, step)
+    model.zero_grad(set_to_none=True)
+    losses["loss"].backward()
+    if config.clip:
+        nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def move_weights(state: State, config: LoopConfig, rate: float) -> None:
+    """Take one step of the optimiser, and move the running mean after it."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    update_ema(state.ema, state.network, config.ema, state.step)
+    state.step += 1
 
 
 @torch.no_grad()

@@ -1,49 +1,17 @@
-"""What a training run says while it runs: a bar on a terminal, plain lines elsewhere, and metrics.csv."""
+"""What a training run says while it runs: a bar on a terminal, plain lines elsewhere."""
 
-import csv
 import sys
-import time
-from pathlib import Path
 from types import TracebackType
-
-COLUMNS = ("step", "split", "name", "value")
-
-
-class MetricsFile:
-    """metrics.csv of a run: one figure a row, `step,split,name,value`, appended.
-
-    Parameters
-    ----------
-    path : Path
-    resume_step : int, optional
-        Rows after this step are dropped: they come from steps that the resumed run takes again. A new
-        file is begun when left out.
-    """
-
-    def __init__(self, path: Path, resume_step: int | None) -> None:
-        self.path = path
-        rows: list[list[str]] = []
-        if resume_step is not None and path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= resume_step]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file, lineterminator="\n").writerows([COLUMNS, *rows])
-
-    def add(self, step: int, split: str, figures: dict[str, float]) -> None:
-        """Append the figures of one step."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerows((step, split, name, f"{value:.6g}") for name, value in figures.items())
 
 
 class Progress:
-    """Tells on stderr how far a run is; a context manager."""
+    """Tells on stderr how far a run is; a context manager. `quiet` only measures."""
 
-    def __init__(self, title: str, step: int, steps: int) -> None:
+    def __init__(self, title: str, step: int, steps: int, *, quiet: bool = False) -> None:
         self.steps, self.step_s = steps, 0.0
-        self._began, self._bar = time.perf_counter(), None
-        if sys.stderr.isatty():
+        self._quiet = quiet
+        self._bar = None
+        if sys.stderr.isatty() and not quiet:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
             from rich.progress import Progress as Bar
@@ -72,7 +40,7 @@ class Progress:
 
     def log(self, step: int, figures: dict[str, float]) -> None:
         """Print figures as one line where no bar is shown."""
-        if self._bar is None:
+        if self._bar is None and not self._quiet:
             told = "  ".join(f"{name} {value:.5g}" for name, value in figures.items())
             left_s = (self.steps - step) * self.step_s
             print(

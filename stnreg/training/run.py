@@ -11,10 +11,13 @@ from stnreg.errors import DataError, UsageProblem
 from stnreg.model.localisation import PairArchitecture
 from stnreg.model.parameters import carry_raw
 from stnreg.training.checkpoint import load_checkpoint, load_weights
-from stnreg.training.config import STILL, PairConfig, TrainConfig, load_toml, merge, preset, to_dict
-from stnreg.training.data import Scans, load_scans, pack_scans, save_scans, scans_of_folders, scans_of_table
+from stnreg.training.config import STILL, PairConfig, TrainConfig, lay_over, merge, read_toml, to_dict
+from stnreg.training.data import Scans, load_scans, pack_scans, save_scans
+from stnreg.training.listing import scans_of_folders, scans_of_table
 from stnreg.training.loop import train
 from stnreg.training.pair import PairTask
+from stnreg.training.presets import is_paper, preset
+from stnreg.training.processes import joined
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,8 @@ class PairRun:
         Of the run.
     head : str, optional
         `affine` or `separate`; that of the weights to start from, or `affine`, when left out.
-    preset : str
+    preset : str, optional
+        The one that the TOML names, or `default`, when left out.
     config : Path, optional
         TOML laid over the preset.
     pairs : Path, optional
@@ -43,13 +47,17 @@ class PairRun:
     resume : bool
     start : Path, optional
         Weights to start from.
+    transforms : sequence of str
+        What the `separate` head estimates, in the order in which they act on a point.
+    skip_bad : bool
+        Train without files that cannot be used.
     epochs, threads : int, optional
     device : str, optional
     """
 
     folder: Path
     head: str | None = None
-    preset: str = "default"
+    preset: str | None = None
     config: Path | None = None
     pairs: Path | None = None
     scans: Sequence[Path] = ()
@@ -58,13 +66,34 @@ class PairRun:
     cache: Path | None = None
     resume: bool = False
     start: Path | None = None
+    transforms: Sequence[str] = ()
+    skip_bad: bool = False
     epochs: int | None = None
     threads: int | None = None
     device: str | None = None
 
 
-def train_pair(wanted: PairRun) -> Path:
-    """Train a pair network and return its best checkpoint.
+@dataclass(frozen=True)
+class Trained:
+    """What came of a run.
+
+    Attributes
+    ----------
+    best : Path
+        The best checkpoint.
+    skipped : tuple of str
+        Files that were left out, and why.
+    is_first : bool
+        Whether this is the process that talks.
+    """
+
+    best: Path
+    skipped: tuple[str, ...]
+    is_first: bool
+
+
+def train_pair(wanted: PairRun) -> Trained:
+    """Train a pair network; under torchrun, together with its other processes.
 
     Raises
     ------
@@ -76,14 +105,22 @@ def train_pair(wanted: PairRun) -> Path:
     if wanted.resume and wanted.start:
         raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
     config = choose_config(wanted)
-    scans = prepare_scans(wanted, config.pair)
-    task = PairTask(config.pair, scans, seed=config.loop.seed, steps=config.loop.steps)
-    settings = {"pair": to_dict(config.pair), "sources": list(scans.sources)}
-    start = None
-    if wanted.start is not None:
-        start = start_weights(wanted.start, config.pair.model)
-        settings["started_from"] = wanted.start.name
-    return train(task, config.loop, wanted.folder, settings=settings, resume=wanted.resume, start=start)
+    with joined(config.loop.device) as processes:
+        if processes.is_first:
+            prepare_scans(wanted, config.pair)
+        processes.wait()
+        scans = prepare_scans(wanted, config.pair)
+        task = PairTask(config.pair, scans, seed=config.loop.seed, steps=config.loop.steps, processes=processes)
+        settings = {"pair": to_dict(config.pair), "sources": list(scans.sources), "skipped": list(scans.skipped)}
+        start = None
+        if wanted.start is not None:
+            start = start_weights(wanted.start, config.pair.model)
+            settings["started_from"] = wanted.start.name
+        best = train(
+            task, config.loop, wanted.folder,
+            settings=settings, resume=wanted.resume, start=start, processes=processes,
+        )  # fmt: skip
+    return Trained(best, scans.skipped, processes.is_first)
 
 
 def start_weights(path: Path, model: PairArchitecture) -> dict[str, Tensor]:
@@ -102,20 +139,39 @@ def choose_config(wanted: PairRun) -> TrainConfig:
         path = wanted.folder / "last.ckpt"
         config = _restore(load_checkpoint(path)["config"], path)
     else:
-        config = preset(wanted.preset, wanted.head or "affine")
-        if wanted.preset == "paper" and wanted.pairs is not None:
-            # The published runs show the network its pairs as they are.
-            config = replace(config, pair=replace(config.pair, moves=STILL, same_share=0.0))
-        if wanted.start is not None:
-            _, made_by = load_weights(wanted.start)
-            # Weights bring their own architecture, which the preset cannot know.
-            pair = _restore(made_by["config"], wanted.start).pair
-            model = replace(pair.model, head=wanted.head or pair.model.head)
-            config = replace(config, pair=replace(config.pair, model=model, spacing_mm=pair.spacing_mm))
-        if wanted.config is not None:
-            config = load_toml(wanted.config, config)
+        config = _fresh_config(wanted)
     given = {"epochs": wanted.epochs, "device": wanted.device, "threads": wanted.threads}
-    return merge(config, {"loop": {name: value for name, value in given.items() if value is not None}})
+    config = merge(config, {"loop": {name: value for name, value in given.items() if value is not None}})
+    return _with_transforms(config, wanted.transforms) if wanted.transforms else config
+
+
+def _fresh_config(wanted: PairRun) -> TrainConfig:
+    """Return the settings of a new run, before the command line's own."""
+    named, values = read_toml(wanted.config) if wanted.config else (None, {})
+    name = wanted.preset or named or "default"
+    config = preset(name, wanted.head)
+    if is_paper(name) and wanted.pairs is not None:
+        # The published runs show the network its pairs as they are.
+        config = replace(config, pair=replace(config.pair, moves=STILL, same_share=0.0))
+    if wanted.start is not None:
+        _, made_by = load_weights(wanted.start)
+        # Weights bring their own architecture, which the preset cannot know.
+        pair = _restore(made_by["config"], wanted.start).pair
+        model = replace(pair.model, head=wanted.head or pair.model.head)
+        config = replace(config, pair=replace(config.pair, model=model, spacing_mm=pair.spacing_mm))
+    return lay_over(config, values, wanted.config) if wanted.config else config
+
+
+def _with_transforms(config: TrainConfig, transforms: Sequence[str]) -> TrainConfig:
+    """Choose what a `separate` head estimates, the one that acts on a point first named first."""
+    model = config.pair.model
+    if model.head != "separate":
+        raise UsageProblem(f"--transforms: chooses what `separate` estimates; {model.head} has a whole matrix")
+    try:
+        model = replace(model, order=tuple(transforms))
+    except ValueError as error:
+        raise UsageProblem(f"--transforms {','.join(transforms)}: {error}") from error
+    return replace(config, pair=replace(config.pair, model=model))
 
 
 def _restore(stored: dict[str, Any], path: Path) -> TrainConfig:
@@ -128,7 +184,7 @@ def _restore(stored: dict[str, Any], path: Path) -> TrainConfig:
 
 def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
     """Load the packed scans, or pack what was named once and for all."""
-    cache = wanted.cache or wanted.folder / "scans.npz"
+    cache = cache_path(wanted)
     if cache.exists():
         scans = load_scans(cache)
         extent_mm = config.model.size * config.spacing_mm
@@ -138,24 +194,27 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
                 "name another --cache"
             )
         return scans
-    pairs: list[tuple[int, int]] = []
     if wanted.pairs is not None:
-        paths, splits, pairs = scans_of_table(wanted.pairs)
+        listed = scans_of_table(wanted.pairs)
     elif wanted.scans:
-        paths, splits = scans_of_folders(wanted.scans, wanted.validation)
+        listed = scans_of_folders(wanted.scans, wanted.validation)
     else:
         raise UsageProblem("nothing to train on: give a PAIRS.csv, or folders of scans with --scans")
     scans = pack_scans(
-        paths,
-        splits,
+        listed,
         size=config.model.size * config.oversampling,
         spacing_mm=config.spacing_mm / config.oversampling,
         normalise=config.normalise,
-        pairs=pairs,
         sources=[_source(text) for text in wanted.terms],
+        skip_bad=wanted.skip_bad,
     )
     save_scans(cache, scans)
     return scans
+
+
+def cache_path(wanted: PairRun) -> Path:
+    """Return where the packed scans of a run are, or will be."""
+    return wanted.cache or wanted.folder / "scans.npz"
 
 
 def _source(text: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ pytest.importorskip("onnxscript")
 
 from stnreg.commands.export import export  # noqa: E402
 from stnreg.commands.train import train  # noqa: E402
-from stnreg.errors import UsageProblem  # noqa: E402
+from stnreg.errors import DataError, UsageProblem  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.config import STILL  # noqa: E402
 from stnreg.training.run import PairRun, choose_config  # noqa: E402
@@ -49,7 +49,8 @@ def test_from_scans_to_a_network(trained, tmp_path):
     content = load_checkpoint(trained / "last.ckpt")
     assert content["step"] == 20
     assert content["config"]["pair"]["model"]["head"] == "separate"
-    assert {path.name for path in trained.iterdir()} == {"last.ckpt", "best.ckpt", "metrics.csv", "scans.npz"}
+    files = {"last.ckpt", "best.ckpt", "metrics.csv", "curves.png", "scans.npz"}
+    assert files <= {path.name for path in trained.iterdir()}
     result = run(export, trained / "best.ckpt", "-o", tmp_path / "net.onnx")
     assert result.exit_code == 0
     card = json.loads((tmp_path / "net.json").read_text())
@@ -84,6 +85,38 @@ def test_the_paper_shows_its_pairs_as_they_are(tmp_path):
     wanted = PairRun(tmp_path, preset="paper", pairs=tmp_path / "pairs.csv")
     assert choose_config(wanted).pair.moves == STILL
     assert choose_config(replace(wanted, pairs=None)).pair.moves != STILL
+
+
+def test_a_toml_may_name_its_preset(tmp_path):
+    settings = tmp_path / "settings.toml"
+    settings.write_text('preset = "tiny"\n[loop]\nepochs = 7\n')
+    config = choose_config(PairRun(tmp_path, head="separate", config=settings))
+    assert (config.loop.epochs, config.loop.steps_per_epoch) == (7, 10)
+    config = choose_config(PairRun(tmp_path, config=settings, preset="paper-affine"))
+    assert (config.loop.epochs, config.pair.model.size) == (7, 170)
+
+
+def test_transforms_choose_what_separate_estimates(folder, tmp_path):
+    options = ("--scans", folder, "--preset", "tiny", "--epochs", 1, "--transforms", "rotation,translation")
+    assert run(train, "-o", tmp_path / "run", "--model", "separate", *options).exit_code == 0
+    content = load_checkpoint(tmp_path / "run" / "last.ckpt")
+    assert content["config"]["pair"]["model"]["order"] == ["rotation", "translation"]
+    with pytest.raises(UsageProblem, match="a whole matrix"):
+        run(train, "-o", tmp_path / "other", "--model", "affine", *options)
+    with pytest.raises(UsageProblem, match="--transforms turn"):
+        run(train, "-o", tmp_path / "other", "--model", "separate", *options[:-1], "turn")
+
+
+def test_bad_scans_are_counted_if_they_may_be_skipped(folder, tmp_path):
+    (folder / "9.nii.gz").write_bytes(b"no scan")
+    options = ("--scans", folder, "--validation", 2, "--preset", "tiny", "--epochs", 1)
+    with pytest.raises(DataError, match=r"9\.nii\.gz.*--skip-bad"):
+        run(train, "-o", tmp_path / "run", *options)
+    result = run(train, "-o", tmp_path / "run", *options, "--skip-bad")
+    assert result.exit_code == 0
+    assert "9.nii.gz" in result.stderr
+    assert "1 files were skipped" in result.stderr
+    assert len(load_checkpoint(tmp_path / "run" / "last.ckpt")["config"]["skipped"]) == 1
 
 
 def test_wrong_usage_is_told(tmp_path, trained):

@@ -2,7 +2,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from stnreg.model.losses import grid_point_error, inverse_consistency, lattice_points, mse  # noqa: E402
+from stnreg.model.losses import grid_point_error, inverse_consistency, lattice_points, mse, parameter_error  # noqa: E402
 from stnreg.model.sampling import identity_theta, invert_theta, warp  # noqa: E402
 
 
@@ -32,3 +32,10 @@ def test_no_error_has_a_finite_slope():
     theta = identity_theta(1).clone().requires_grad_()
     grid_point_error(theta, identity_theta(1), lattice_points()).sum().backward()
     assert torch.isfinite(theta.grad).all()
+
+
+def test_the_parameter_error_is_a_mean_of_squares():
+    truth = torch.eye(3, 4)[None]
+    theta = truth.clone()
+    theta[0, 0, 3] = 0.6
+    assert parameter_error(theta, truth).item() == pytest.approx(0.36 / 12)

@@ -14,6 +14,7 @@ from stnreg.model.parameters import (  # noqa: E402
     Bounds,
     affine_theta,
     carry_raw,
+    parameters_of_theta,
     separate_theta,
     theta_from_parts,
 )
@@ -77,3 +78,25 @@ def test_one_head_carries_on_where_the_other_was():
     carried = raw @ carry_raw(separate, affine).T
     assert torch.allclose(affine_theta(carried), separate_theta(raw, Bounds()), atol=5e-5)
     assert torch.allclose(carried @ carry_raw(affine, separate).T, raw, atol=1e-5)
+
+
+def test_parameters_come_back_from_the_map_they_made():
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(reach):
+        return (torch.rand((50, 3), generator=generator) * 2 - 1) * reach
+
+    shear, log_scale, rotation_rad, translation = draw(0.3), draw(0.4), draw(1.4), draw(0.5)
+    theta = theta_from_parts(
+        shear=shear, scale=torch.exp(log_scale), rotation_rad=rotation_rad, translation=translation
+    )
+    expected = torch.cat([shear, log_scale, rotation_rad, translation], dim=1)
+    assert torch.allclose(parameters_of_theta(theta), expected, atol=2e-5)
+
+
+def test_parameters_have_a_slope_at_the_identity():
+    theta = torch.eye(3, 4)[None].clone().requires_grad_()
+    assert torch.equal(parameters_of_theta(theta).detach(), torch.zeros(1, 12))
+    parameters_of_theta(theta).sum().backward()
+    assert torch.isfinite(theta.grad).all()
+    assert (theta.grad != 0).sum() >= 9

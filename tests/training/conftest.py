@@ -24,7 +24,6 @@ def scans():
         names=tuple(f"scan{k}" for k in range(6)),
         training=np.arange(4),
         validation=np.arange(4, 6),
-        pairs=np.zeros((0, 2), np.int64),
         extent_mm=256.0,
         sources=({"name": "phantom", "terms": "CC0"},),
     )

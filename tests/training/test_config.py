@@ -3,13 +3,15 @@ import pytest
 pytest.importorskip("torch")
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.training.config import TrainConfig, load_toml, merge, preset, to_dict
+from stnreg.training.config import TrainConfig, lay_over, merge, read_toml, to_dict
+from stnreg.training.presets import NAMES, preset
 
 
 def test_the_published_setting():
     paper = preset("paper", "separate")
     assert (paper.pair.model.size, paper.pair.spacing_mm, paper.pair.batch) == (170, 1.5, 4)
     assert (paper.loop.epochs, paper.loop.learning_rate) == (100, 1e-3)
+    assert paper.loop.steps == 100 * 1000 // 4
     assert (paper.loop.schedule, paper.loop.decay, paper.loop.decay_epochs) == ("decay", 0.9, 40)
 
 
@@ -18,11 +20,22 @@ def test_unsupervised_mse_is_the_default():
     assert (loss.mse, loss.grid_point, loss.inverse_consistency) == (1.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("name", ["default", "paper", "tiny"])
-@pytest.mark.parametrize("head", ["affine", "separate"])
-def test_plain_values_and_back(name, head):
-    config = preset(name, head)
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_values_and_back(name):
+    config = preset(name)
     assert merge(TrainConfig(), to_dict(config)) == config
+
+
+@pytest.mark.parametrize("head", ["affine", "separate"])
+def test_a_preset_may_name_its_head(head):
+    assert preset(f"paper-{head}") == preset("paper", head) == preset(f"paper-{head}", head)
+    with pytest.raises(UsageProblem, match="give one of them"):
+        preset(f"paper-{head}", "affine" if head == "separate" else "separate")
+
+
+def load_toml(path, base):
+    _, values = read_toml(path)
+    return lay_over(base, values, path)
 
 
 def test_toml_over_a_preset(tmp_path):
@@ -41,6 +54,7 @@ def test_toml_over_a_preset(tmp_path):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("preset = 3\n", "expected preset"),
         ("[loop]\nepoch = 3\n", "unknown setting epoch"),
         ("[loop]\nepochs = ''\n", "expected int"),
         ("[loop", "not TOML"),

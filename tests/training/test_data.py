@@ -5,7 +5,9 @@ import pytest
 pytest.importorskip("torch")
 
 from stnreg.errors import DataError
-from stnreg.training.data import load_scans, pack_scans, save_scans, scans_of_folders, scans_of_table
+from stnreg.geometry.affine import Parameters, from_parameters
+from stnreg.io.transform import save_transform
+from stnreg.training.data import Listed, load_scans, pack_scans, save_scans
 
 
 def write_scan(path, seed=0):
@@ -30,42 +32,57 @@ def test_something_else_is_named(tmp_path):
         load_scans(path)
 
 
-def test_the_last_scans_by_name_are_for_validation(tmp_path):
-    for name in ("b", "a", "c"):
-        write_scan(tmp_path / f"{name}.nii.gz")
-    write_scan(tmp_path / "a_labels.nii.gz")
-    paths, splits = scans_of_folders([tmp_path], 1)
-    assert [path.name for path in paths] == ["a.nii.gz", "b.nii.gz", "c.nii.gz"]
-    assert splits == ["train", "train", "validation"]
-    with pytest.raises(DataError, match="none is left"):
-        scans_of_folders([tmp_path], 3)
-    with pytest.raises(DataError, match="no scans here"):
-        scans_of_folders([tmp_path / "none"], 1)
-
-
-def test_a_table_gives_each_scan_once_and_its_training_pairs(tmp_path):
-    table = tmp_path / "pairs.csv"
-    table.write_text(
-        "fixed,moving,split\na.nii,b.nii,train\nb.nii,a.nii,train\nc.nii,d.nii,validation\ne.nii,f.nii,test\n"
-    )
-    paths, splits, pairs = scans_of_table(table)
-    assert [path.name for path in paths] == ["a.nii", "b.nii", "c.nii", "d.nii"]
-    assert splits == ["train", "train", "validation", "validation"]
-    assert pairs == [(0, 1), (1, 0)]
-
-
-def test_nobody_is_in_two_splits(tmp_path):
-    table = tmp_path / "pairs.csv"
-    table.write_text("fixed,moving,split\na.nii,b.nii,train\nb.nii,c.nii,validation\n")
-    with pytest.raises(DataError, match="split by person"):
-        scans_of_table(table)
-
-
 def test_packing_prepares_as_inference_does(tmp_path):
     path = tmp_path / "a.nii.gz"
     write_scan(path)
-    packed = pack_scans([path, path], ["train", "validation"], size=16, spacing_mm=8.0)
+    packed = pack_scans(Listed((path, path), ("train", "validation")), size=16, spacing_mm=8.0)
     assert packed.images.shape == (2, 16, 16, 16)
     assert packed.images.max() == 255
     assert packed.extent_mm == 128.0
     assert packed.training.tolist() == [0]
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Four scans, the last two of them broken; three training pairs, two for validation, some with a known map."""
+    for number in range(4):
+        write_scan(tmp_path / f"{number}.nii.gz", number)
+    (tmp_path / "4.nii.gz").write_bytes(b"no scan")
+    shift = from_parameters(Parameters(translation_mm=(32.0, 0.0, 0.0)), (0, 0, 0))
+    save_transform(tmp_path / "known.tfm", shift)
+    paths = tuple(tmp_path / f"{number}.nii.gz" for number in range(5))
+    splits = ("train", "train", "validation", "validation", "train")
+    known = tmp_path / "known.tfm"
+    return Listed(paths, splits, ((0, 1, known), (1, 0, None), (2, 3, known), (0, 4, None)))
+
+
+def test_a_bad_scan_is_named(table):
+    with pytest.raises(DataError, match=r"4\.nii\.gz.*--skip-bad"):
+        pack_scans(table, size=16, spacing_mm=8.0)
+
+
+def test_a_bad_scan_is_left_out_with_its_pairs_if_asked(table):
+    packed = pack_scans(table, size=16, spacing_mm=8.0, skip_bad=True)
+    assert packed.names == tuple(f"{number}.nii.gz" for number in range(4))
+    assert packed.pairs.tolist() == [[0, 1], [1, 0]]
+    assert packed.validation_pairs.tolist() == [[2, 3]]
+    assert len(packed.skipped) == 1
+    assert "4.nii.gz" in packed.skipped[0]
+
+
+def test_a_known_map_is_kept_as_theta(table, tmp_path):
+    packed = pack_scans(table, size=16, spacing_mm=8.0, skip_bad=True)
+    save_scans(tmp_path / "scans.npz", packed)
+    again = load_scans(tmp_path / "scans.npz")
+    expected = np.eye(3, 4)
+    expected[0, 3] = 0.5  # 32 of 64 mm
+    assert np.allclose(again.truths[0], expected)
+    assert np.isnan(again.truths[1]).all()
+    assert np.allclose(again.validation_truths[0], expected)
+    assert again.skipped == packed.skipped
+
+
+def test_nothing_left_is_told(table):
+    only_bad = Listed(table.paths, table.splits, ((0, 4, None), (2, 3, None)))
+    with pytest.raises(DataError, match="none is left"):
+        pack_scans(only_bad, size=16, spacing_mm=8.0, skip_bad=True)

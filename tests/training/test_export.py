@@ -12,7 +12,8 @@ from stnreg.inference.weights import find  # noqa: E402
 from stnreg.model.localisation import PairNet  # noqa: E402
 from stnreg.training import export  # noqa: E402
 from stnreg.training.checkpoint import load_weights, save_checkpoint  # noqa: E402
-from stnreg.training.config import preset, to_dict  # noqa: E402
+from stnreg.training.config import to_dict  # noqa: E402
+from stnreg.training.presets import preset  # noqa: E402
 
 
 @pytest.fixture(params=["affine", "separate"])

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 from stnreg.errors import DataError, UsageProblem  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.config import LoopConfig, to_dict  # noqa: E402
-from stnreg.training.loop import choose_device, learning_rate, train  # noqa: E402
+from stnreg.training.loop import learning_rate, train  # noqa: E402
 
 QUICK = LoopConfig(
     epochs=4, steps_per_epoch=5, warmup_steps=2, ema=0.9, precision="f32", device="cpu",
@@ -49,7 +49,10 @@ def test_the_loss_falls_and_the_run_is_told(tmp_path, capsys):
     content = load_checkpoint(best)
     assert content["config"] == {"pair": 1, "loop": to_dict(QUICK)}
     assert content["scores"]["score"] == content["best"]
-    assert "step 20/20" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "step 20/20" in told
+    assert "s/step" in told
+    assert "min left" in told
 
 
 @pytest.mark.parametrize("break_at", [10, 13])
@@ -115,7 +118,7 @@ def test_schedules():
         learning_rate(LoopConfig(schedule="steps", warmup_steps=0), 0)
 
 
-def test_a_gpu_that_is_not_there_is_told():
-    if not torch.cuda.is_available():
-        with pytest.raises(UsageProblem, match="no GPU"):
-            choose_device("cuda")
+def test_a_task_that_cannot_be_shared_out_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageProblem, match="without torchrun"):
+        train(Line(), QUICK, tmp_path, settings={})

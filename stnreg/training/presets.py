@@ -1,0 +1,85 @@
+"""Settings with a name, that a run can start from."""
+
+from dataclasses import replace
+
+from stnreg.errors import UsageProblem
+from stnreg.model.localisation import PairArchitecture
+from stnreg.model.parameters import HEADS
+from stnreg.training.config import AugmentConfig, LoopConfig, PairConfig, TrainConfig
+
+PAPER = "paper"
+NAMES = (*(f"{PAPER}-{head}" for head in HEADS), "default", "tiny")
+PAPER_PAIRS = 1000  # training pairs of each published set of data
+
+
+def preset(name: str, head: str | None = None) -> TrainConfig:
+    """Return one of the named settings.
+
+    `default` trains at 64^3 of 4 mm in under an hour on one thread; `paper-affine` and `paper-separate` are the
+    published setting, a week of CPU (`paper` leaves the head to `head`); `tiny` is for tests.
+
+    Parameters
+    ----------
+    name : str
+        One of `NAMES`, or `paper`.
+    head : str, optional
+        `affine` or `separate`; the preset's own, else `affine`, when left out.
+
+    Raises
+    ------
+    UsageProblem
+        If there is no such preset or head, or the two contradict each other.
+    """
+    own = name.removeprefix(f"{PAPER}-") if name in NAMES and is_paper(name) else None
+    if own and head and own != head:
+        raise UsageProblem(f"preset {name} trains {own}, --model says {head}: give one of them")
+    head = own or head or "affine"
+    if head not in HEADS:
+        raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(HEADS)}")
+    if name not in (*NAMES, PAPER):
+        raise UsageProblem(f"no preset {name!r}; there are {', '.join(NAMES)}")
+    architecture = PairArchitecture(head=head)
+    if is_paper(name):
+        return _published(architecture)
+    return _tiny(architecture) if name == "tiny" else TrainConfig(pair=PairConfig(model=architecture))
+
+
+def is_paper(name: str) -> bool:
+    """Tell whether a preset is the published setting."""
+    return name.split("-")[0] == PAPER
+
+
+def _published(architecture: PairArchitecture) -> TrainConfig:
+    batch = PairConfig().batch
+    return TrainConfig(
+        loop=LoopConfig(
+            epochs=100,
+            steps_per_epoch=PAPER_PAIRS // batch,
+            learning_rate=1e-3,
+            schedule="decay",
+            decay=0.9,
+            decay_epochs=40,
+            warmup_steps=0,
+            ema=0.0,
+            clip=0.0,
+            validate_every=PAPER_PAIRS // batch,
+            checkpoint_every=50,
+        ),
+        pair=PairConfig(
+            model=replace(architecture, size=170, channels=(16, 32, 48, 48, 48)),
+            spacing_mm=1.5,
+            oversampling=1,
+            both_ways=False,
+            augment=AugmentConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        ),
+    )
+
+
+def _tiny(architecture: PairArchitecture) -> TrainConfig:
+    return TrainConfig(
+        loop=LoopConfig(
+            epochs=2, steps_per_epoch=10, warmup_steps=2, ema=0.9, precision="f32",
+            log_every=5, validate_every=10, checkpoint_every=5, threads=1,
+        ),
+        pair=PairConfig(model=replace(architecture, size=16, channels=(8, 8), hidden=16), spacing_mm=16.0, batch=2),
+    )  # fmt: skip
