@@ -1,6 +1,6 @@
 """Affine registration of 3-D brain MRI by a spatial transformer network.
 
-The Python face: `register`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
+The Python face: `register`, `look`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
 `import stnreg` itself stays light. Coordinates are LPS mm, transforms take fixed points to moving points.
 """
 
@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _FACE = {
     "register": "stnreg.registration",
+    "look": "stnreg.looking",
     "apply_transform": "stnreg.preprocess.apply",
     "evaluate": "stnreg.metrics.evaluation",
 }

@@ -1,135 +1,40 @@
 """Registration of one pair: start, network, refinement, verdict. The one path of the command line and of Python."""
 
-import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
+from stnreg.clock import Clock
 from stnreg.errors import UsageProblem
-from stnreg.geometry.affine import Parameters, invert, nearest_dof, to_parameters
+from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.inference import anatomy_model
 from stnreg.inference.anatomy import Encoding, fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import default_threads, open_session
-from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Verdict, judge
+from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, judge
 from stnreg.inference.weights import Weights, find
+from stnreg.io.chain import load_chain
 from stnreg.io.images import Image, as_volume, take_volume
-from stnreg.io.transform import load_transform, save_transform
 from stnreg.io.volume import HeaderSource, Volume
-from stnreg.preprocess.apply import OutputType, move, save_moved
+from stnreg.looking import DEFAULT_MODEL, Seen, open_networks
 from stnreg.preprocess.initialise import center_geometry, center_moments
 from stnreg.preprocess.masks import NAMES as MASKS
 from stnreg.preprocess.masks import Mask, load_masks
-from stnreg.preprocess.resample import Interpolation
 from stnreg.refine.refinement import Refined, refine_affine
+from stnreg.result import Registration
 
-DEFAULT_MODEL = "anatomy"
+__all__ = ["DEFAULT_MODEL", "Dof", "Registration", "register"]
+
 Dof = Literal[6, 7, 9, 12]
 
 
-@dataclass(frozen=True, eq=False)
-class Registration:
-    """What came of one pair.
-
-    Attributes
-    ----------
-    fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm: what ITK writes and resampling pulls through.
-    fixed, moving : Volume
-        As loaded.
-    dof : int
-    model : Weights
-        The network that was used.
-    verdict : Verdict
-        Whether it is to be believed, and why not.
-    timings_s : dict
-        Wall time by stage, seconds.
-    warnings : tuple of str
-    refined : Refined or None
-        What the refinement did; None where there was none.
-    fixed_series, moving_series : Volume or None
-        All volumes of an image that was a series: what is resampled, where `fixed` and `moving` are what was aligned.
-    """
-
-    fixed_to_moving: Matrix
-    fixed: Volume
-    moving: Volume
-    dof: int
-    model: Weights
-    verdict: Verdict
-    device: str
-    threads: int
-    timings_s: dict[str, float] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    refined: Refined | None = None
-    fixed_series: Volume | None = None
-    moving_series: Volume | None = None
-
-    @property
-    def parameters(self) -> Parameters:
-        """Translation, rotation, scale and shear about the middle of the fixed grid."""
-        return to_parameters(self.fixed_to_moving, self.fixed.grid.center_lps)
-
-    @property
-    def moved(self) -> np.ndarray:
-        """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
-        return move(self.moving_series or self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
-
-    def save(
-        self,
-        image: str | os.PathLike[str] | None = None,
-        transform: str | os.PathLike[str] | None = None,
-        *,
-        interp: Interpolation = "linear",
-        background: float = 0.0,
-        dtype: OutputType = "float32",
-        inverse: str | os.PathLike[str] | None = None,
-    ) -> None:
-        """Write the transform, then FIXED brought to MOVING, then the moved image; each whole or not at all."""
-        if transform is not None:
-            save_transform(transform, self.fixed_to_moving)
-        a, b = self.fixed_series or self.fixed, self.moving_series or self.moving
-        for path, pulled, onto, matrix in (
-            (inverse, a, self.moving, invert(self.fixed_to_moving)),
-            (image, b, self.fixed, self.fixed_to_moving),
-        ):
-            if path is not None:
-                save_moved(
-                    path,
-                    pulled,
-                    onto,
-                    matrix,
-                    interp=interp,
-                    background=background,
-                    dtype=dtype,
-                    threads=self.threads,
-                )
-
-
-class Clock:
-    """Wall time by stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside under `name`."""
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-
 def register(
-    fixed: Image,
-    moving: Image,
+    fixed: Image | Seen,
+    moving: Image | Seen,
     *,
     dof: int = 12,
     model: str = DEFAULT_MODEL,
@@ -149,16 +54,17 @@ def register(
 
     Parameters
     ----------
-    fixed, moving : path, Volume, nibabel or SimpleITK image
-        3-D scans of heads or brains, any orientation.
+    fixed, moving : path, Volume, nibabel or SimpleITK image, or Seen
+        3-D scans of heads or brains, any orientation; or what `look` made of one.
     dof : {6, 7, 9, 12}
         Rigid, similarity, rigid with a scale per axis, affine.
     model : str
         A network in `weights/`, or an `.onnx` that `stnreg export` wrote.
     init : str
         `auto`: the network alone; `header`: trust both headers; `geometry`, `moments`: middles or centres of mass
-        on each other; or a transform file. Anatomy networks look at each image alone and need no start: theirs
-        is replaced by any other than `auto`. Pair networks start from it, `auto` being `geometry`.
+        on each other; or a transform file, `inv:` and `fsl:` as in a chain. Anatomy networks look at each image alone
+        and need no start: theirs is replaced by any other than `auto`. Pair networks start from it, `auto` being
+        `geometry`.
     header_source : {"auto", "sform", "qform"}
     refine : bool
         Whether the intensities inside both brains, as an anatomy network maps them, have the last word. A pair
@@ -187,32 +93,31 @@ def register(
     UsageProblem
         If an argument is not one of the above.
     """
-    if dof not in (6, 7, 9, 12):
-        raise UsageProblem(f"dof is 6, 7, 9 or 12, got {dof}")
+    given = dict(zip(MASKS, (fixed_mask, moving_mask, fixed_exclude, moving_exclude), strict=True))
+    weights = find(model)
+    _check(weights, (fixed, moving), dof, refine, any(mask is not None for mask in given.values()))
     threads = threads or default_threads()
     clock = Clock()
-    with clock.stage("read"):
-        wholes = [as_volume(image, header_source, series=volume is not None) for image in (fixed, moving)]
-        a, b = (take_volume(whole, volume) for whole in wholes)
-        given = (fixed_mask, moving_mask, fixed_exclude, moving_exclude)
-        masks = load_masks(dict(zip(MASKS, given, strict=True)), a, b, header_source)
+    with _reading((fixed, moving), header_source, volume is not None, threads) as waiting:
+        with clock.stage("load network"):  # while the images are read
+            networks = open_networks(weights, threads, device) if weights.kind == "anatomy" else None
+            session = open_session(weights, threads=threads, device=device) if networks is None else None
+        with clock.stage("read"):
+            wholes = [each() for each in waiting]
+            a, b = (take_volume(whole, volume) for whole in wholes)
+            masks = load_masks(given, a, b, header_source)
     with clock.stage("start"):
-        start = _start(init, a, b)
-    weights = find(model)
-    if masks and not (refine and weights.kind == "anatomy"):
-        raise UsageProblem("masks guide the refinement, which an anatomy network starts and --no-refine leaves out")
+        start, start_warnings = _start(init, a, b)
     verdict, refined = NOTHING_TO_JUDGE_BY, None
-    if weights.kind == "pair":
-        with clock.stage("load network"):
-            session = open_session(weights, threads=threads, device=device)
+    if session is not None:
         with clock.stage("network"):
             estimate = predict_pair(a, b, weights, session, initial=start, threads=threads)
         fixed_to_moving = nearest_dof(estimate.fixed_to_moving, a.grid.center_lps, dof)
-    else:
-        with clock.stage("load network"):
-            networks = anatomy_model.load(weights, threads=threads, device=device)
+    elif networks is not None:
         with clock.stage("network"):
-            seen: tuple[Encoding, Encoding] = (networks.encode(a), networks.encode(b))
+            first = fixed.encoding if isinstance(fixed, Seen) else networks.encode(a)
+            second = moving.encoding if isinstance(moving, Seen) else networks.encode(b)
+            seen: tuple[Encoding, Encoding] = (first, second)
         with clock.stage("fit"):
             fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
             if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
@@ -233,10 +138,37 @@ def register(
         device,
         threads,
         clock.seconds,
-        (*a.warnings, *b.warnings, *(refined.notes if refined else ())),
+        (*a.warnings, *b.warnings, *start_warnings, *(refined.notes if refined else ())),
         refined,
         *(whole if whole.array.ndim == 4 else None for whole in wholes),
     )
+
+
+def _check(weights: Weights, images: tuple[Image | Seen, ...], dof: int, refine: bool, masked: bool) -> None:
+    """Refuse what cannot be, before anything is read."""
+    if dof not in (6, 7, 9, 12):
+        raise UsageProblem(f"dof is 6, 7, 9 or 12, got {dof}")
+    if masked and not (refine and weights.kind == "anatomy"):
+        raise UsageProblem("masks guide the refinement, which an anatomy network starts and --no-refine leaves out")
+    for image in images:
+        if isinstance(image, Seen) and image.model.sha256 != weights.sha256:
+            raise UsageProblem(f"{image.volume.path}: was looked at by {image.model.name}, not by {weights.name}")
+
+
+@contextmanager
+def _reading(
+    images: tuple[Image | Seen, ...], header_source: HeaderSource, series: bool, threads: int
+) -> Iterator[list[Callable[[], Volume]]]:
+    """Read images, at once where there are threads for it; yields what to call for each, once it is needed."""
+
+    def read(image: Image | Seen) -> Volume:
+        return image.whole if isinstance(image, Seen) else as_volume(image, header_source, series=series)
+
+    if threads < 2:
+        yield [partial(read, image) for image in images]
+        return
+    with ThreadPoolExecutor(len(images)) as pool:
+        yield [pool.submit(read, image).result for image in images]
 
 
 def _refine(
@@ -261,14 +193,15 @@ def _refine(
     )
 
 
-def _start(init: str, fixed: Volume, moving: Volume) -> Matrix | None:
-    """Return the `fixed_to_moving` that `init` stands for; None for `auto`."""
+def _start(init: str, fixed: Volume, moving: Volume) -> tuple[Matrix | None, tuple[str, ...]]:
+    """Return the `fixed_to_moving` that `init` stands for, None for `auto`; and what to say of it."""
     if init == "auto":
-        return None
+        return None, ()
     if init == "header":
-        return np.eye(4)
+        return np.eye(4), ()
     if init == "geometry":
-        return center_geometry(fixed.grid, moving.grid)
+        return center_geometry(fixed.grid, moving.grid), ()
     if init == "moments":
-        return center_moments(fixed, moving)
-    return load_transform(init)
+        return center_moments(fixed, moving), ()
+    chain = load_chain([init], fixed, moving)
+    return chain.matrix, chain.warnings
