@@ -1,66 +1,226 @@
-"""What the verdict separates: good and failed transforms of heads that calibrated nothing else.
+"""Good and failed registrations of every kind, what the verdict says of each, and all that could be measured of it.
 
-    python benchmarks/verdict.py [--split validation|dev] [--pairs 40]
+    python -m benchmarks.verdict --split validation|dev [--refine] [--pairs 150] [--csv FILE] [--trial]
 
-Good: what the network finds between two people, where it is within 6 mm of the label-centroid oracle. Failed: the
-same, turned by 5 to 180 degrees, shifted by 10 to 60 mm, or mirrored, where that puts it more than 6 mm off.
+Writes one line per outcome to a CSV (what is there is not done again) and prints the table of `benchmarks.roc`.
+
+Outcomes: what the network finds (and, with --refine, the refinement makes of it) between heads of one person and of
+two: whole, moved, turned to 180 degrees, stripped, half or a third of the field of view, noise 18 %, a 50 mm hole,
+another contrast, an origin 120 mm off, mirrored under an unchanged header; and between heads and what is no head. Each
+pair once more from a wrong transform: turned by 5 to 180 degrees, shifted by 5 to 60 mm, scaled, mirrored.
+
+Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; grey: between.
+For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a label Dice below 0.6
+of its. A pair with an image of no head has failed whatever comes out.
 """
 
 import argparse
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
-from heads import brain_points, load_heads, oracle, random_turn
-from network_alone import all_pairs
 
-from stnreg.geometry.affine import compose, mean_error_mm
+from benchmarks.heads import Head, brain_points, label_dice, load_heads, oracle
+from benchmarks.phantoms import OTHERS, not_a_head
+from benchmarks.roc import show
+from benchmarks.variants import Variant, generator, make
+from benchmarks.verdict_features import FEATURES, Seen, features, see
+from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.inference import anatomy_model
-from stnreg.inference.anatomy import encode, fit_pair
-from stnreg.inference.verdict import MIN_SCORE, judge
+from stnreg.inference.anatomy import AnatomyModel, fit_pair
+from stnreg.inference.verdict import judge
 from stnreg.inference.weights import find
+from stnreg.refine import refine_affine
 
-FAILED_MM = 6.0
+FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
+ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t2", "offset", "mirrored")
+TWO_PEOPLE = ("turned", "stripped", "half", "slab", "t2", "offset", "mirrored")
+NO_HEAD = ("no brain", "neck")
+REFINED = ("same_person", "local_correlation", "motion_mm", "improved")
+COLUMNS = ("fixed", "moving", "trial", "kind", "people", "error_mm", "dice_share", "outcome", "score", "passed", "gate",
+           *FEATURES, *REFINED)  # fmt: skip
+Row = dict[str, object]
 
 
-def spoilt(rng: np.random.Generator, fixed_to_moving: np.ndarray, center: np.ndarray, kind: int) -> np.ndarray:
-    """Return a wrong transform: turned, shifted, or mirrored."""
-    if kind == 0:
-        return compose(fixed_to_moving, random_turn(rng, float(rng.uniform(10, 180)), 0, center))
-    if kind == 1:
-        shift = np.eye(4)
-        direction = rng.normal(size=3)
-        shift[:3, 3] = direction / np.linalg.norm(direction) * rng.uniform(10, 60)
-        return compose(fixed_to_moving, shift)
-    mirror = np.diag([-1.0, 1, 1, 1])
-    mirror[0, 3] = 2 * center[0]
-    return compose(fixed_to_moving, mirror)
+@dataclass(frozen=True)
+class Trial:
+    """A pair of images by name, and which start: `found`, or a wrong one."""
+
+    fixed: str
+    moving: str
+    start: str
+    kind: str
+
+
+class Bench:
+    """Heads by name, and what was seen of their variants."""
+
+    def __init__(self, heads: list[Head], model: AnatomyModel, refine: bool) -> None:
+        self.heads = {head.name: head for head in heads}
+        self.model, self.refine = model, refine
+        self.seen = lru_cache(maxsize=400)(self._see)
+        self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
+        self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(self.heads[a], self.heads[b]))
+
+    def variant(self, name: str) -> Variant:
+        """Make an image by its name: HEAD:KIND, or KIND#NUMBER where it shows no head."""
+        if ":" in name:
+            head, kind = name.split(":")
+            return make(self.heads[head], kind)
+        kind, number = name.split("#")
+        return not_a_head(kind, int(number))
+
+    def _see(self, name: str) -> tuple[Seen, Variant]:
+        variant = self.variant(name)
+        return see(name, variant.image, variant.grid, self.model), variant
+
+    def measure(self, trial: Trial) -> Row:
+        """Return one line of the CSV."""
+        (fixed, a), (moving, b) = self.seen(trial.fixed), self.seen(trial.moving)
+        e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
+        start = fit_pair(e, f)
+        if trial.start != "found":
+            middle = apply_affine(e.template_to_lps, np.zeros(3))
+            rng = generator(trial.fixed, trial.moving, trial.start)
+            start = compose(start, wrong(trial.start, middle, rng))
+        row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
+        fixed_to_moving = start
+        if self.refine:
+            refined = refine_affine(
+                (a.image, a.grid),
+                (b.image, b.grid),
+                start,
+                fixed_brain=(e.brain, e.maps_grid),
+                moving_brain=(f.brain, f.maps_grid),
+                threads=1,
+            )
+            fixed_to_moving = refined.fixed_to_moving
+            row |= {name: getattr(refined, name) for name in REFINED}
+        verdict = judge(e, f, fixed_to_moving)
+        # What is refused whatever the score.
+        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0).passed
+        row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate}
+        return row | self.truth(a, b, fixed_to_moving) | features(fixed, moving, e, f, fixed_to_moving)
+
+    def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray) -> Row:
+        """Return how far off a transform is, and what that is called."""
+        if a.head is None or b.head is None:
+            return {"people": 0, "outcome": "failed"}
+        one = a.head.name == b.head.name
+        found = compose(invert(b.head_to_image), fixed_to_moving, a.head_to_image)
+        true = np.eye(4) if one else self.oracle(a.head.name, b.head.name)
+        points = brain_points(a.head)
+        error = float(np.linalg.norm(apply_affine(found, points) - apply_affine(true, points), axis=1).mean())
+        if one:
+            outcome = "failed" if error > FAILED_MM else "good" if error <= GOOD_MM else "grey"
+            return {"people": 1, "error_mm": error, "outcome": outcome}
+        share = label_dice(a.head, b.head, found) / label_dice(a.head, b.head, true)
+        outcome = "failed" if error > APART_MM or share < DICE_SHARE else "good"
+        return {"people": 2, "error_mm": error, "dice_share": share, "outcome": outcome}
+
+
+def wrong(kind: str, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return what makes a transform wrong, about the middle of the brain, LPS mm; a key of `WRONG`."""
+    direction = rng.standard_normal(3)
+    direction /= np.linalg.norm(direction)
+    if kind == "turned":
+        angle = np.deg2rad(rng.uniform(5, 180))
+        x, y, z = direction
+        cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+        turn = np.eye(4)
+        turn[:3, :3] += np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+        turn[:3, 3] = middle - turn[:3, :3] @ middle
+        return turn
+    if kind == "mirrored":
+        mirror = np.diag([-1.0, 1, 1, 1])
+        mirror[0, 3] = 2 * middle[0]
+        return mirror
+    if kind == "shifted":
+        return from_parameters(Parameters(tuple(direction * rng.uniform(5, 60)), (0, 0, 0)), middle)
+    factors = rng.uniform(1.15, 1.6, 3) ** rng.choice((-1, 1))
+    return from_parameters(Parameters((0, 0, 0), (0, 0, 0), tuple(factors)), middle)
+
+
+WRONG = ("turned", "shifted", "turned", "scaled", "shifted", "turned", "shifted", "mirrored")
+
+
+def trials(names: list[str], pairs: int, phantoms: int) -> Iterator[Trial]:
+    """Plan every outcome, the same ones in every run; each pair is followed by a wrong start of its own."""
+
+    def both(fixed: str, moving: str, kind: str, number: int) -> Iterator[Trial]:
+        yield Trial(fixed, moving, "found", kind)
+        yield Trial(fixed, moving, WRONG[number % len(WRONG)], kind)
+
+    count = len(names)
+    number = 0
+    for k, name in enumerate(names):
+        for kind in ONE_PERSON:
+            yield from both(f"{name}:whole", f"{name}:{kind}", f"one, {kind}", number)
+            number += 1
+        for step, kind in enumerate(TWO_PEOPLE):
+            other = names[(k + 1 + 2 * step) % count]
+            yield from both(f"{name}:whole", f"{other}:{kind}", f"two, {kind}", number)
+            number += 1
+        for kind in NO_HEAD:
+            yield Trial(f"{name}:whole", f"{names[(k + 3) % count]}:{kind}", "found", f"no head, {kind}")
+    straight = [(i, j) for i in range(count) for j in range(i + 1, count)]
+    for k in generator("straight").permutation(len(straight))[:pairs]:
+        i, j = straight[k]
+        yield from both(f"{names[i]}:whole", f"{names[j]}:whole", "two, whole", number)
+        number += 1
+    for k in range(phantoms):
+        for kind in OTHERS:
+            ends = f"{names[k % count]}:whole", f"{kind}#{k}"
+            yield Trial(*(ends if k % 2 else ends[::-1]), "found", f"no head, {kind}")
+
+
+def rounded(value: object) -> object:
+    """Return a figure as the CSV holds it."""
+    return f"{value:.4g}" if isinstance(value, float) else value
 
 
 def main() -> None:
-    """Print how many of each are judged rightly, and the scores' ranges."""
+    """Make what is missing, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "dev"), default="validation")
-    parser.add_argument("--pairs", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--refine", action="store_true", help="refine what the network found, and the wrong starts")
+    parser.add_argument("--pairs", type=int, default=150, help="straight pairs of two people")
+    parser.add_argument("--phantoms", type=int, default=8, help="images of each thing that is no head")
+    parser.add_argument("--trial", action="store_true", help="four heads alone: to see that it runs")
+    parser.add_argument("--csv", type=Path, help="where outcomes go; benchmarks/results/verdict-SPLIT.csv if left out")
+    parser.add_argument("--model", default="anatomy")
+    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    model = anatomy_model.load(find("anatomy"), threads=options.threads, device="cpu").model
     heads = load_heads(options.split)
-    seen = [encode(h.image, h.grid, model) for h in heads]
-    rng = np.random.default_rng(9)
-    good, failed = [], []
-    for i, j in all_pairs(heads, options.pairs):
-        points, best = brain_points(heads[i]), oracle(heads[i], heads[j])
-        found = fit_pair(seen[i], seen[j])
-        trials = [found] + [spoilt(rng, found, points.mean(0), k % 3) for k in range(5)]
-        for fixed_to_moving in trials:
-            verdict = judge(seen[i], seen[j], fixed_to_moving)
-            off = mean_error_mm(fixed_to_moving, best, points)
-            (failed if off > FAILED_MM else good).append((verdict.score, verdict.passed))
-    for name, rows, wanted in (("good", good, True), ("failed", failed, False)):
-        scores = np.array([s for s, _ in rows])
-        right = sum(p is wanted for _, p in rows)
-        print(f"{name}: {right} of {len(rows)} judged rightly; scores {scores.min():.2f} to {scores.max():.2f}, "
-              f"median {np.median(scores):.2f}")  # fmt: skip
-    print(f"least score believed: {MIN_SCORE}")
+    planned = list(trials([h.name for h in heads], options.pairs, options.phantoms))
+    if options.trial:
+        planned = list(trials([h.name for h in heads[:4]], 4, 1))
+    name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"
+    path = options.csv or Path(__file__).parent / "results" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model = anatomy_model.load(find(options.model), threads=options.threads, device="cpu").model
+    fill(path, planned, Bench(heads, model, options.refine))
+    show([path])
+
+
+def fill(path: Path, planned: list[Trial], bench: Bench) -> None:
+    """Append every planned outcome that the CSV lacks."""
+    new = not path.exists()
+    done = set()
+    if not new:
+        with path.open(newline="") as file:
+            done = {(r["fixed"], r["moving"], r["trial"]) for r in csv.DictReader(file)}
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if new:
+            writer.writeheader()
+        for trial in planned:
+            if (trial.fixed, trial.moving, trial.start) not in done:
+                writer.writerow({k: rounded(v) for k, v in bench.measure(trial).items()})
+                file.flush()
 
 
 if __name__ == "__main__":

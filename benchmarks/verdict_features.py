@@ -1,0 +1,145 @@
+"""What can be measured of a registration without knowing the truth: the ground on which a verdict may be built.
+
+Everything here is cheap once two images are encoded and their levels built, so thousands of outcomes can be measured.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine, compose, invert
+from stnreg.geometry.grid import Grid
+from stnreg.inference.agreement import sample_maps
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
+from stnreg.inference.maps import centroids_of
+from stnreg.refine.pyramid import build_levels
+from stnreg.refine.region import Region
+from stnreg.refine.samples import Scene, middle, take_samples
+from stnreg.refine.views import both_views, mean_correlation, mean_likeness
+
+Array = np.ndarray
+SPACINGS_MM, SAMPLES = (4.0, 2.0), (10_000, 15_000)
+FEATURES = (
+    "brain_dice",  # soft Dice of the two brains
+    "residual_fixed_mm",  # of the structures from where a head has them
+    "residual_moving_mm",
+    "found",  # structures found in both images
+    "sharpness_fixed",  # of the maps of the structures found, mean, 0 to 1
+    "sharpness_moving",
+    "brain_fixed_ml",
+    "brain_moving_ml",
+    "centroids_mm",  # weighted root mean square distance of the structures under the transform
+    "centroids_median_mm",
+    "determinant",
+    "stretch",  # largest over smallest singular value
+    "overlap",  # of the samples of a brain, how many see the other image; the smaller of both
+    "correlation_4mm",  # local correlation inside the brain, an intensity map between
+    "correlation_2mm",
+    "likeness_4mm",  # the same without a map between intensities
+    "mirrored_correlation_4mm",  # with the fixed head exchanged for its mirror image
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One image as the networks and the refinement see it; maps in half precision, since many are kept.
+
+    Attributes
+    ----------
+    name : str
+    encoding : Encoding
+        Its maps float16.
+    sharpness : float
+        Of the maps of the structures that were found, mean, 0 to 1.
+    scenes : tuple of Scene
+        At `SPACINGS_MM`.
+    """
+
+    name: str
+    encoding: Encoding
+    sharpness: float
+    scenes: tuple[Scene, ...]
+
+    def whole_encoding(self) -> Encoding:
+        """Return the encoding with maps in single precision."""
+        e = self.encoding
+        maps = e.maps.astype(np.float32)
+        return Encoding(e.centroids_lps, e.weights, maps, e.maps_grid, e.template_to_lps, e.residual_mm)
+
+
+def see(name: str, image: Array, grid: Grid, model: AnatomyModel) -> Seen:
+    """Encode an image and prepare its levels."""
+    e = encode(image, grid, model)
+    levels = build_levels((image, grid), SPACINGS_MM, Region((e.brain, e.maps_grid)))
+    scenes = tuple(Scene(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
+    kept = Encoding(
+        e.centroids_lps, e.weights, e.maps.astype(np.float16), e.maps_grid, e.template_to_lps, e.residual_mm
+    )
+    centroids, sharp = centroids_of(e.maps)
+    found = sharp[~np.isnan(centroids[:, 0])]
+    return Seen(name, kept, float(found.mean()) if len(found) else 0.0, scenes)
+
+
+def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_moving: Array) -> dict[str, float]:
+    """Measure one transform.
+
+    Parameters
+    ----------
+    fixed, moving : Seen
+    a, b : Encoding
+        Their whole encodings.
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+    """
+    both = ~np.isnan(a.centroids_lps[:, 0]) & ~np.isnan(b.centroids_lps[:, 0])
+    off = np.linalg.norm(apply_affine(fixed_to_moving, a.centroids_lps[both]) - b.centroids_lps[both], axis=1)
+    weights = np.sqrt(a.weights * b.weights)[both]
+    singular = np.linalg.svd(fixed_to_moving[:3, :3], compute_uv=False)
+    views = [_views(f, m, fixed_to_moving) for f, m in zip(fixed.scenes, moving.scenes, strict=True)]
+    mirrored = _views(fixed.scenes[0], moving.scenes[0], compose(fixed_to_moving, mirror_of(a)))
+    values = (
+        brain_dice(a, b, fixed_to_moving),
+        a.residual_mm,
+        b.residual_mm,
+        int(both.sum()),
+        fixed.sharpness,
+        moving.sharpness,
+        _brain_ml(a),
+        _brain_ml(b),
+        float(np.sqrt((weights @ off**2) / max(weights.sum(), 1e-9))) if both.any() else np.nan,
+        float(np.median(off)) if both.any() else np.nan,
+        float(np.linalg.det(fixed_to_moving[:3, :3])),
+        float(singular[0] / singular[-1]),
+        min(v.share for v in views[0]),
+        mean_correlation(views[0]),
+        mean_correlation(views[1]),
+        mean_likeness(views[0]),
+        mean_correlation(mirrored),
+    )
+    return dict(zip(FEATURES, map(float, values), strict=True))
+
+
+def mirror_of(encoding: Encoding) -> Array:
+    """Return the reflection of an image's space in the plane between its two halves of the brain, LPS mm."""
+    p = encoding.template_to_lps
+    return compose(p, np.diag([-1.0, 1, 1, 1]), invert(p))
+
+
+def brain_dice(fixed: Encoding, moving: Encoding, fixed_to_moving: Array) -> float:
+    """Return the soft Dice of the two brains under the transform, on the fixed maps' grid."""
+    depth, height, width = fixed.brain.shape
+    z, y, x = np.unravel_index(np.arange(fixed.brain.size), (depth, height, width))
+    points = apply_affine(fixed.maps_grid.index_to_lps, np.stack([x, y, z], 1).astype(float))
+    index = apply_affine(moving.maps_grid.lps_to_index, apply_affine(fixed_to_moving, points))
+    theirs = 1 - sample_maps(moving.maps[:1], index)[0]
+    mine = fixed.brain.reshape(-1)
+    return float(2 * np.minimum(mine, theirs).sum() / max(mine.sum() + theirs.sum(), 1e-6))
+
+
+def _views(fixed: Scene, moving: Scene, fixed_to_moving: Array):
+    return both_views(fixed, moving, fixed_to_moving, middle(fixed, moving, fixed_to_moving))
+
+
+def _brain_ml(encoding: Encoding) -> float:
+    voxel_mm3 = abs(np.linalg.det(encoding.maps_grid.index_to_lps[:3, :3]))
+    return float(encoding.brain.sum(dtype=np.float64) * voxel_mm3 / 1000)
