@@ -25,6 +25,7 @@ VERBS = {
     "baseline": "stnreg.commands.baseline:baseline",
     "preprocess": "stnreg.commands.preprocess:preprocess",
     "simulate": "stnreg.commands.simulate:simulate",
+    "pairs": "stnreg.commands.pairs:pairs",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",
 }
