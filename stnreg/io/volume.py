@@ -146,6 +146,7 @@ def save_volume(
     *,
     like: Volume | Reference,
     dtype: OutputType = "float32",
+    threads: int = 1,
 ) -> None:
     """Write an array as NIfTI on the grid of another image, with that image's forms, codes and units.
 
@@ -161,6 +162,8 @@ def save_volume(
         Whose place in the world to take. Where its two forms disagreed, both are written from the one in use.
     dtype : {"float32", "same"}
         "same" keeps the type of `array`.
+    threads : int
+        To pack with; the bytes do not depend on it.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def save_volume(
     stored = np.ascontiguousarray(_storable(array, np.float32 if dtype == "float32" else array.dtype))
     header = nifti_header(like, stored)
     parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
-    write_atomic(path, *(deflate(*parts) if str(path).lower().endswith(".gz") else parts))
+    write_atomic(path, *(deflate(*parts, threads=threads) if str(path).lower().endswith(".gz") else parts))
 
 
 def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:

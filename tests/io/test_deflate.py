@@ -31,6 +31,13 @@ def test_what_the_standard_library_packed_is_read(tmp_path: Path, members: int) 
     assert inflate(path, 10) == TEXT[:10]
 
 
+def test_the_bytes_do_not_depend_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stnreg.io.deflate.CHUNK_BYTES", 1000)
+    alone, together = (b"".join(deflate(b"head", memoryview(TEXT), threads=n)) for n in (1, 4))
+    assert alone == together
+    assert gzip.decompress(alone) == b"head" + TEXT
+
+
 def test_neither_name_nor_time_is_packed() -> None:
     assert b"".join(deflate(TEXT))[:8] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00"
 
