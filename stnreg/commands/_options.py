@@ -19,7 +19,10 @@ ImageOutput = Annotated[
 TransformOutputs = Annotated[
     list[str],
     typer.Option(
-        "--transform", "-t", metavar="XFM", help="Write the transform here: .tfm, .txt or .mat (ITK). Repeatable."
+        "--transform",
+        "-t",
+        metavar="XFM",
+        help="Write the transform here: .tfm, .txt or .mat (ITK), .lta (FreeSurfer), .fslmat (FLIRT). Repeatable.",
     ),
 ]
 Interp = Annotated[

@@ -17,8 +17,10 @@ def apply_transform(
             "--transform",
             "-t",
             metavar="XFM",
-            help="A linear transform; repeat it for a chain. A reference point goes through them in the order given. "
-            "inv:FILE is taken the other way round, ras:FILE is a bare 4x4 in RAS mm.",
+            help="A linear transform (ITK .tfm .txt .mat .h5, FreeSurfer .lta); repeat it for a chain. A reference "
+            "point goes through them in the order given. inv:FILE is taken the other way round, ras:FILE is a bare "
+            "4x4 in RAS mm, fsl:FILE is one of FLIRT's, which stands first or last and next to a transform of another "
+            "kind names the image between them: fsl:FILE,IMAGE.",
         ),
     ],
     moving: Annotated[
@@ -33,7 +35,9 @@ def apply_transform(
     dtype: options.Dtype = "float32",
     write_composed: Annotated[
         Path | None,
-        typer.Option(metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt or .mat."),
+        typer.Option(
+            metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt, .mat, .lta or .fslmat."
+        ),
     ] = None,
     points: Annotated[
         Path | None,
@@ -58,18 +62,19 @@ def apply_transform(
     """
     from stnreg import report
     from stnreg.inference.session import default_threads
-    from stnreg.io import transform as transforms
+    from stnreg.io.chain import load_chain, parse_link
     from stnreg.io.files import check_output
+    from stnreg.io.transform import check_transform_output, save_transform
     from stnreg.io.volume import check_image_output, load_reference, load_volume
     from stnreg.preprocess.apply import save_moved
 
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
-    inputs += [Path(transforms.chain_path(link)) for link in transform]
+    inputs += [path for link in transform for path in parse_link(link).paths]
     if str(output) != "-":
         check_output(output, inputs)
     if write_composed is not None:
         check_output(write_composed, [*inputs, output])
-        transforms.check_transform_output(write_composed)
+        check_transform_output(write_composed)
     if points is not None:
         if moving is not None or reference is not None:
             raise UsageProblem("--points takes no MOVING and no -r: choose an image, or points")
@@ -80,13 +85,15 @@ def apply_transform(
     if moving is None or reference is None:
         raise UsageProblem("expected MOVING and -r REFERENCE, or --points CSV")
     check_image_output(output)
-    reference_to_moving = transforms.parse_chain(transform, is_inverted=invert)
     onto = load_reference(reference, header_source)
+    whereabouts = load_reference(moving, header_source)
+    chain = load_chain(transform, onto, whereabouts, is_inverted=invert)
+    reference_to_moving = chain.matrix  # before the voxels, which may take long
     image = load_volume(moving, header_source, series=True, constant=True)
-    for warning in (*onto.warnings, *image.warnings):
+    for warning in (*onto.warnings, *image.warnings, *chain.warnings):
         report.note(f"warning: {warning}")
     if write_composed is not None:
-        transforms.save_transform(write_composed, reference_to_moving)
+        save_transform(write_composed, reference_to_moving, fixed=onto, moving=whereabouts)
     save_moved(
         output,
         image,
@@ -102,14 +109,16 @@ def apply_transform(
 def _apply_to_points(
     table_path: Path, is_ras: bool, links: list[str], is_inverted: bool, output: Path, write_composed: Path | None
 ) -> None:
-    from stnreg.geometry.affine import apply_affine
-    from stnreg.geometry.orientation import swap_lps_ras
+    from stnreg import report
+    from stnreg.io.chain import load_chain
     from stnreg.io.points import load_points, save_points
-    from stnreg.io.transform import parse_chain, save_transform
+    from stnreg.io.transform import save_transform
 
-    reference_to_moving = parse_chain(links, is_inverted=is_inverted)
+    chain = load_chain(links, is_inverted=is_inverted)
     table = load_points(table_path)
+    for warning in chain.warnings:
+        report.note(f"warning: {warning}")
     if write_composed is not None:
-        save_transform(write_composed, reference_to_moving)
-    matrix = swap_lps_ras(reference_to_moving) if is_ras else reference_to_moving
-    save_points(output, apply_affine(matrix, table.points), like=table)
+        save_transform(write_composed, chain.matrix)
+    to_lps = (-1, -1, 1) if is_ras else (1, 1, 1)  # and back
+    save_points(output, chain.apply(table.points * to_lps) * to_lps, like=table)

@@ -91,7 +91,7 @@ def _run(
     clock = registration.Clock()
     with clock.stage("write"):
         for path in transforms:
-            save_transform(path, found.fixed_to_moving)
+            save_transform(path, found.fixed_to_moving, fixed=found.fixed, moving=found.moving)
         if output is not None:
             save_moved(output, found.moving, found.fixed, found.fixed_to_moving, threads=threads, **writing)
     timings_s = found.timings_s | clock.seconds

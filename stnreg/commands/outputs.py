@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -117,6 +117,25 @@ def check_outputs(
     for path in written:
         if written.count(path) > 1 and path != Path(os.devnull):
             raise UsageProblem(f"{path}: is named as an output twice. Give each output a name of its own.")
+
+
+def start_files(init: str) -> list[Path]:
+    """Return the files that `--init` names, if it names any."""
+    from stnreg.io.chain import parse_link
+
+    return [] if init in ("auto", "header", "geometry", "moments") else parse_link(init).paths
+
+
+def as_written(result: "Registration", path: Path) -> "Registration":
+    """Return a registration with the transform as it stands in a file that was written from it.
+
+    FLIRT and LTA hold the inverse, and inverting twice costs the last digit: then images and JSON follow the file,
+    so that `apply-transform` makes the same bytes of it.
+    """
+    from stnreg.io.chain import load_chain
+
+    link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
+    return replace(result, fixed_to_moving=load_chain([link], result.fixed, result.moving).matrix)
 
 
 def carry_along(one: Also, result: "Registration", header_source: HeaderSource, **sampling: Any) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import carry_along, check_outputs, command_line, parse_also, transform_outputs
+from stnreg.commands.outputs import (
+    as_written,
+    carry_along,
+    check_outputs,
+    command_line,
+    parse_also,
+    start_files,
+    transform_outputs,
+)
 from stnreg.errors import ExitCode, StnregError, UsageProblem
 
 
@@ -73,8 +81,7 @@ def register(
         "moving_exclude": moving_exclude,
     }
     inputs = [fixed, moving, *(one.image for one in more), *(path for path in masks.values() if path is not None)]
-    if init not in ("auto", "header", "geometry", "moments"):
-        inputs.append(Path(init))
+    inputs += start_files(init)
     others = [one.output for one in more] + ([inverse] if inverse is not None else [])
     if update_header and (dof != 6 or output is None):
         raise UsageProblem("--update-header needs -o OUT and --dof 6: a header has no room for other scales and shears")
@@ -99,6 +106,8 @@ def register(
             report.note(f"warning: {warning}")
         for path in transforms:
             result.save(transform=path)
+        if transforms:
+            result = as_written(result, transforms[0])
         if qc is not None:
             from stnreg.picture import write_qc_png
 

@@ -7,11 +7,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stnreg.geometry.affine import compose
-from stnreg.geometry.affine import invert as inverted
-from stnreg.geometry.matrix import check_affine
+from stnreg.io.chain import load_chain
 from stnreg.io.images import Image, as_volume
-from stnreg.io.transform import parse_chain
 from stnreg.io.volume import HeaderSource, Reference, Volume, save_volume
 from stnreg.preprocess.resample import Interpolation, resample
 
@@ -38,7 +35,8 @@ def apply_transform(
     moving, reference : path, Volume, nibabel or SimpleITK image
         The image to bring over (a series is welcome), and the one whose grid to sample on.
     transform : path, (4, 4) float64, or a sequence of them
-        Reference LPS points to moving LPS points; a point goes through a sequence in its order. `"inv:FILE"` inverts.
+        Reference LPS points to moving LPS points; a point goes through a sequence in its order. See `io.chain`
+        for `"inv:FILE"` and other prefixes.
     invert : bool
         Take the whole chain the other way round.
     interp, background, dtype, threads
@@ -57,16 +55,12 @@ def apply_transform(
         If an image or a transform cannot be used.
     """
     links = [transform] if isinstance(transform, str | os.PathLike | np.ndarray) else list(transform)
-    matrices = [check_affine(link) if isinstance(link, np.ndarray) else parse_chain([link]) for link in links]
-    reference_to_moving = compose(*reversed(matrices))
-    if invert:
-        reference_to_moving = inverted(reference_to_moving)
     source = as_volume(moving, header_source, series=True, constant=True)
     target = as_volume(reference, header_source, series=True, constant=True)
-    array = move(
-        source, target, reference_to_moving, interp=interp, background=background, dtype=dtype, threads=threads
-    )
-    return Volume(array, target.grid, target.header, source.path, source.warnings, target.differs)
+    chain = load_chain(links, target, source, is_inverted=invert)
+    array = move(source, target, chain.matrix, interp=interp, background=background, dtype=dtype, threads=threads)
+    warnings = (*source.warnings, *chain.warnings)
+    return Volume(array, target.grid, target.header, source.path, warnings, target.differs)
 
 
 def move(
@@ -134,7 +128,7 @@ def save_moved(
         If its suffix is not .nii or .nii.gz.
     """
     moved = move(moving, reference, fixed_to_moving, interp=interp, background=background, dtype=dtype, threads=threads)
-    save_volume(path, moved, like=reference, dtype="same")
+    save_volume(path, moved, like=reference, dtype="same", threads=threads or 1)
     return moved
 
 

@@ -59,6 +59,23 @@ def test_a_chain_inverts_and_is_written_composed(folder: Path) -> None:
     assert np.allclose(load_volume("out.nii").array, load_volume("back.nii").array, atol=0.01)
 
 
+def test_transforms_of_other_tools_go_in_and_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "moving.nii.gz -r fixed.nii.gz"
+    assert run(f"{line} -t a.tfm -o out.nii --write-composed a.lta") == ExitCode.OK
+    assert run(f"{line} -t a.lta -o b.nii --write-composed a.fslmat") == ExitCode.OK
+    assert run(f"{line} -t fsl:a.fslmat -o c.nii --write-composed c.tfm") == ExitCode.OK
+    assert np.abs(load_transform("c.tfm") - MOVE).max() < 1e-9
+    assert np.allclose(load_volume("c.nii").array, load_volume("out.nii").array, atol=1e-3)
+    assert capsys.readouterr().err == ""
+    assert run("fixed.nii.gz -r moving.nii.gz -t fsl:a.fslmat --invert -o d.nii --write-composed d.tfm") == ExitCode.OK
+    assert np.abs(load_transform("d.tfm") @ MOVE - np.eye(4)).max() < 1e-9
+    assert run("fixed.nii.gz -r moving.nii.gz -t a.lta -o e.nii") == ExitCode.OK
+    assert "inv:FILE" in capsys.readouterr().err
+    (folder / "p.csv").write_text("x,y,z\n1,2,3\n")
+    assert run("--points p.csv --points-space RAS -t fsl:a.fslmat -o q.csv") == ExitCode.USAGE
+    assert run("--points p.csv --points-space RAS -t a.lta -o q.csv") == ExitCode.OK
+
+
 def test_labels_keep_type_and_values(folder: Path) -> None:
     assert run("labels.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --interp label") == ExitCode.OK
     out = load_volume("out.nii.gz")

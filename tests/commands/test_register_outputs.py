@@ -80,6 +80,17 @@ def test_a_series_is_never_guessed_at(folder, tmp_path, capsys):
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("suffix", "prefix"), [(".lta", ""), (".fslmat", "fsl:")])
+def test_the_image_follows_the_transform_as_it_is_written(tmp_path, suffix, prefix):
+    xfm, out, again = tmp_path / f"a{suffix}", tmp_path / "out.nii", tmp_path / "again.nii"
+    assert run("register", FIXED, MOVING, "-o", out, "-t", xfm, "--no-refine") == 0
+    assert run("apply-transform", MOVING, "-r", FIXED, "-t", f"{prefix}{xfm}", "-o", again) == 0
+    assert again.read_bytes() == out.read_bytes()
+    before = xfm.read_bytes()
+    assert run("register", FIXED, MOVING, "-t", xfm, "--no-refine") == 0  # it is ours, and may be written again
+    assert xfm.read_bytes() == before
+
+
 def test_update_header_lays_the_stored_voxels_in_place(folder, tmp_path):
     out = tmp_path / "placed.nii.gz"
     assert run("register", FIXED, MOVING, "-o", out, "--dof", 6, "--update-header") == 0

@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnreg.errors import DataError, TransformError, UsageProblem
-from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
-from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.io.transform import check_transform_output, load_transform, parse_chain, save_transform, written_by_us
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
+from stnreg.io.transform import check_transform_output, load_transform, save_transform, written_by_us
 
 POINTS = np.array([[0.0, 0, 0], [100, 0, 0], [0, -80, 0], [30, 40, 120]])
 CENTER = (5.0, -20.0, 40.0)
@@ -104,28 +103,11 @@ def test_single_precision_and_the_class_of_ants(tmp_path: Path) -> None:
     assert np.allclose(apply_affine(load_transform(tmp_path / "a.txt"), (10, 0, 0)), (11, 2, 3))
 
 
-def test_a_chain_takes_a_point_through_in_the_order_given(tmp_path: Path) -> None:
-    a = from_parameters(Parameters((1, 2, 3), (10, 20, 30)), CENTER)
-    b = from_parameters(Parameters((-4, 0, 9), (0, 0, 45), (1.1, 1, 1)), CENTER)
-    save_transform(tmp_path / "a.tfm", a)
-    save_transform(tmp_path / "b.mat", b)
-    np.savetxt(tmp_path / "c.txt", swap_lps_ras(a), fmt="%.17g")
-    one, other, bare = (str(tmp_path / name) for name in ("a.tfm", "b.mat", "c.txt"))
-    assert np.allclose(parse_chain([one, other]), compose(b, a))
-    assert np.allclose(parse_chain([one, f"inv:{other}"]), compose(invert(b), a))
-    assert np.allclose(parse_chain([one, other], is_inverted=True), invert(compose(b, a)))
-    assert np.allclose(parse_chain([f"ras:{bare}"]), a)
-    assert np.allclose(parse_chain([f"inv:ras:{bare}"]), invert(a))
-    assert np.array_equal(parse_chain([]), np.eye(4))
-    with pytest.raises(TransformError, match="ras:FILE"):
-        parse_chain([bare])
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"hello", "not an ITK transform"),
-        (b"type      = 1\nnxforms = 1\n", "LTA"),
+        (b"hello", "not a transform that is read"),
+        (b"type      = 1\nnxforms = 1\n", "LTA is cut short"),
         (b"1 0 0 0\n" * 4, "bare 4x4"),
         (b"#Insight Transform File V1.0\n", "no transform"),
         (b"#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\nParameters: 1 2\n", "12 finite"),
