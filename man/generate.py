@@ -90,6 +90,7 @@ EXAMPLES = {
             "stnreg simulate rotated -o rotated --image head.nii.gz --split 1000,500,1000",
         ),
     ),
+    "doctor": (("Is the network on the GPU?", "stnreg doctor | grep 'runs on'"),),
     "preprocess": (
         ("The cube that the network sees:", "stnreg preprocess head.nii.gz -o cubes --size 170 --spacing 1.5"),
     ),

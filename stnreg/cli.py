@@ -28,6 +28,7 @@ VERBS = {
     "pairs": "stnreg.commands.pairs:pairs",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",
+    "doctor": "stnreg.commands.doctor:doctor",
 }
 """Verb to `module:function`, in the order of `stnreg --help`."""
 

@@ -1,0 +1,24 @@
+"""`stnreg doctor`: what runs here."""
+
+import typer
+
+from stnreg.commands import _options as options
+from stnreg.errors import ExitCode
+
+
+def doctor(json: options.Json = None) -> None:
+    """Say what runs here: versions, networks and their hashes, the device they get, threads, other people's tools.
+
+    Each line is group, name, ok|missing|wrong, detail; tab-separated off a terminal. What is missing is optional, and
+    the line says how to get it. What is wrong would change or prevent a result: the exit status is then 4.
+    """
+    from stnreg import report
+    from stnreg.environment import examine
+
+    findings = list(examine())
+    if json is not None:
+        report.write_json({"findings": [finding._asdict() for finding in findings]}, json)
+    if json != "-":
+        report.show_table(("group", "name", "status", "detail"), findings)
+    if any(finding.status == "wrong" for finding in findings):
+        raise typer.Exit(ExitCode.DATA)
