@@ -56,15 +56,16 @@ def sample_maps(maps: np.ndarray, index: np.ndarray) -> np.ndarray:
     count, depth, height, width = maps.shape
     sizes = np.array([width, height, depth])
     inside = np.all((index >= 0) & (index <= sizes - 1), axis=1)
-    low = np.minimum(np.floor(np.clip(index, 0, sizes - 1)).astype(int), sizes - 2)
-    part = (np.clip(index, 0, sizes - 1) - low).astype(np.float32)
-    flat = maps.reshape(count, -1)
-    out = np.zeros((count, len(index)), np.float32)
+    clipped = np.clip(index, 0, sizes - 1)
+    low = np.minimum(np.floor(clipped).astype(int), sizes - 2)
+    part = (clipped - low).astype(np.float32)
+    rows = np.ascontiguousarray(maps.reshape(count, -1).T)  # all maps of a voxel side by side: one look-up serves all
+    out = np.zeros((len(index), count), np.float32)
     for corner in range(8):
         step = np.array([corner & 1, corner >> 1 & 1, corner >> 2])
         weight = np.prod(np.where(step, part, 1 - part), axis=1, dtype=np.float32)
         x, y, z = (low + step).T
-        out += flat[:, (z * height + y) * width + x] * weight
-    out[:, ~inside] = 0
-    out[0, ~inside] = 1
-    return out
+        out += rows[(z * height + y) * width + x] * weight[:, None]
+    out[~inside] = 0
+    out[~inside, 0] = 1
+    return out.T
