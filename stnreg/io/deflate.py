@@ -8,6 +8,7 @@ from stnreg.errors import DataError
 
 LEVEL = 1  # of 0 to 3; 2 and 3 cost as much on images and gain next to nothing
 CHUNK_BYTES = 1 << 22
+GZIP, ZLIB = 31, 15  # windows, as zlib calls what tells them apart
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 NOTHING_MORE = b"\x03\0"  # an empty last block of deflate
 
@@ -29,12 +30,17 @@ def inflate(path: Path, count: int) -> bytes:
     OSError
         If it cannot be read.
     """
+    return inflate_bytes(path.read_bytes(), count, path)
+
+
+def inflate_bytes(packed: bytes, count: int, path: Path, window: int = GZIP) -> bytes:
+    """Unpack the first `count` bytes of what `path` held; gzip, or with `window=ZLIB` zlib. Else as `inflate`."""
     from isal import isal_zlib
 
-    packed, parts, missing = path.read_bytes(), [], count
+    parts, missing = [], count
     try:
         while missing and packed:
-            member = isal_zlib.decompressobj(wbits=31)
+            member = isal_zlib.decompressobj(wbits=window)
             parts.append(member.decompress(packed, missing))
             missing -= len(parts[-1])
             # The checksum stands after the last byte; a member that ends without one has been cut off there.

@@ -119,7 +119,7 @@ def write_world(header: Any, grid: Grid, *, both: bool) -> None:
     header.set_sform(index_to_ras, sform_code)
     header.set_qform(index_to_ras, qform_code, strip_shears=True)
     header["pixdim"][1:4] = grid.spacing
-    header.set_xyzt_units(xyz=2, t=header.get_xyzt_units()[1])
+    header["xyzt_units"] = 2 | int(header["xyzt_units"]) & 0x38  # millimetres, and the unit of time as it was
 
 
 def _qform(header: Any) -> Matrix | None:

@@ -4,21 +4,25 @@ That form is a single `AffineTransform_double_3_3` with its centre at 0: the 3x3
 fixed points to moving points, LPS mm. See docs/decisions/0001-lps-fixed-to-moving.md.
 """
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stnreg.errors import DataError, TransformError
 from stnreg.geometry.affine import compose, invert
 from stnreg.geometry.matrix import Matrix
 from stnreg.io import matlab
+from stnreg.io.itk_classes import COUNTS, matrix_of
 
 TEXT_HEAD = "#Insight Transform File V1.0"
 HDF5_HEAD = b"\x89HDF\r\n\x1a\n"
+HDF5_LIMIT_S = 120
 _CLASS = re.compile(r"^(\w+?)_(?:double|float)_(\d)_(\d)$")
 
 
@@ -37,14 +41,9 @@ def read_itk(content: bytes, path: Path) -> Matrix:
         If it is damaged or not linear; the message says what to do.
     """
     if content.startswith(HDF5_HEAD):
-        return _through_simpleitk(path)
+        return _read_hdf5(path)
     members = [matlab.read_transform(content, path)] if matlab.is_matlab4(content) else _text_members(content, path)
-    matrices = []
-    for name, parameters, fixed in members:
-        matrix = _matrix_of(name, parameters, fixed, path)
-        if matrix is None:  # a rarer class: ITK knows it
-            return _through_simpleitk(path)
-        matrices.append(check_invertible(matrix, path))
+    matrices = [_matrix_of(*member, path) for member in members]
     # A composite lists its members last-applied first, as matrices are written.
     return check_invertible(compose(*matrices), path)
 
@@ -105,6 +104,8 @@ def _text_members(content: bytes, path: Path) -> list[tuple[str, list[float], li
     if not members:
         raise TransformError(f"{path}: holds no transform; the file is cut short.")
     is_composite = members[0][0].startswith("CompositeTransform")
+    if is_composite and len(members) == 1:
+        raise TransformError(f"{path}: is a composite without members; the file is cut short.")
     if len(members) > 1 and not is_composite:
         raise TransformError(
             f"{path}: holds {len(members)} transforms side by side; one, or a composite, was expected."
@@ -112,8 +113,7 @@ def _text_members(content: bytes, path: Path) -> list[tuple[str, list[float], li
     return members[1:] if is_composite else members
 
 
-def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], path: Path) -> Matrix | None:
-    """Return the matrix of one member, or None for a class that is left to ITK."""
+def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], path: Path) -> Matrix:
     match = _CLASS.match(name)
     if match is None:
         raise TransformError(f"{path}: {name!r} is no ITK transform class.")
@@ -122,41 +122,51 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
         raise TransformError(f"{path}: {kind} bends space; only linear transforms are taken here. Apply it with ANTs.")
     if dimensions != ["3", "3"]:
         raise TransformError(f"{path}: is a transform of {dimensions[0]}-D points; 3-D was expected.")
-    numbers, center = np.asarray(parameters, dtype=np.float64), np.zeros(3)
-    matrix = np.eye(4)
-    if kind == "IdentityTransform":
-        return matrix
-    if kind == "TranslationTransform":
-        matrix[:3, 3] = _counted(numbers, 3, name, path)
-        return matrix
-    if kind not in ("AffineTransform", "MatrixOffsetTransformBase"):
-        return None
-    if len(fixed):
-        center = _counted(np.asarray(fixed, dtype=np.float64), 3, name, path)
-    matrix[:3, :3] = _counted(numbers, 12, name, path)[:9].reshape(3, 3)
-    matrix[:3, 3] = numbers[9:] + center - matrix[:3, :3] @ center
-    return matrix
+    if kind not in COUNTS:
+        raise TransformError(f"{path}: {kind} is not read here; write it again as AffineTransform_double_3_3.")
+    numbers, center = np.asarray(parameters, dtype=np.float64), np.asarray(fixed, dtype=np.float64)
+    if len(numbers) != COUNTS[kind] or not np.isfinite(numbers).all():
+        raise TransformError(f"{path}: {name} needs {COUNTS[kind]} finite numbers, got {numbers.tolist()[:20]}.")
+    if len(center) not in ((0, 3, 4) if kind == "Euler3DTransform" else (0, 3)) or not np.isfinite(center).all():
+        raise TransformError(f"{path}: {name} needs a centre of 3 finite numbers, got {center.tolist()[:20]}.")
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+        return check_invertible(matrix_of(kind, numbers, center), path)
 
 
-def _counted(numbers: NDArray[np.float64], count: int, name: str, path: Path) -> NDArray[np.float64]:
-    if len(numbers) != count or not np.isfinite(numbers).all():
-        raise TransformError(f"{path}: {name} needs {count} finite numbers, got {numbers.tolist()}.")
-    return numbers
+def _read_hdf5(path: Path) -> Matrix:
+    """Let ITK read an HDF5 file, in another process: it takes what a damaged one says on trust, and ends with it."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {__name__} import _say_hdf5; _say_hdf5()", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=HDF5_LIMIT_S,
+            check=False,
+        )
+        said = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise TransformError(f"{path}: is cut short or damaged; ITK cannot read it as a transform.") from error
+    if "error" in said:
+        raise TransformError(f"{path}: {said['error']}")
+    return check_invertible(np.array(said["matrix"]), path)
 
 
-def _through_simpleitk(path: Path) -> Matrix:
-    """Let ITK read a class that we do not, and see where it takes four points."""
+def _say_hdf5() -> None:
+    """Print the matrix of the HDF5 file that the command line names, or what is wrong with it, as JSON."""
     import SimpleITK as sitk
 
     try:
-        transform: Any = sitk.ReadTransform(str(path))
+        transform: Any = sitk.ReadTransform(sys.argv[1])
     except RuntimeError as error:
         reason = [line.strip() for line in str(error).splitlines() if line.strip()][-1]
-        raise TransformError(f"{path}: ITK cannot read it as a transform ({reason}).") from error
+        print(json.dumps({"error": f"ITK cannot read it as a transform ({reason})."}))
+        return
     if transform.GetDimension() != 3 or not transform.IsLinear():
-        raise TransformError(f"{path}: is not a linear 3-D transform ({transform.GetName()}). Apply it with ANTs.")
+        name = transform.GetName()
+        print(json.dumps({"error": f"is not a linear 3-D transform ({name}). Apply it with ANTs."}))
+        return
+    start = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    axes = [np.array(transform.TransformPoint(axis)) - start for axis in np.eye(3).tolist()]
     matrix = np.eye(4)
-    matrix[:3, 3] = transform.TransformPoint((0.0, 0.0, 0.0))
-    for axis in range(3):
-        matrix[:3, axis] = np.subtract(transform.TransformPoint(np.eye(3)[axis].tolist()), matrix[:3, 3])
-    return check_invertible(matrix, path)
+    matrix[:3] = np.stack([*axes, start], axis=1)
+    print(json.dumps({"matrix": matrix.tolist()}))

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError, StnregError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
+from stnreg.io import metaimage, nrrd
 from stnreg.io.deflate import inflate
+from stnreg.io.described import read_voxels
 from stnreg.io.files import check_input
 from stnreg.io.headers import HeaderSource, world_of_nifti
 
 NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
 PACKED_SUFFIXES = (".gz", ".mgz")
-SIMPLEITK_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+DESCRIBED_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 MAX_VOXELS = 2**31
 MAX_INFLATION = 1040
 """Deflate cannot pack more than 1032 bytes into one."""
@@ -68,9 +70,9 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
     name = found.name.lower()
     if name.endswith(NIBABEL_SUFFIXES):
         return _read_with_nibabel(found, header_source)
-    if name.endswith(SIMPLEITK_SUFFIXES):
-        return _read_with_simpleitk(found)
-    known = " ".join(NIBABEL_SUFFIXES + SIMPLEITK_SUFFIXES)
+    if name.endswith(DESCRIBED_SUFFIXES):
+        return _read_described(found)
+    known = " ".join(NIBABEL_SUFFIXES + DESCRIBED_SUFFIXES)
     raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: convert it with dcm2niix.")
 
 
@@ -85,7 +87,8 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
         raise DataError(f"{path}: holds {data_type}, not one number per voxel (colour or complex). Convert it first.")
     if len(shape) < 3:
         raise DataError(f"{path}: has {len(shape)} axes; a 3-D image was expected.")
-    _check_promise(path, shape, data_type.itemsize)
+    data = Path(image.file_map["image"].filename or path)
+    _check_promise(path, shape, data_type.itemsize, data, data.name.lower().endswith(PACKED_SUFFIXES))
     size = shape[0], shape[1], shape[2]
     if isinstance(image.header, nibabel.Nifti1Header):  # Nifti2Header is one too
         world = world_of_nifti(image.header, size, str(path), header_source)
@@ -120,30 +123,17 @@ def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
     return scaled
 
 
-def _read_with_simpleitk(path: Path) -> OpenImage:
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
+def _read_described(path: Path) -> OpenImage:
+    read_header = metaimage.read_header if path.name.lower().endswith((".mha", ".mhd")) else nrrd.read_header
     with damage(path):
-        reader.ReadImageInformation()
-    size = reader.GetSize()
-    if len(size) < 3:
-        raise DataError(f"{path}: has {len(size)} axes; a 3-D image was expected.")
-    if reader.GetNumberOfComponents() != 1:
-        raise DataError(f"{path}: holds {reader.GetNumberOfComponents()} numbers per voxel; one was expected.")
-    _check_promise(path, size, 1)
-    direction = np.reshape(reader.GetDirection(), (len(size), len(size)))[:3, :3]
-    try:
-        grid = Grid.from_parts(size[:3], reader.GetSpacing()[:3], reader.GetOrigin()[:3], direction)
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+        header = read_header(path)
+    _check_promise(path, header.size, header.dtype.itemsize, header.data, header.encoding != "raw")
 
     def read() -> NDArray[Any]:
         with damage(path):
-            return sitk.GetArrayFromImage(reader.Execute())
+            return read_voxels(header, path)
 
-    return OpenImage(grid, None, True, str(path), (), read)
+    return OpenImage(header.grid, None, True, str(path), (), read)
 
 
 def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float64]) -> Grid:
@@ -153,15 +143,12 @@ def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float
         raise DataError(f"{path}: its header does not describe a grid: {error}") from error
 
 
-def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int) -> None:
-    """Refuse a header that promises more than the file can hold, before anything is allocated for it."""
-    voxels = prod(shape)
+def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int, data: Path, is_packed: bool) -> None:
+    """Refuse a header that promises more than the file of the voxels can hold, before anything is allocated for it."""
     if min(shape) < 1:
         raise DataError(f"{path}: the header says {shape}; each axis needs a voxel at least.")
-    is_packed = path.name.lower().endswith((".gz", ".mgz", ".nrrd", ".mha"))
-    detached = path.name.lower().endswith((".hdr", ".nhdr", ".mhd"))
-    room = path.stat().st_size * (MAX_INFLATION if is_packed else 1)
-    if voxels > MAX_VOXELS or (not detached and voxels * bytes_per_voxel > room):
+    room = data.stat().st_size * (MAX_INFLATION if is_packed else 1)
+    if prod(shape) > MAX_VOXELS or prod(shape) * bytes_per_voxel > room:
         raise DataError(
             f"{path}: the header promises {' x '.join(map(str, shape))} voxels, more than the file can hold. "
             "It is cut short or damaged; copy it again."
