@@ -52,9 +52,9 @@ def generator(*words: object) -> np.random.Generator:
     return np.random.default_rng([crc32(str(word).encode()) for word in words])
 
 
-def make(head: Head, kind: str) -> Variant:
-    """Make the variant of that kind: a key of `KINDS`."""
-    rng = generator(head.name, kind)
+def make(head: Head, kind: str, number: int = 0) -> Variant:
+    """Make a variant of that kind: a key of `KINDS`; another one for each number."""
+    rng = generator(head.name, kind, *([number] if number else []))
     return KINDS[kind](f"{head.name}:{kind}", head, rng)
 
 
@@ -91,6 +91,13 @@ def _moved(name: str, head: Head, move: Array, image: Array, rng: np.random.Gene
 
 def _whole(name: str, head: Head, rng: np.random.Generator) -> Variant:
     return Variant(name, head.image, head.grid, head, np.eye(4))
+
+
+def _rescanned(noise: float | None):
+    def build(name: str, head: Head, rng: np.random.Generator) -> Variant:
+        return Variant(name, spoilt(head.image, rng, noise), head.grid, head, np.eye(4))
+
+    return build
 
 
 def _affine(angle_deg: float):
@@ -226,6 +233,8 @@ def _neck(name: str, head: Head, rng: np.random.Generator) -> Variant:
 
 KINDS: Mapping[str, Callable[[str, Head, np.random.Generator], Variant]] = {
     "whole": _whole,
+    "rescanned": _rescanned(None),
+    "rescanned, noisy": _rescanned(STRONG_NOISE),
     "moved": _affine(30),
     "turned": _affine(180),
     "stripped": _changed(stripped),

@@ -6,8 +6,9 @@ Writes one line per outcome to a CSV (what is there is not done again) and print
 
 Outcomes: what the network finds (and, with --refine, the refinement makes of it) between heads of one person and of
 two: whole, moved, turned to 180 degrees, stripped, half or a third of the field of view, noise 18 %, a 50 mm hole,
-another contrast, an origin 120 mm off, mirrored under an unchanged header; and between heads and what is no head. Each
-pair once more from a wrong transform: turned by 5 to 180 degrees, shifted by 5 to 60 mm, scaled, mirrored.
+another contrast (painted, too, or real visits), an origin 120 mm off, mirrored under an unchanged header; and between
+heads and what is no head. Each pair once more from a wrong transform: turned by 5 to 180 degrees, shifted by 5 to
+60 mm, scaled, mirrored.
 
 Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; grey: between.
 For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a label Dice below 0.6
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import contrasts
 from benchmarks.heads import Head, brain_points, label_dice, load_heads, oracle
 from benchmarks.phantoms import OTHERS, not_a_head
 from benchmarks.roc import show
@@ -63,13 +65,19 @@ class Bench:
         self.model, self.refine = model, refine
         self.seen = lru_cache(maxsize=400)(self._see)
         self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
-        self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(self.heads[a], self.heads[b]))
+        self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(*map(self.head, (a, b))))
+
+    def head(self, name: str) -> Head:
+        """Return a head by its name: of the split, painted, or of a visit."""
+        return self.heads[name] if name in self.heads else contrasts.find_head(name)
 
     def variant(self, name: str) -> Variant:
-        """Make an image by its name: HEAD:KIND, or KIND#NUMBER where it shows no head."""
-        if ":" in name:
-            head, kind = name.split(":")
+        """Make an image by its name: HEAD:KIND, HEAD:CONTRAST#NUMBER, or KIND#NUMBER where it shows no head."""
+        head, _, kind = name.rpartition(":")
+        if "#" not in kind:
             return make(self.heads[head], kind)
+        if head:
+            return contrasts.make(name)
         kind, number = name.split("#")
         return not_a_head(kind, int(number))
 
@@ -177,6 +185,19 @@ def trials(names: list[str], pairs: int, phantoms: int) -> Iterator[Trial]:
             yield Trial(*(ends if k % 2 else ends[::-1]), "found", f"no head, {kind}")
 
 
+def contrast_trials(split: str, number: int) -> Iterator[Trial]:
+    """Plan the pairs of two contrasts: painted for validation; the visits of one patient for dev."""
+    heads, kinds = (contrasts.VISITS, ("T1W", "T2W", "FLAIR"))
+    if split == "validation":
+        heads, kinds = contrasts.PAINTED, ("t1", "t2", "flair")
+    for k in range(number):
+        for name in heads:
+            for other in kinds:
+                fixed, moving = f"{name}:{kinds[0]}#{k % 2}", f"{name}:{other}#{k + 1}"
+                yield Trial(fixed, moving, "found", f"one, {kinds[0]} to {other}")
+                yield Trial(fixed, moving, WRONG[k % len(WRONG)], f"one, {kinds[0]} to {other}")
+
+
 def rounded(value: object) -> object:
     """Return a figure as the CSV holds it."""
     return f"{value:.4g}" if isinstance(value, float) else value
@@ -196,6 +217,7 @@ def main() -> None:
     options = parser.parse_args()
     heads = load_heads(options.split)
     planned = list(trials([h.name for h in heads], options.pairs, options.phantoms))
+    planned += contrast_trials(options.split, 3)
     if options.trial:
         planned = list(trials([h.name for h in heads[:4]], 4, 1))
     name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"

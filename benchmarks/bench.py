@@ -1,0 +1,239 @@
+"""Peers side by side in one run: accuracy, and the seconds of whole processes. Run from the repository root.
+
+    python -m benchmarks.bench [--rows A,B] [--methods A,B] [--pairs N] [--jobs 2] [--csv FILE] [--keep DIR]
+                               [--again METHOD,...] [--estimate] [--trial]
+
+Each method is a process of its own on files, `stnreg register` or `stnreg baseline`, with one thread; `--jobs` of them
+run at once. A line per pair and method is added to the CSV as soon as it is there, and what is there is not run again,
+so a run can be stopped and continued. All methods of a row are done before the next row. `benchmarks.bench_tables`
+prints the tables. Rows and what they are made of: `benchmarks/bench_pairs.py`. A row has at least 30 pairs; fewer only
+with `--trial`, which writes a file of its own and says so.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.bench_pairs import ROWS, load_judge
+from stnreg import __version__
+
+LEAST_PAIRS = 30
+OURS = {"stnreg": ["register"], "stnreg-no-refine": ["register", "--no-refine"]}
+PEERS = ("greedy", "ants-fast", "elastix", "sitk-affine")
+METHODS = (*OURS, *PEERS)
+COLUMNS = ("row", "pair", "method", "error_mm", "p95_mm", "volume_pct", "dice", "oracle", "passed", "score", "status",
+           "seconds", "cpu_s", "version", "weights", "day", "machine")  # fmt: skip
+RESULTS = Path(__file__).parent / "results"
+# Seconds of one process with one thread, for an estimate where nothing is measured yet: at 2 mm, at 1 mm.
+TYPICAL_S = {
+    "stnreg": (3, 5),
+    "stnreg-no-refine": (2, 4),
+    "greedy": (5, 40),
+    "ants-fast": (10, 25),
+    "elastix": (20, 30),
+    "sitk-affine": (15, 60),
+}
+Line = dict[str, object]
+
+
+def machine() -> str:
+    """Describe the machine in words."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        named = [line.partition(":")[2] for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = named[0] if named else model
+    return f"{os.cpu_count()} cores of an {model.replace(',', ' ').strip()}"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One pair, and the methods that are still to run on it."""
+
+    row: str
+    number: int
+    methods: tuple[str, ...]
+
+
+def plan(rows: list[str], methods: list[str], pairs: int | None, done: set[tuple[str, str, str]]) -> list[Task]:
+    """Return what is missing, row by row, so that a run that is stopped early leaves whole rows.
+
+    Parameters
+    ----------
+    rows, methods : list of str
+    pairs : int or None
+        Of every row and method; each row's own numbers when None.
+    done : set of (row, pair, method)
+    """
+    tasks = []
+    for name in rows:
+        row = ROWS[name]
+        for number in range(pairs or max(row.pairs, row.peer_pairs)):
+            wanted = [m for m in methods if number < (pairs or (row.pairs if m in OURS else row.peer_pairs))]
+            missing = tuple(m for m in wanted if (name, str(number), m) not in done)
+            if missing:
+                tasks.append(Task(name, number, missing))
+    return tasks
+
+
+def run_task(task: Task, folder: Path, table: Path, keep: bool) -> int:
+    """Make a pair if need be, run the methods on it one after the other, and add their lines to the CSV."""
+    import SimpleITK as sitk
+
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    own = folder / task.row / f"{task.number:03d}"
+    judge = load_judge(own)
+    if judge is None:
+        pair = ROWS[task.row].pair(task.number)
+        pair.write(own)
+        judge = pair.judge
+    for method in task.methods:
+        line: Line = {"row": task.row, "pair": task.number, "method": method}
+        found, figures = run_method(method, own / "fixed.nii.gz", own / "moving.nii.gz")
+        append(table, line | figures | (judge.judge(found) if found is not None else {}))
+    if not keep:
+        for file in own.iterdir():
+            file.unlink()
+        own.rmdir()
+    return len(task.methods)
+
+
+def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[np.ndarray | None, Line]:
+    """Run one method as a user would, with one thread.
+
+    Returns
+    -------
+    fixed_to_moving : (4, 4) float64 or None
+        LPS mm; None where the method gave up.
+    figures : dict
+        Its verdict, exit status and wall seconds.
+    """
+    verb = OURS.get(method, ["baseline", "--method", method])
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        out, document = f"{folder}/moved.nii.gz", Path(folder, "found.json")
+        command = [sys.executable, "-m", "stnreg", verb[0], str(fixed), str(moving), *verb[1:]]
+        command += ["-o", out, "--json", str(document), *(options or ("--threads", "1"))]
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+        began, worked = time.perf_counter(), _children_s()
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        figures: Line = {"seconds": time.perf_counter() - began, "cpu_s": _children_s() - worked}
+        figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
+        figures["day"] = datetime.now(UTC).date().isoformat()
+        if ended.returncode not in (0, 3):
+            print(f"{method} on {fixed.parent}: status {ended.returncode}\n{ended.stderr[-500:]}", file=sys.stderr)
+            return None, figures
+        told = json.loads(document.read_text())
+    figures |= {"passed": told["verdict"]["passed"], "score": told["verdict"]["score"]}
+    figures["weights"] = (told["model"]["sha256"] or "")[:8]
+    return np.array(told["transform"]["fixed_to_moving_lps"]), figures
+
+
+def _children_s() -> float:
+    """Return the processor time of the processes that this one has run, seconds; other work does not count."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def append(table: Path, line: Line) -> None:
+    """Add one line, in one piece: several processes do."""
+    cells = (line.get(c) for c in COLUMNS)
+    text = ",".join(f"{v:.5g}" if isinstance(v, float) else "" if v is None else str(v) for v in cells)
+    with table.open("a") as file:
+        file.write(text + "\n")
+
+
+def read(table: Path) -> list[dict[str, str]]:
+    """Read the lines of a CSV; none where there is no such file."""
+    if not table.exists():
+        return []
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def forget(table: Path, methods: list[str], rows: list[str]) -> None:
+    """Drop the lines of some methods in some rows, so that they are run again."""
+    kept = [r for r in read(table) if not (r["method"] in methods and r["row"] in rows)]
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+
+
+def estimate(tasks: list[Task], lines: list[dict[str, str]], jobs: int) -> Iterator[str]:
+    """Say how many minutes each row and method still takes on free cores, by the processor time it took so far."""
+    total = 0.0
+    yield f"{'row':10s} {'method':18s} {'pairs':>6s} {'s each':>7s} {'min':>6s}   (of processor time)"
+    for row in dict.fromkeys(t.row for t in tasks):
+        for method in METHODS:
+            count = sum(method in t.methods for t in tasks if t.row == row)
+            if not count:
+                continue
+            mine = [r for r in lines if r["method"] == method]
+            same = [float(r["cpu_s"]) for r in mine if r["row"] == row] or [
+                float(r["cpu_s"]) for r in mine if ROWS[r["row"]].voxel_mm == ROWS[row].voxel_mm
+            ]
+            each = float(np.mean(same)) if same else TYPICAL_S[method][ROWS[row].voxel_mm == 1]
+            total += count * each / jobs / 60
+            yield f"{row:10s} {method:18s} {count:6d} {each:7.1f} {count * each / jobs / 60:6.1f}"
+    yield f"together about {total:.0f} minutes with {jobs} at once, and the making of the pairs"
+
+
+def main() -> None:
+    """Run what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--methods", default=",".join(METHODS))
+    parser.add_argument("--pairs", type=int, help=f"pairs of every row and method, {LEAST_PAIRS} or more")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once, of one thread each")
+    parser.add_argument("--csv", type=Path, default=RESULTS / "bench.csv")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the pairs here, to run another method on them")
+    parser.add_argument("--again", default="", metavar="METHOD,...", help="forget what these found in --rows first")
+    parser.add_argument("--estimate", action="store_true", help="say how long it would take, and do nothing")
+    parser.add_argument("--trial", action="store_true", help="two pairs a row (or --pairs), in a file called so")
+    options = parser.parse_args()
+    rows, methods = options.rows.split(","), options.methods.split(",")
+    if unknown := [r for r in rows if r not in ROWS] + [m for m in methods if m not in METHODS]:
+        parser.error(f"unknown {', '.join(unknown)}; rows {', '.join(ROWS)}; methods {', '.join(METHODS)}")
+    table, pairs = options.csv, options.pairs
+    if options.trial:
+        table, pairs = table.with_name(f"{table.stem}-trial.csv"), pairs or 2
+    elif pairs is not None and pairs < LEAST_PAIRS:
+        parser.error(f"--pairs {pairs}: a row has at least {LEAST_PAIRS}; --trial only tries the commands")
+    table.parent.mkdir(parents=True, exist_ok=True)
+    if options.again or not table.exists():
+        forget(table, options.again.split(","), rows)
+    lines = read(table)
+    tasks = plan(rows, methods, pairs, {(r["row"], r["pair"], r["method"]) for r in lines})
+    print(*estimate(tasks, lines, options.jobs), sep="\n", file=sys.stderr)
+    if not options.estimate:
+        with tempfile.TemporaryDirectory(prefix="bench-pairs-") as scratch:
+            work(tasks, options.keep or Path(scratch), table, options.keep is not None, options.jobs)
+
+
+def work(tasks: list[Task], folder: Path, table: Path, keep: bool, jobs: int) -> None:
+    """Run tasks in the order given, several at once."""
+    cells = sum(len(t.methods) for t in tasks)
+    done, began = 0, time.perf_counter()
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(run_task, task, folder, table, keep) for task in tasks]):
+            done += future.result()
+            minutes = (time.perf_counter() - began) / 60
+            print(f"{done} of {cells} runs, {minutes:.0f} min", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()
