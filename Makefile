@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench clean
+.PHONY: demo test lint types man bench bench-paper bench-order clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -33,6 +33,17 @@ man: .venv/tested
 bench: .venv/tested
 	$(BIN)/python benchmarks/network_alone.py --split dev --pairs 60 --moves 40
 	$(BIN)/python benchmarks/verdict.py --split dev --pairs 80
+
+# The paper's tables, its order of transformations, and docs/paper.md from them: an hour or two on two cores. Stopped,
+# they go on where they were. They read the shared scans.
+bench-paper: .venv/tested
+	$(BIN)/python -m benchmarks.paper measure
+	$(BIN)/python -m benchmarks.paper_picture
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper
+
+bench-order: .venv/tested
+	$(BIN)/python -m benchmarks.order
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.order
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

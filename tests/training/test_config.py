@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("torch")
@@ -74,3 +76,12 @@ def test_missing_toml_and_unknown_preset(tmp_path):
         preset("huge", "affine")
     with pytest.raises(UsageProblem, match="no model"):
         preset("default", "rigid")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples/training").glob("*.toml")), ids=str)
+def test_the_examples_are_settings(path):
+    name, values = read_toml(path)
+    config = lay_over(preset(name), values, path)
+    assert config != preset(name)
+    total = config.pair.loss
+    assert total.mse + total.grid_point + total.parameters > 0

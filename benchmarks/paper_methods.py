@@ -1,0 +1,84 @@
+"""The methods that the paper's tables have as rows: two scans in memory in, one `fixed_to_moving` out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from stnreg.geometry.matrix import Matrix
+from stnreg.inference import weights
+from stnreg.io.volume import Volume
+from stnreg.preprocess.initialise import center_geometry
+
+Method = Callable[[Volume, Volume, str, int], Matrix]  # fixed, moving, column, threads
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes
+    ----------
+    title : str
+    run : callable
+    is_paper : bool
+        Whether the paper has this row, too.
+    """
+
+    title: str
+    run: Method
+    is_paper: bool = False
+
+
+def none(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
+    """Put the middles of the grids on each other, where the networks start."""
+    return center_geometry(fixed.grid, moving.grid)
+
+
+def network(name: str) -> Method:
+    """Run a pair network as a cascade of three."""
+
+    def run(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
+        import stnreg
+
+        model = model_for(name, column)
+        return stnreg.register(fixed, moving, model=model, refine=False, device="cpu", threads=threads).fixed_to_moving
+
+    return run
+
+
+def model_for(name: str, column: str) -> str:
+    """Return the weights of a pair network for a column: the paper trained one for each kind of data.
+
+    Weights named NAME-COLUMN are used where they are there; those trained on heads elsewhere.
+    """
+    own = f"{name}-{column}"
+    return own if own in weights.names() else name
+
+
+def default(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
+    """Run what `stnreg register` runs when told nothing."""
+    import stnreg
+
+    return stnreg.register(fixed, moving, device="cpu", threads=threads).fixed_to_moving
+
+
+def peer(recipe: str) -> Method:
+    """Run one of the methods of `stnreg baseline`."""
+
+    def run(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
+        from stnreg.baselines.run import align
+
+        return align(fixed, moving, recipe, threads=threads).fixed_to_moving
+
+    return run
+
+
+METHODS: dict[str, Row] = {
+    "none": Row("no registration", none, True),
+    "separate": Row("3D STN, separate", network("separate"), True),
+    "affine": Row("3D STN, affine", network("affine"), True),
+    "sitk-affine": Row("SimpleITK", peer("sitk-affine"), True),
+    "stnreg": Row("stnreg's default", default),
+    "ants-fast": Row("ANTs AffineFast", peer("ants-fast")),
+    "greedy": Row("Greedy", peer("greedy")),
+    "elastix": Row("elastix", peer("elastix")),
+}
