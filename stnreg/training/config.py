@@ -135,6 +135,8 @@ class PairConfig:
         Half of them are the other half with their images exchanged, which halves the work of moving scans.
     same_share : float
         Share of the pairs that are one scan and itself, moved; the others are of two people.
+    cascade : int
+        Steps take turns to train the first to this pass of a cascade: on what earlier passes left. 1 is as published.
     validation_pairs : int
         How many pairs of each kind the validation score is a mean over.
     """
@@ -146,6 +148,7 @@ class PairConfig:
     batch: int = 4
     both_ways: bool = True
     same_share: float = 0.4
+    cascade: int = 1
     validation_pairs: int = 12
     moves: MovesConfig = field(default_factory=MovesConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

@@ -103,19 +103,19 @@ class PairTask:
         known_pairs = max(int(draw.is_known.sum()), 1) / self.processes.count * (2 if self._is_doubled else 1)
         batch = self._sample(draw.share(self.processes))
         batch = self._corrupted(_both_ways(batch, self.config.batch) if self._is_doubled else batch, step)
-        parts = self._parts(model, _to(batch, device), known_pairs)
+        parts = self._parts(model, _to(batch, device), known_pairs, passes=1 + step % self.config.cascade)
         weights = self.config.loss
         total = sum(getattr(weights, name) * value for name, value in parts.items())
         range_deg = torch.tensor(amount * self.config.moves.rotation_deg)
         return {"loss": total, **parts, "rotation_range_deg": range_deg}
 
-    def _parts(self, model: nn.Module, batch: Batch, known_pairs: float) -> dict[str, Tensor]:
+    def _parts(self, model: nn.Module, batch: Batch, known_pairs: float, passes: int) -> dict[str, Tensor]:
         """Return the terms of the loss that are asked for; the similarity always."""
         weights, points = self.config.loss, self.points.to(batch.seen.device)
         seen = batch.seen
         if weights.inverse_consistency:
             seen = torch.cat([seen, seen.flip(1)])
-        theta, *backward = model(seen).split(len(batch.seen))
+        theta, *backward = estimate(model, seen, passes).split(len(batch.seen))
         parts = {"mse": mse(warp(batch.moving, theta), batch.fixed)}
         if weights.grid_point:
             error = grid_point_error(theta, batch.truth, points)
@@ -230,6 +230,25 @@ class PairTask:
             for pair, number in zip(batch.seen, batch.number, strict=True)
         ]
         return replace(batch, seen=torch.stack(seen))
+
+
+def estimate(model: nn.Module, seen: Tensor, passes: int) -> Tensor:
+    """Run a cascade whose last pass alone learns, on what the earlier ones left: theta (N, 3, 4) of all together.
+
+    Parameters
+    ----------
+    model : nn.Module
+    seen : (N, 2, D, D, D)
+        Fixed and moving image.
+    passes : int
+        1 or more.
+    """
+    if passes == 1:
+        return model(seen)
+    with torch.no_grad():
+        before = estimate(model, seen, passes - 1)
+        under_it = torch.cat([seen[:, :1], warp(seen[:, 1:], before)], dim=1)
+    return compose_theta(before, model(under_it))
 
 
 def _both_ways(batch: Batch, offset: int) -> Batch:

@@ -10,7 +10,7 @@ from stnreg.model.sampling import compose_theta, warp  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.config import STILL, AugmentConfig, LossConfig, MovesConfig  # noqa: E402
 from stnreg.training.loop import train  # noqa: E402
-from stnreg.training.pair import PairTask, _both_ways  # noqa: E402
+from stnreg.training.pair import PairTask, _both_ways, estimate  # noqa: E402
 from stnreg.training.presets import preset  # noqa: E402
 from stnreg.training.processes import Processes  # noqa: E402
 
@@ -76,6 +76,24 @@ def test_pairs_without_a_known_map_are_regressed_on_nothing(scans):
     task = make_task(given(scans, known=False), same_share=0.0, loss=weights)
     assert float(task.loss(task.build(), 0)["loss"]) == 0
     assert "error_mm" not in task.validate(task.build())
+
+
+def test_a_step_of_a_cascade_learns_from_what_earlier_passes_left(scans):
+    task = make_task(scans, cascade=3)
+    model = task.build()
+    shift = 0.2
+    with torch.no_grad():
+        model.head.bias[9] = shift  # bounded by tanh: the same translation from every pass
+    once = float(np.tanh(shift)) * model.architecture.bounds.translation
+    pair = torch.rand(1, 2, 16, 16, 16)
+    for passes in (1, 2, 3):
+        theta = estimate(model, pair, passes)
+        assert float(theta[0, 0, 3].detach()) == pytest.approx(passes * once, rel=1e-5)
+    theta.sum().backward()
+    assert float(model.head.bias.grad.abs().sum()) > 0
+    plain = make_task(scans)
+    losses = [[float(t.loss(model, step)["mse"].detach()) for step in range(4)] for t in (task, plain)]
+    assert [a == b for a, b in zip(*losses, strict=True)] == [True, False, False, True]
 
 
 @torch.no_grad()
