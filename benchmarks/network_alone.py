@@ -1,8 +1,9 @@
 """The anatomy network alone, without refinement: label Dice between people, target error on known moves.
 
-    python benchmarks/network_alone.py --split validation|dev [--model NAME] [--pairs 60] [--conditions A,B]
+    python -m benchmarks.network_alone --split validation|dev [--model NAME] [--pairs 60] [--conditions A,B]
 
 Images are encoded once and paired in process; the numbers do not depend on that. Prints one row per condition.
+Painted heads are those of the validation anatomies, whatever the split.
 """
 
 import argparse
@@ -12,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from heads import Head, brain_points, label_dice, load_heads, oblique, oracle, random_turn, turned
 
+from benchmarks.heads import Head, brain_points, label_dice, load_heads, oblique, oracle, random_turn, turned
+from benchmarks.looks import THICK_MM, painted_heads, visits
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.inference import anatomy_model
@@ -24,7 +26,7 @@ from stnreg.metrics.bootstrap import bootstrap_mean
 from stnreg.preprocess.resample import resample
 
 Row = dict[str, object]
-ALL = "straight,oblique,turned,known,stripped,half field,cost"
+ALL = "straight,oblique,turned,known,painted,t1 to t2,t1 to flair,visits,stripped,half field,cost"
 
 
 def all_pairs(heads: list[Head], count: int) -> list[tuple[int, int]]:
@@ -59,14 +61,14 @@ def two_people(heads: list[Head], pairs: list[tuple[int, int]], model, kind: str
 
 
 def known_moves(heads: list[Head], count: int, model, name: str, change: Callable[[Head, int], Head]) -> list[Row]:
-    """Measure the error on one head that is moved by a known affine and changed in another way each time."""
+    """Measure the error on one head that is changed, and then moved by a known affine."""
     rng = np.random.default_rng(6)
     rows = []
     for k in range(count):
         head = heads[k % len(heads)]
         truth = random_move(rng, head)
         fixed = encode(spoil(head.image, rng), head.grid, model)
-        moving = change(moved(head, truth), k)
+        moving = moved(change(head, k), truth)
         there = encode(spoil(moving.image, rng), moving.grid, model)
         found = fit_pair(fixed, there)
         rows.append(
@@ -125,6 +127,30 @@ def half_field(head: Head, k: int) -> Head:
     image = np.zeros_like(head.image)
     image[tuple(keep)] = head.image[tuple(keep)]
     return Head(head.name, image, head.labels, head.grid)
+
+
+def other_contrast(heads: list[Head], contrast: str) -> Callable[[Head, int], Head]:
+    """Return what exchanges each painted T1 head for the same anatomy in another contrast."""
+    others = painted_heads(contrast, len(heads) // 3, THICK_MM if contrast == "flair" else (1, 1, 1))
+    of = {t1.name: other for t1, other in zip(heads, others, strict=True)}
+    return lambda head, _: of[head.name]
+
+
+def within_visits(model) -> list[Row]:
+    """Measure T1 to T2 and to FLAIR within each visit of a patient, whose headers share a world to about 1 mm."""
+    rows = []
+    for visit, scans in visits().items():
+        seen = {name: encode(scan.image, scan.grid, model) for name, scan in scans.items()}
+        brain = seen["T1W"].maps_grid
+        inside = np.argwhere(seen["T1W"].brain > 0.5)[:, ::-1].astype(float)
+        points = apply_affine(brain.index_to_lps, inside)
+        for other in ("T2W", "FLAIR"):
+            found = fit_pair(seen["T1W"], seen[other])
+            error_mm = mean_error_mm(found, np.eye(4), points)
+            agreement = map_agreement(seen["T1W"], seen[other], found)
+            rows.append({"condition": "visits", "pair": f"{visit} T1W-{other}", "error_mm": error_mm,
+                         "agreement": agreement})  # fmt: skip
+    return rows
 
 
 def symmetric(encodings: list[Encoding], heads: list[Head]) -> float:
@@ -188,6 +214,15 @@ def main() -> None:
     for name in (k for k in changes if k in wanted):
         rows += known_moves(heads, options.moves, model, name, changes[name])
         summary(rows[-options.moves :])
+    painted = painted_heads() if {"painted", "t1 to t2", "t1 to flair"} & set(wanted) else []
+    for name in (k for k in ("painted", "t1 to t2", "t1 to flair") if k in wanted):
+        contrast = name.removeprefix("t1 to ")
+        change = (lambda h, k: h) if name == "painted" else other_contrast(painted, contrast)
+        rows += known_moves(painted, options.moves, model, name, change)
+        summary(rows[-options.moves :])
+    if "visits" in wanted and options.split == "dev":
+        rows += within_visits(model)
+        summary(rows[-4:])
     if "cost" in wanted:
         cost_and_symmetry(heads[:6], model, options.threads)
     if options.csv:

@@ -3,7 +3,7 @@
 Everything here is cheap once two images are encoded and their levels built, so thousands of outcomes can be measured.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Seen:
         """Return the encoding with maps in single precision."""
         e = self.encoding
         maps = e.maps.astype(np.float32)
-        return Encoding(e.centroids_lps, e.weights, maps, e.maps_grid, e.template_to_lps, e.residual_mm)
+        return replace(e, maps=maps)
 
 
 def see(name: str, image: Array, grid: Grid, model: AnatomyModel) -> Seen:
@@ -72,10 +72,8 @@ def see(name: str, image: Array, grid: Grid, model: AnatomyModel) -> Seen:
     e = encode(image, grid, model)
     levels = build_levels((image, grid), SPACINGS_MM, Region((e.brain, e.maps_grid)))
     scenes = tuple(Scene(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
-    kept = Encoding(
-        e.centroids_lps, e.weights, e.maps.astype(np.float16), e.maps_grid, e.template_to_lps, e.residual_mm
-    )
-    centroids, sharp = centroids_of(e.maps)
+    kept = replace(e, maps=e.maps.astype(np.float16))
+    centroids, sharp, _ = centroids_of(e.maps)
     found = sharp[~np.isnan(centroids[:, 0])]
     return Seen(name, kept, float(found.mean()) if len(found) else 0.0, scenes)
 

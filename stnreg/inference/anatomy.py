@@ -22,6 +22,8 @@ from stnreg.inference.maps import (
     maps_grid,
     robust_similarity,
     seen_by_network,
+    voxel_mm3,
+    wholeness,
 )
 from stnreg.inference.pose import field_center, find_pose
 from stnreg.preprocess.shrink import block_mean
@@ -29,6 +31,7 @@ from stnreg.preprocess.shrink import block_mean
 Array = np.ndarray
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
+RIDGE = 0.02  # pull towards a similarity, which matters where a part of the head is in view
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,8 @@ class Encoding:
         Similarity from the template to the image.
     residual_mm : float
         Weighted root mean square distance of the centroids from where the similarity puts the template's.
+    volumes_mm3 : (structures,) float64
+        What is in view of each structure.
     """
 
     centroids_lps: Array
@@ -65,6 +70,7 @@ class Encoding:
     maps_grid: Grid
     template_to_lps: Array
     residual_mm: float
+    volumes_mm3: Array
 
     @property
     def brain(self) -> Array:
@@ -114,12 +120,15 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     both = ~np.isnan(fixed.centroids_lps[:, 0]) & ~np.isnan(moving.centroids_lps[:, 0])
     f, m = fixed.centroids_lps[both], moving.centroids_lps[both]
     weights = np.sqrt(fixed.weights * moving.weights)[both]
+    growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
+    heads = np.linalg.det(moving.template_to_lps[:3, :3]) / np.linalg.det(fixed.template_to_lps[:3, :3])
+    weights = weights * wholeness(growth / heads)
     start = robust_similarity(f, m, weights, scale=dof != 6)
     if dof in (6, 7):
         return start[0]
     trusted = weights * start[1]
     for _ in range(3):
-        forward, backward = fit_affine(f, m, trusted), fit_affine(m, f, trusted)
+        forward, backward = fit_affine(f, m, trusted, ridge=RIDGE), fit_affine(m, f, trusted, ridge=RIDGE)
         fixed_to_moving = geodesic_mean([forward, invert(backward)])
         # Distances both ways, so that the weights do not depend on which image is which.
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
@@ -133,12 +142,13 @@ def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: Map
     upright = Grid.cube(np.zeros(3), network.size, network.spacing_mm)
     cube = Grid(upright.size, template_to_lps @ upright.index_to_lps)
     maps = network.run(seen_by_network(array, grid, cube))
-    centroids, sureness = centroids_of(maps)
+    centroids, sureness, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)
     weights = sureness / np.maximum(network.spread_mm, 0.5) ** 2
-    refined, residual_mm = fit_template(network, centroids, sureness)
-    return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, refined, residual_mm)
+    volumes_mm3 = mass * voxel_mm3(where)
+    refined, residual_mm = fit_template(network, centroids, sureness, volumes_mm3)
+    return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, refined, residual_mm, volumes_mm3)
 
 
 def _brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:

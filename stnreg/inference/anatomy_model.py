@@ -8,7 +8,7 @@ import numpy as np
 from stnreg.errors import DataError
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
 from stnreg.inference.maps import MapNetwork
-from stnreg.inference.session import open_session
+from stnreg.inference.session import open_session, run_network
 from stnreg.inference.weights import Weights, find
 from stnreg.io.volume import Volume
 
@@ -47,14 +47,16 @@ def _network(weights: Weights, threads: int | None, device: str) -> MapNetwork:
     try:
         template = np.array([[np.nan] * 3 if c is None else c for c in weights.card["template_lps_mm"]], float)
         spread = np.array(weights.card["spread_mm"], float)
+        volumes = np.array(weights.card["volumes_mm3"], float) if "volumes_mm3" in weights.card else None
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{weights.path.with_suffix('.json')}: lacks the template of its maps ({error!r})") from error
     x, y, z = reversed(weights.card.get("shape", [weights.size] * 3))
-    return MapNetwork(_runner(session), (x, y, z), weights.spacing_mm, template, spread)
+    return MapNetwork(_runner(session, weights), (x, y, z), weights.spacing_mm, template, spread, volumes)
 
 
-def _runner(session: "InferenceSession"):
+def _runner(session: "InferenceSession", weights: Weights):
     def run(scan: np.ndarray) -> np.ndarray:
-        return session.run(["maps"], {"scan": np.ascontiguousarray(scan, np.float32)[None, None]})[0][0]
+        given = {"scan": np.ascontiguousarray(scan, np.float32)[None, None]}
+        return run_network(session, weights, given, "maps")[0]
 
     return run

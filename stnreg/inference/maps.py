@@ -13,6 +13,7 @@ from stnreg.preprocess.resample import resample
 
 Array = np.ndarray
 MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
+CUT_LOG = 0.5  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
 SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
 
 
@@ -30,6 +31,8 @@ class MapNetwork:
         Mean centroids, template LPS mm; NaN for the background.
     spread_mm : (maps,) float64
         How far, on validation scans, a centroid lies from where an affine puts it: the worth of a structure.
+    volumes_mm3 : (maps,) float64, optional
+        Mean volumes in the template; NaN for the background. Structures that are much smaller are taken to be cut.
     """
 
     run: Callable[[Array], Array]
@@ -37,6 +40,7 @@ class MapNetwork:
     spacing_mm: float
     template: Array
     spread_mm: Array
+    volumes_mm3: Array | None = None
 
 
 def seen_by_network(array: Array, grid: Grid, cube: Grid) -> Array:
@@ -52,8 +56,23 @@ def maps_grid(cube: Grid) -> Grid:
     return Grid((x // 2, y // 2, z // 2), cube.index_to_lps @ block_to_index)
 
 
-def centroids_of(maps: Array) -> tuple[Array, Array]:
-    """Return centroids, (maps, 3) map voxels (x, y, z), NaN where absent; and how sharp each map is, 0 to 1."""
+def voxel_mm3(grid: Grid) -> float:
+    """Return the volume of a voxel."""
+    return abs(float(np.linalg.det(grid.index_to_lps[:3, :3])))
+
+
+def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
+    """Return what each map says of its structure.
+
+    Returns
+    -------
+    centroids : (maps, 3) float64
+        Map voxels (x, y, z); NaN where the structure is absent, and for the background.
+    sharp : (maps,) float64
+        How sharp each map is, 0 to 1.
+    mass : (maps,) float64
+        Map voxels.
+    """
     depth, height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), -1)
     mass = flat.sum(1)
@@ -64,20 +83,37 @@ def centroids_of(maps: Array) -> tuple[Array, Array]:
     found = np.stack([x, y, z], 1).astype(np.float64) / np.maximum(mass, 1e-6)[:, None]
     found[mass < MIN_MASS_VOXELS] = np.nan
     found[0] = np.nan
-    return found, sharp.astype(np.float64)
+    return found, sharp.astype(np.float64), mass.astype(np.float64)
 
 
-def fit_template(network: MapNetwork, centroids_lps: Array, sureness: Array) -> tuple[Array, float]:
-    """Return template_to_lps (similarity) and the weighted RMS residual, mm."""
+def fit_template(
+    network: MapNetwork, centroids_lps: Array, sureness: Array, volumes_mm3: Array | None = None
+) -> tuple[Array, float]:
+    """Return template_to_lps (similarity) and the weighted RMS residual, mm.
+
+    Where volumes are given, a structure that has much less than its share of the template's is cut by the end of the
+    field of view; its centroid is that of a part, and is not believed.
+    """
     both = ~np.isnan(centroids_lps[:, 0]) & ~np.isnan(network.template[:, 0])
     if both.sum() < 4:
         return _upright(centroids_lps, both), float("inf")
     weights = (sureness / np.maximum(network.spread_mm, 0.5) ** 2)[both]
     template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights)
+    if volumes_mm3 is not None and network.volumes_mm3 is not None:
+        for _ in range(2):
+            size = np.linalg.det(template_to_lps[:3, :3])
+            whole = wholeness(np.minimum(volumes_mm3[both] / (network.volumes_mm3[both] * size), 1.0))
+            template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights * whole)
+        weights = weights * whole
     if not SMALLEST_HEAD < np.cbrt(np.linalg.det(template_to_lps[:3, :3])) < LARGEST_HEAD:
         template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights, scale=False)
     residual = np.linalg.norm(apply_affine(template_to_lps, network.template[both]) - centroids_lps[both], axis=1)
     return template_to_lps, float(np.sqrt((weights @ residual**2) / weights.sum()))
+
+
+def wholeness(ratio: Array) -> Array:
+    """Return how far a structure that has `ratio` of its volume can be believed to be all in view, 0 to 1."""
+    return np.exp(-((np.log(np.maximum(ratio, 1e-3)) / CUT_LOG) ** 2)) + 1e-4
 
 
 def _upright(centroids_lps: Array, found: Array) -> Array:

@@ -1,4 +1,4 @@
-"""A look inside an ONNX file without the onnx package: just enough of its protobuf to find outside weights."""
+"""A look inside an ONNX file without the onnx package: just enough of its protobuf to find what should not be in it."""
 
 from collections.abc import Iterator
 
@@ -15,6 +15,10 @@ CHILDREN = {
     "tensor": {},
 }
 EXTERNAL_DATA, DATA_LOCATION = 13, 14  # fields of a tensor
+OPERATOR, DOMAIN = 4, 7  # fields of a node
+OWN_DOMAINS = ("", "ai.onnx")
+ENDLESS = ("Loop", "Scan")
+DEEPEST = 60  # messages within messages; a network of ours needs four
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 
 
@@ -26,17 +30,39 @@ def has_external_data(content: bytes) -> bool:
     DataError
         If `content` is not protobuf.
     """
-    return _any_external(memoryview(content), "model")
+    return any(
+        number == EXTERNAL_DATA or (number == DATA_LOCATION and value == 1)
+        for kind, number, value in _walk(memoryview(content), "model")
+        if kind == "tensor"
+    )
 
 
-def _any_external(message: memoryview, kind: str) -> bool:
+def foreign_operators(content: bytes) -> list[str]:
+    """Name the operators of an ONNX model that are not ONNX's own, or that repeat others without end.
+
+    Raises
+    ------
+    DataError
+        If `content` is not protobuf.
+    """
+    found = set()
+    for kind, number, value in _walk(memoryview(content), "model"):
+        if kind == "node" and isinstance(value, memoryview):
+            text = bytes(value).decode("utf-8", "replace")
+            if (number == DOMAIN and text not in OWN_DOMAINS) or (number == OPERATOR and text in ENDLESS):
+                found.add(text)
+    return sorted(found)
+
+
+def _walk(message: memoryview, kind: str, depth: int = 0) -> Iterator[tuple[str, int, memoryview | int]]:
+    """Yield (kind of message, field number, value) of a message and of all that it holds."""
+    if depth > DEEPEST:
+        raise DataError("not an ONNX file that is run here: graphs within graphs without end")
     for number, wire, value in _fields(message):
-        if kind == "tensor" and (number == EXTERNAL_DATA or (number == DATA_LOCATION and value == 1)):
-            return True
+        yield kind, number, value
         child = CHILDREN[kind].get(number)
-        if child and wire == BYTES and isinstance(value, memoryview) and _any_external(value, child):
-            return True
-    return False
+        if child and wire == BYTES and isinstance(value, memoryview):
+            yield from _walk(value, child, depth + 1)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
-from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_grid, seen_by_network
+from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_grid, seen_by_network, voxel_mm3
 
 Array = np.ndarray
 SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
@@ -62,9 +62,10 @@ def find_pose(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) 
 
 def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:
     maps = network.run(seen)
-    centroids, sureness = centroids_of(maps)
-    centroids = apply_affine(maps_grid(cube).index_to_lps, centroids)
-    template_to_lps, residual_mm = fit_template(network, centroids, sureness)
+    centroids, sureness, mass = centroids_of(maps)
+    where = maps_grid(cube)
+    centroids = apply_affine(where.index_to_lps, centroids)
+    template_to_lps, residual_mm = fit_template(network, centroids, sureness, mass * voxel_mm3(where))
     found = sureness[~np.isnan(centroids[:, 0])]
     return _Look(template_to_lps, residual_mm, residual_mm / max(float(found.mean()) if len(found) else 0.0, 1e-3))
 

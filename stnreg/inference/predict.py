@@ -11,6 +11,7 @@ from stnreg.geometry.affine import check_affine
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.geometry.theta import affine_from_theta
+from stnreg.inference.session import run_network
 from stnreg.inference.weights import Weights
 from stnreg.io.volume import Volume
 from stnreg.preprocess.cube import shrink_volume
@@ -96,7 +97,9 @@ def predict_pair(
     steps, mse = [start], [_mse(moved, fixed_array)]
     for _ in range(passes):
         pair = np.stack([fixed_array, moved])[None]
-        (theta,) = session.run(["theta"], {"pair": pair})
+        theta = run_network(session, weights, {"pair": pair}, "theta")
+        if theta.shape != (1, 3, 4):
+            raise DataError(f"{weights.path}: expected an answer of (1, 3, 4), got {theta.shape}")
         if not _is_usable(theta[0]):
             break
         steps.append(affine_from_theta(theta[0], fixed_cube, moving_cube))

@@ -3,10 +3,14 @@
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from stnreg.errors import DataError, UsageProblem
-from stnreg.inference.onnx_file import has_external_data
+from stnreg.inference.onnx_file import foreign_operators, has_external_data
 from stnreg.inference.weights import Weights, find, read_checked
 
 if TYPE_CHECKING:
@@ -37,8 +41,13 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
     weights = find(weights) if isinstance(weights, str) else weights
     index = parse_device(device)
     content = read_checked(weights)
-    if has_external_data(content):
-        raise DataError(f"{weights.path}: keeps weights in another file; export it as one file")
+    try:
+        if has_external_data(content):
+            raise DataError("keeps weights in another file; export it as one file")
+        if foreign := foreign_operators(content):
+            raise DataError(f"uses {', '.join(foreign)[:200]}, which no network of stnreg does")
+    except DataError as error:
+        raise DataError(f"{weights.path}: {error}") from error
     if device == "auto":
         index = 0 if gpu_count() else None
     session = _create(content, weights, default_threads() if threads is None else threads, index)
@@ -51,6 +60,24 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
             )
         index = None
     return session
+
+
+def run_network(
+    session: "InferenceSession", weights: Weights, given: Mapping[str, NDArray[np.float32]], output: str
+) -> NDArray[np.float32]:
+    """Return one output of a network.
+
+    Raises
+    ------
+    DataError
+        If it fails on what it is given: it is not the network that its sidecar says.
+    """
+    try:
+        (found,) = session.run([output], dict(given))
+    except Exception as error:  # onnxruntime's own exceptions share no base but this
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise DataError(f"{weights.path}: this network fails on an image ({reason})") from error
+    return found
 
 
 def parse_device(device: str) -> int | None:

@@ -11,6 +11,9 @@ from stnreg.errors import DataError
 PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")  # in a wheel; in a checkout
 
+EDGES = 4, 512
+"""Voxels along the edges of what a network may ask for, before anything is allocated for it."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -92,6 +95,9 @@ def _with_sidecar(path: Path) -> Weights:
     sidecar = path.with_suffix(".json")
     try:
         card = json.loads(sidecar.read_text(encoding="utf-8"))
+        edges = (int(card["size"]), *map(int, card.get("shape", ())))
+        if not all(EDGES[0] <= edge <= EDGES[1] for edge in edges) or not 0.1 <= float(card["spacing_mm"]) <= 100:
+            raise ValueError(f"a cube of {edges} voxels of {card['spacing_mm']} mm")
         return Weights(
             path=path,
             name=str(card["name"]),
@@ -104,7 +110,7 @@ def _with_sidecar(path: Path) -> Weights:
         )
     except OSError as error:
         raise DataError(f"{sidecar}: cannot be read ({error.strerror}); it belongs beside {path.name}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{sidecar}: not a sidecar of stnreg export ({error!r})") from error
 
 

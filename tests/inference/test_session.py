@@ -64,3 +64,30 @@ def test_threads_are_the_grant_and_not_the_load(monkeypatch):
     assert session.default_threads() == 2
     monkeypatch.delenv("SLURM_CPUS_PER_TASK")
     assert session.default_threads() >= 1
+
+
+def test_a_network_that_is_not_what_its_sidecar_says_is_refused(network):
+    weights = find(str(network(size=16)))
+    opened = session.open_session(weights, threads=1, device="cpu")
+    with pytest.raises(DataError, match="shift.onnx: this network fails on an image"):
+        session.run_network(opened, weights, {"pair": np.zeros((1, 2, 8, 8, 8), np.float32)}, "theta")
+    with pytest.raises(DataError, match="fails on an image"):
+        session.run_network(opened, weights, {"pair": np.zeros((1, 2, 16, 16, 16), np.float32)}, "maps")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"size": 10**6}, {"size": 0}, {"spacing_mm": float("nan")}, {"shape": [96, 96, 9**9]}]
+)
+def test_a_sidecar_that_asks_for_too_much_is_refused(network, changes):
+    path = network()
+    card = json.loads(path.with_suffix(".json").read_text()) | changes
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match="not a sidecar"):
+        find(str(path))
+
+
+def test_operators_of_others_are_refused(network, monkeypatch):
+    path = network()
+    monkeypatch.setattr(session, "foreign_operators", lambda content: ["evil.ops"])
+    with pytest.raises(DataError, match=r"shift\.onnx: uses evil\.ops"):
+        session.open_session(str(path))

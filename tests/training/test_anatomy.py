@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from stnreg.model.anatomy import AnatomyMaps, AnatomyNet, AnatomyShape  # noqa: E402
 from stnreg.structures import NAMES, STRUCTURES  # noqa: E402
-from stnreg.training.anatomy import corrupt, moves  # noqa: E402
+from stnreg.training.anatomy import corrupt, data, moves  # noqa: E402
 from stnreg.training.anatomy.data import POSE, class_shares, gather, normalise  # noqa: E402
 from stnreg.training.anatomy.pack import pack  # noqa: E402
 from stnreg.training.anatomy.painting import paint  # noqa: E402
@@ -117,7 +117,7 @@ def test_corruption_keeps_shape_and_is_repeatable():
         corrupt.noise,
         corrupt.blur,
         lambda i, g: corrupt.thick_slices(i, 2.5, g),
-        lambda i, g: corrupt.crop(i, box, g, hard=True),
+        lambda i, g: i.masked_fill(corrupt.unseen(box, g, hard=True), 0.0),
         lambda i, g: corrupt.deface(i, box, g),
         lambda i, g: corrupt.holes(i, box, g),
         lambda i, g: corrupt.strip(i, i > 0.5, g),
@@ -127,6 +127,22 @@ def test_corruption_keeps_shape_and_is_repeatable():
         assert a.shape == image.shape
         assert torch.equal(a, b)
         assert torch.isfinite(a).all()
+
+
+def test_only_what_is_in_view_is_asked_for(packed, monkeypatch):
+    task = AnatomyTask("fine", packed)
+    whole = task.make_batch(3)[1]
+
+    def left_half(box, generator, *, hard):
+        return box[..., 0] > 0
+
+    monkeypatch.setattr(corrupt, "unseen", left_half)
+    monkeypatch.setattr(data, "CUT_SHARE", 1.0)
+    cut = task.make_batch(3)[1]
+    middle = cut.shape[-1] // 2
+    assert (cut[..., middle:][:, 0] == 1).all()
+    assert (cut[..., :middle][:, 0] < 1).any()
+    assert (whole[..., middle:][:, 0] < 1).any()
 
 
 def test_normalise_is_what_inference_does():

@@ -82,15 +82,23 @@ def half_space(points: Tensor, normal: Tensor, offset_mm: float) -> Tensor:
     return points @ normal > offset_mm
 
 
-def crop(image: Tensor, box_points: Tensor, generator: torch.Generator, *, hard: bool) -> Tensor:
-    """Cut the field of view by planes along the box's axes; a hard cut can take half of the head."""
-    out = image
+def unseen(box_points: Tensor, generator: torch.Generator, *, hard: bool) -> Tensor:
+    """Cut the field of view by one or two planes, most often along the box's axes; a hard cut can take half a head.
+
+    Returns
+    -------
+    (D, H, W) bool
+        Where there is no image.
+    """
+    hidden = torch.zeros(box_points.shape[:3], dtype=torch.bool)
     for _ in range(1 if uniform(generator) < 0.6 else 2):
-        normal = torch.zeros(3)
-        normal[int(uniform(generator, 0, 3))] = 1.0 if uniform(generator) < 0.5 else -1.0
-        offset = uniform(generator, 5, 60) if hard else uniform(generator, 50, 110)
-        out = out.masked_fill(half_space(box_points, normal, offset), 0.0)
-    return out
+        if uniform(generator) < 0.6:
+            normal = torch.zeros(3)
+            normal[int(uniform(generator, 0, 3))] = 1.0 if uniform(generator) < 0.5 else -1.0
+        else:
+            normal = functional.normalize(torch.randn(3, generator=generator), dim=0)
+        hidden |= half_space(box_points, normal, uniform(generator, -10, 60) if hard else uniform(generator, 50, 110))
+    return hidden
 
 
 def deface(image: Tensor, template_points: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,6 +15,9 @@ from stnreg.training.anatomy.moves import MoveRanges, uniform
 from stnreg.training.anatomy.painting import paint
 
 
+CUT_SHARE = 0.35  # of the images, whose field of view is cut
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One network's kind of training image."""
@@ -124,16 +127,24 @@ def training_image(
         image = sample_linear(torch.from_numpy(subject["image"]), index) / 255.0
         if uniform(generator) < 0.45:
             image = corrupt.random_curve(image, generator, monotone=uniform(generator) < 0.5)
-    image = spoil(image, classes > 0, points, box, recipe, generator)
+    hidden = torch.zeros(classes.shape, dtype=torch.bool)
+    if uniform(generator) < CUT_SHARE:
+        hidden = corrupt.unseen(box, generator, hard=uniform(generator) < 0.6)
+    image = spoil(image, classes > 0, hidden, points, recipe, generator)
+    # Only what is in view is asked for: where a structure is cut, a guess at the rest would be one at the pose.
+    classes = classes.masked_fill(hidden, 0)
     maps = int(GROUP_OF.max()) + 1 if recipe.grouped else len(NAMES)
     wanted = torch.from_numpy(GROUP_OF)[classes.long()] if recipe.grouped else classes
     return normalise(image), class_shares(wanted, tuple(n // 2 for n in recipe.shape), maps)
 
 
 def spoil(
-    image: Tensor, brain: Tensor, points: Tensor, box: Tensor, recipe: Recipe, generator: torch.Generator
+    image: Tensor, brain: Tensor, hidden: Tensor, points: Tensor, recipe: Recipe, generator: torch.Generator
 ) -> Tensor:
-    """Put the image through what happens to scans, and bring it to the network's grid."""
+    """Put the image through what happens to scans, and bring it to the network's grid.
+
+    What is `hidden` is cut off either before noise and blur (an image that was padded) or after (the field's end).
+    """
 
     def chance(share: float) -> bool:
         return uniform(generator) < share
@@ -146,18 +157,21 @@ def spoil(
         image = corrupt.holes(image, points, generator)
     if chance(0.8):
         image = corrupt.bias_field(image, generator)
-    if oversampled := tuple(image.shape) != recipe.shape:
+    padded = chance(0.5)
+    if padded:
+        image = image.masked_fill(hidden, 0.0)
+    if tuple(image.shape) != recipe.shape:
         image = corrupt.gaussian_blur(image, (0.4 * recipe.oversampling,) * 3)
         image = functional.interpolate(image[None, None], size=recipe.shape, mode="trilinear")[0, 0]
+        hidden = functional.interpolate(hidden[None, None].float(), size=recipe.shape, mode="nearest")[0, 0] > 0
     elif chance(0.7):
         image = corrupt.blur(image, generator)
     if chance(0.25):
         image = corrupt.thick_slices(image, recipe.spacing_mm, generator)
     if chance(0.8):
         image = corrupt.noise(image, generator)
-    if chance(0.25):
-        where = moves.box_points(recipe.shape, recipe.spacing_mm) if oversampled else box
-        image = corrupt.crop(image, where, generator, hard=chance(0.4))
+    if not padded:
+        image = image.masked_fill(hidden, 0.0)
     if chance(0.5):
         image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
     return image

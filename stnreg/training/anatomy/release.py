@@ -24,6 +24,7 @@ def anatomy_network(config: dict[str, Any]) -> Released:
         "names": list(NAMES if anatomy["pass"] == "fine" else GROUPS),
         "template_lps_mm": anatomy["template_lps_mm"],
         "spread_mm": anatomy["spread_mm"],
+        "volumes_mm3": anatomy["volumes_mm3"],
     }
     if anatomy["pass"] == "fine":
         card["pose"] = "anatomy-pose"

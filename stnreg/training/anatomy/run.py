@@ -10,7 +10,7 @@ from stnreg.structures import NAMES
 from stnreg.training.anatomy.pack import pack
 from stnreg.training.anatomy.release import rows
 from stnreg.training.anatomy.task import KINDS, AnatomyTask, split
-from stnreg.training.anatomy.template import group_template
+from stnreg.training.anatomy.template import group_template, mean_volumes
 from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.config import LoopConfig, merge
 from stnreg.training.loop import train
@@ -92,6 +92,7 @@ def settings_of(task: AnatomyTask, packed: Path, spread_mm: list[float] | None =
         "widths": list(task.widths),
         "template_lps_mm": rows(template),
         "spread_mm": spread_mm or [1.0] * maps,
+        "volumes_mm3": mean_volumes(packed, names, grouped=task.recipe.grouped),
     }
 
 

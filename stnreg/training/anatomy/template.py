@@ -14,6 +14,20 @@ def group_mirror() -> np.ndarray:
     return np.array([GROUP_OF[mirror[int(np.flatnonzero(g == GROUP_OF)[0])]] for g in range(len(GROUPS))])
 
 
+def mean_volumes(folder: Path, names: list[str], *, grouped: bool) -> list[float | None]:
+    """Return the mean volume in the template of every structure, or group of them, mm3; None for the background."""
+    count = len(GROUPS) if grouped else len(GROUP_OF)
+    found = []
+    for name in names:
+        with np.load(folder / f"{name}.npz") as arrays:
+            classes = GROUP_OF[arrays["classes"]] if grouped else arrays["classes"]
+            voxel_mm3 = 1 / abs(np.linalg.det(arrays["template_to_index"]))
+            found.append(np.bincount(classes.ravel().astype(np.int64), minlength=count) * voxel_mm3)
+    volumes = np.array(found)
+    present = np.maximum((volumes > 0).sum(0), 1)
+    return [None, *(round(float(v), 1) for v in (volumes.sum(0) / present)[1:])]
+
+
 def group_template(folder: Path, names: list[str]) -> np.ndarray:
     """Return the symmetric mean centroid of every group, (groups, 3) template LPS mm; NaN for the background.
 
