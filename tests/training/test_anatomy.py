@@ -72,7 +72,7 @@ def test_a_label_map_gets_parcels_by_vote(packed):
 def test_shares_sum_to_one_and_count_voxels():
     classes = torch.zeros(8, 8, 8, dtype=torch.uint8)
     classes[:2, :2, :2] = 1
-    shares = class_shares(classes, 4, 3)
+    shares = class_shares(classes, (4, 4, 4), 3)
     assert torch.allclose(shares.sum(0), torch.ones(4, 4, 4))
     assert shares[1, 0, 0, 0] == 1
 

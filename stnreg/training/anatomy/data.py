@@ -14,7 +14,6 @@ from stnreg.training.anatomy import corrupt, moves
 from stnreg.training.anatomy.moves import MoveRanges, uniform
 from stnreg.training.anatomy.painting import paint
 
-
 CUT_SHARE = 0.35  # of the images, whose field of view is cut
 
 
