@@ -169,7 +169,7 @@ def test_batches_are_a_function_of_the_step(packed):
     (a, shares), (b, _), (c, _) = task.make_batch(3), task.make_batch(3), task.make_batch(4)
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
-    assert shares.shape == (2, len(NAMES), 40, 40, 40)
+    assert shares.shape == (2, len(NAMES), 32, 40, 32)
 
 
 def test_task_learns_and_its_settings_rebuild_the_network(packed):
