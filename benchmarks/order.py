@@ -25,7 +25,7 @@ from benchmarks.heads import VALIDATION_HEADS, shared_folder
 from stnreg.model.parameters import ORDER
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/order.csv"
+RESULTS = ROOT / "benchmarks/results/order.csv"
 SIZE, SPACING_MM = 32, 8.0
 # Moves that a brief training learns; wider ones are a curriculum of hours.
 MOVES = {"start_deg": 15.0, "rotation_deg": 15.0, "translation_mm": 15.0, "scale": 0.1, "shear": 0.05}

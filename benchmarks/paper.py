@@ -36,7 +36,7 @@ from stnreg.metrics.evaluation import evaluate
 from stnreg.preprocess.cube import shrink_volume
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "benchmarks/paper.csv"
+RESULTS = ROOT / "benchmarks/results/paper.csv"
 FINEST_MM = 2.0  # finer images are averaged to about this first
 FOREGROUND = "share:0.2"
 Row = dict[str, str]

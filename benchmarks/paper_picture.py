@@ -62,17 +62,18 @@ def main() -> None:
     for grid in plane_grids(fixed):
         target, grey, moved = plane(fixed, grid, np.eye(4)), plane(moving, grid, start), plane(moving, grid, found)
         pictures = overlay(grey, target), overlay(grey, target, moved)
-        gap = np.zeros((grey.shape[0], GAP_PX, 3), np.uint8)
-        rows.append(np.concatenate([pictures[0], gap, pictures[1]], axis=1))
-    sheet = Image.new("RGB", (max(row.shape[1] for row in rows), TITLE_PX + sum(row.shape[0] + GAP_PX for row in rows)))
+        rows.append(pictures)
+    wide = max(left.shape[1] for left, _ in rows) + GAP_PX
+    sheet = Image.new("RGB", (2 * wide, TITLE_PX + sum(left.shape[0] + GAP_PX for left, _ in rows)))
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     title = METHODS[options.model].title
     draw.text((4, 3), "moving (grey), target (blue)", fill="white", font=font)
-    draw.text((rows[0].shape[1] // 2 + 8, 3), f"registered (orange): {title}", fill="white", font=font)
+    draw.text((wide + 4, 3), f"registered (orange): {title}", fill="white", font=font)
     y = TITLE_PX
-    for row in rows:
-        sheet.paste(Image.fromarray(row), (0, y))
-        y += row.shape[0] + GAP_PX
+    for left, right in rows:
+        for x, picture in ((0, left), (wide, right)):
+            sheet.paste(Image.fromarray(picture), (x + (wide - GAP_PX - left.shape[1]) // 2, y))
+        y += left.shape[0] + GAP_PX
     png = io.BytesIO()
     sheet.save(png, "PNG")
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -101,13 +101,13 @@ def show_figure(cells: Cells, figure: str) -> Iterable[str]:
     title, _, digits = FIGURES[figure]
     columns = [c for c in cells.columns if any(not math.isnan(cells.figure(c, m, figure)) for m in METHODS)]
     yield title
-    if not columns:
+    if columns:
+        yield _line("", columns)
+        for method, row in METHODS.items():
+            yield _line(row.title, [_number(cells.figure(column, method, figure), digits) for column in columns])
+        yield _line("pairs, at least", [str(min(filter(None, (cells.pairs(c, m) for m in METHODS)))) for c in columns])
+    else:
         yield f"(no cell has {cells.least} pairs yet)"
-        return
-    yield _line("", columns)
-    for method, row in METHODS.items():
-        yield _line(row.title, [_number(cells.figure(column, method, figure), digits) for column in columns])
-    yield _line("pairs, at least", [str(min(filter(None, (cells.pairs(c, m) for m in METHODS)))) for c in columns])
     if figure in PUBLISHED:
         yield ""
         yield "As printed in the paper, on its own data:"

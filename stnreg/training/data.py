@@ -2,6 +2,8 @@
 
 import json
 import os
+import struct
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -187,7 +189,7 @@ def save_scans(path: Path, scans: Scans) -> None:
 
 
 def load_scans(path: Path) -> Scans:
-    """Read what `save_scans` wrote.
+    """Read what `save_scans` wrote; the images stay on disk until they are used, once for all processes.
 
     Raises
     ------
@@ -197,7 +199,8 @@ def load_scans(path: Path) -> Scans:
     try:
         with np.load(path, allow_pickle=False) as file:
             described = json.loads(str(file["described"]))
-            arrays = {name: file[name] for name in file.files if name != "described"}
+            arrays = {name: file[name] for name in file.files if name not in ("described", "images")}
+        arrays["images"] = _mapped(path, "images.npy")
         return Scans(
             **arrays,
             names=tuple(described["names"]),
@@ -205,5 +208,23 @@ def load_scans(path: Path) -> Scans:
             sources=tuple(described["sources"]),
             skipped=tuple(described.get("skipped", ())),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: not packed scans ({error}); remove it and it is made anew") from error
+
+
+def _mapped(path: Path, name: str) -> np.ndarray:
+    """Map an array of an `.npz` that is not compressed into memory, read-only.
+
+    np.load reads members whole; thousands of scans at 170^3 are more than a machine may hold.
+    """
+    with zipfile.ZipFile(path) as archive:
+        member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    with path.open("rb") as file:
+        file.seek(member.header_offset)
+        name_bytes, extra_bytes = struct.unpack("<26x2H", file.read(30))
+        file.seek(name_bytes + extra_bytes, os.SEEK_CUR)
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        return np.memmap(path, dtype, "r", file.tell(), shape)

@@ -221,7 +221,7 @@ class PairTask:
         """Return one scan as (1, 1, P, P, P) float32 in [0, 1]."""
         if self._floats is not None:
             return self._floats[index][None, None]
-        return torch.from_numpy(self.scans.images[index])[None, None].float() / 255
+        return torch.from_numpy(self.scans.images[index].astype(np.float32))[None, None] / 255
 
     def _corrupted(self, batch: Batch, step: int) -> Batch:
         """Let the network see each image through another contrast, noise and field of view; by the pair's number."""

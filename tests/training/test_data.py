@@ -25,9 +25,17 @@ def test_packed_scans_come_back(tmp_path, scans):
     assert [path.name for path in tmp_path.iterdir()] == ["scans.npz"]
 
 
-def test_something_else_is_named(tmp_path):
+def test_images_stay_on_disk(tmp_path, scans):
+    save_scans(tmp_path / "scans.npz", scans)
+    images = load_scans(tmp_path / "scans.npz").images
+    assert isinstance(images, np.memmap)
+    assert not images.flags.writeable
+
+
+@pytest.mark.parametrize("content", [b"no", b"PK\x03\x04 no"])
+def test_something_else_is_named(tmp_path, content):
     path = tmp_path / "scans.npz"
-    path.write_text("no")
+    path.write_bytes(content)
     with pytest.raises(DataError, match=r"scans\.npz"):
         load_scans(path)
 

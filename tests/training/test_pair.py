@@ -165,3 +165,11 @@ def test_regression_alone_learns_known_moves(scans, head, term, tmp_path):
     best = train(PairTask(pair, known, seed=0, steps=120), config.loop, tmp_path, settings={})
     scores = load_checkpoint(best)["scores"]
     assert scores["error_mm"] < 0.7 * scores["error_mm_before"]
+
+
+def test_scans_that_stay_on_disk_give_the_same_images(scans, monkeypatch):
+    held = make_task(scans)
+    monkeypatch.setattr("stnreg.training.pair.FLOATS_LIMIT_BYTES", 0)
+    on_disk = make_task(scans)
+    assert on_disk._floats is None
+    assert torch.equal(held._image(1), on_disk._image(1))
