@@ -24,7 +24,7 @@ import SimpleITK as sitk
 
 from stnreg.errors import StnregError
 from stnreg.geometry.grid import Grid
-from stnreg.inference.onnx_file import has_external_data
+from stnreg.inference.onnx_file import foreign_operators, has_external_data
 from stnreg.io.chain import load_chain
 from stnreg.io.in_place import save_in_place
 from stnreg.io.pairs import load_pairs
@@ -101,7 +101,7 @@ def table_kinds() -> dict[str, Kind]:
     return {
         "points": Kind(".csv", points, load_points, is_text=True),
         "pairs": Kind(".csv", pairs, load_pairs, is_text=True),
-        "onnx": Kind(".onnx", network, lambda path: has_external_data(path.read_bytes())),
+        "onnx": Kind(".onnx", network, read_network),
     }
 
 
@@ -124,6 +124,13 @@ def read_transform(path: Path) -> None:
     written_by_us(path)
     if not np.isfinite(load_chain([f"inv:{prefix}{path}"], *ENDS).matrix).all():
         raise AssertionError("a matrix that is not finite")
+
+
+def read_network(path: Path) -> None:
+    """Look into a network as is done before onnxruntime sees it."""
+    content = path.read_bytes()
+    has_external_data(content)
+    foreign_operators(content)
 
 
 def damaged(kind: Kind, rng: np.random.Generator) -> bytes:

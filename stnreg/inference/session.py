@@ -1,7 +1,6 @@
 """onnxruntime sessions: on the device that was asked for, or an error that says what is missing."""
 
 import ctypes
-import os
 import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError, UsageProblem
 from stnreg.inference.onnx_file import foreign_operators, has_external_data
 from stnreg.inference.weights import Weights, find, read_checked
+from stnreg.threads import default_threads
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -112,17 +112,6 @@ def gpu_count() -> int:
     count = ctypes.c_int(0)
     is_up = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
     return count.value if is_up else 0
-
-
-def default_threads() -> int:
-    """Return OMP_NUM_THREADS, the scheduler's grant, or the cores that this process may use; never the load."""
-    for variable in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "NSLOTS", "PBS_NP"):
-        value = os.environ.get(variable, "").partition(",")[0]
-        if value.isdigit() and int(value) > 0:
-            return int(value)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> "InferenceSession":

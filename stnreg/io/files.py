@@ -1,10 +1,16 @@
 """Files as people count on them: checked with a clear word, written whole or not at all."""
 
 import os
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from typing import BinaryIO
 
 from stnreg.errors import DataError, UsageProblem
+
+LONGEST_NAME = 240  # bytes, of the 255 that file systems take
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
@@ -48,21 +54,35 @@ def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLik
         If it is also an input.
     """
     output = Path(path)
-    folder = output.parent
-    if output.is_dir():
-        raise DataError(f"{output}: is a folder; give the name of a file.")
-    if not folder.is_dir():
-        raise DataError(f"{output}: there is no folder {folder}. Make it first.")
-    if not os.access(folder, os.W_OK):
-        raise DataError(f"{output}: cannot be written (permission denied in {folder}).")
+    try:
+        _check_place(output)
+    except OSError as error:  # a name that is too long, a loop of links
+        raise DataError(f"{output}: cannot be written ({error.strerror or error}).") from error
     for other in inputs:
         if output == Path(other) or (output.exists() and Path(other).exists() and output.samefile(other)):
             raise UsageProblem(f"{output}: is an input too, and would be overwritten. Choose another output.")
     return output
 
 
+def _check_place(output: Path) -> None:
+    if output.is_dir():
+        raise DataError(f"{output}: is a folder; give the name of a file.")
+    folder = output.parent
+    if output.is_symlink():
+        folder = Path(os.path.realpath(output)).parent
+    if not folder.is_dir():
+        raise DataError(f"{output}: there is no folder {folder}. Make it first.")
+    if output.exists() and not os.access(output, os.W_OK):
+        raise DataError(f"{output}: is there already and may not be overwritten (permission denied).")
+    if not os.access(folder, os.W_OK) and not (output.exists() and not output.is_file()):
+        raise DataError(f"{output}: cannot be written (permission denied in {folder}).")
+
+
 def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
     """Write a file whole or not at all: beside its place first, then renamed into it.
+
+    What a killed run has left beside the place is written over and renamed with it. Of two runs that write one file at
+    once each writes its own, and the last to end wins.
 
     Parameters
     ----------
@@ -77,23 +97,54 @@ def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
         If it cannot be written; nothing is left behind.
     """
     final = Path(os.path.realpath(path))
-    if final.exists() and not final.is_file():  # /dev/null, /dev/stdout, a pipe: nothing to rename onto
-        _write(final, parts, path)
-        return
-    beside = final.with_name(f".{final.name}.{os.getpid()}.part")
     try:
-        _write(beside, parts, path)
-        try:
-            os.replace(beside, final)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _write(target: Path, parts: Iterable[bytes | memoryview], path: str | os.PathLike[str]) -> None:
-    try:
-        with open(target, "wb") as stream:
+        if final.exists() and not final.is_file():  # /dev/null, /dev/stdout, a pipe: nothing to rename onto
+            with open(final, "wb") as stream:
+                stream.writelines(parts)
+            return
+        with _beside(final) as (stream, place):
             stream.writelines(parts)
+            stream.flush()
+            os.replace(place, final)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
+
+
+@contextmanager
+def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
+    """Open an empty file beside another, held by nobody else; it is removed at the end where it is still there."""
+    name = final.name if len(os.fsencode(final.name)) < LONGEST_NAME else f"{zlib.crc32(os.fsencode(final.name)):08x}"
+    for attempt in count():
+        place = final.with_name(f".{name}{attempt or ''}.part")
+        stream = open(place, "ab")  # noqa: SIM115 (closed below, once it is renamed)
+        if _hold(stream, place):
+            break
+        stream.close()
+    try:
+        stream.truncate(0)
+        yield stream, place
+    finally:
+        if _is_at(stream, place):
+            place.unlink(missing_ok=True)
+        stream.close()
+
+
+def _hold(stream: BinaryIO, place: Path) -> bool:
+    """Lock an open file, as long as the process lives; False where another holds it, or has just renamed it."""
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # no locks on this system, or on this file system: then the first comer's is as good
+        pass
+    return _is_at(stream, place)
+
+
+def _is_at(stream: BinaryIO, place: Path) -> bool:
+    """Tell whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), os.stat(place))
+    except FileNotFoundError:
+        return False

@@ -67,6 +67,8 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
         If the file is missing, damaged, of no known format, or promises more than it can hold.
     """
     found = check_input(path)
+    if not found.is_file():
+        raise DataError(f"{found}: is a pipe or a device; an image is read from a file.")
     name = found.name.lower()
     if name.endswith(NIBABEL_SUFFIXES):
         return _read_with_nibabel(found, header_source)
