@@ -94,6 +94,23 @@ EXAMPLES = {
     "preprocess": (
         ("The cube that the network sees:", "stnreg preprocess head.nii.gz -o cubes --size 170 --spacing 1.5"),
     ),
+    "pairs": (
+        (
+            "Two visits of each person of an ADNI download, with TADPOLE's table; what is missing goes to a list:",
+            "stnreg pairs adni ADNI -o PAIRS.csv --kind longitudinal --table TADPOLE_D1_D2.csv --sequence 'MPR*Scaled' "
+            "--missing missing.csv",
+        ),
+    ),
+    "train": (
+        (
+            "The published setting on pairs of one's own, on four GPUs:",
+            "torchrun --nproc-per-node 4 -m stnreg train PAIRS.csv -o RUN --preset paper-separate",
+        ),
+        (
+            "Go on with it:",
+            "stnreg train -o RUN --resume",
+        ),
+    ),
 }
 
 
