@@ -42,6 +42,22 @@ EXAMPLES = {
             "Two scans of one person, six degrees of freedom, with a picture:",
             "stnreg register first.nii.gz second.nii.gz -o second-on-first.nii.gz --dof 6 --qc check.png",
         ),
+        (
+            "A page that flickers before and after and scrolls through the slices:",
+            "stnreg register fixed.nii.gz moving.nii.gz -o moved.nii.gz --qc check.html",
+        ),
+    ),
+    "batch": (
+        (
+            "Every pair of a table, as many at once as the machine allows; look at out/index.html afterwards:",
+            "stnreg batch pairs.csv -o out",
+        ),
+        ("Go on after an interruption, or after some scans were changed:", "stnreg batch pairs.csv -o out --resume"),
+        (
+            "A BIDS dataset to a template, named as derivatives, transforms alone:",
+            "stnreg batch pairs.csv -o derivatives/stnreg --bids --no-image",
+        ),
+        ("On the workers of a Dask cluster:", "stnreg batch pairs.csv -o out --dask tcp://scheduler:8786"),
     ),
     "apply-transform": (
         (

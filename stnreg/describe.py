@@ -33,6 +33,15 @@ def describe_registration(result: Registration) -> dict[str, Any]:
         "threads": result.threads,
         "warnings": list(result.warnings),
         "versions": versions(),
+    } | bids_words(result.fixed.path, result.moving.path)
+
+
+def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return where an output comes from and in whose space it lies, in the words of BIDS derivatives."""
+    return {
+        "Sources": [str(moving), str(fixed)],
+        "SpatialReference": str(fixed),
+        "GeneratedBy": [{"Name": "stnreg", "Version": __version__}],
     }
 
 
@@ -75,4 +84,17 @@ def summary(result: Registration) -> list[str]:
         f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
         f"{result.dof} dof, {result.model.name}",
         f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
+        *_told_verdict(result),
     ]
+
+
+def _told_verdict(result: Registration) -> list[str]:
+    """Say whether a registration is believed, and by what."""
+    verdict, refined = result.verdict, result.refined
+    if verdict.passed is None:
+        return ["not judged: " + "; ".join(verdict.reasons)]
+    figures = [f"structures agree by {verdict.score:.2f}"] if verdict.score is not None else []
+    if refined is not None:
+        figures.append(f"local correlation in the brain {refined.local_correlation:.2f}")
+    line = ("passed: " if verdict.passed else "judged a failed registration: ") + ", ".join(figures)
+    return [line, *verdict.reasons]

@@ -122,7 +122,7 @@ def plane_grids(fixed: Volume, panel_px: int = PANEL_PX) -> list[Grid]:
     corners = fixed.grid.corners_lps()
     low, high = corners.min(axis=0), corners.max(axis=0)
     spacing = (high - low).max() / panel_px
-    middle = _middle_of_head(fixed)
+    middle = middle_of_head(fixed)
     grids = []
     for _, across, down, _, _ in PLANES:
         normal = 3 - across - down
@@ -184,7 +184,7 @@ def _edges(plane: NDArray[np.floating], spacing_mm: float) -> NDArray[np.bool_]:
     return sitk.GetArrayFromImage(edges) > 0
 
 
-def _middle_of_head(volume: Volume) -> NDArray[np.float64]:
+def middle_of_head(volume: Volume) -> NDArray[np.float64]:
     """Middle of what is brighter than a fifth of the bright voxels, LPS mm."""
     array = volume.array[::2, ::2, ::2]
     bright = np.argwhere(array > 0.2 * np.percentile(array, 99))

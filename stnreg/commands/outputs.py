@@ -108,8 +108,8 @@ def check_outputs(
         check_transform_output(path)
     if qc is not None:
         check_output(qc, inputs)
-        if qc.suffix.lower() != ".png":
-            raise UsageProblem(f"{qc}: a picture is written as .png")
+        if qc.suffix.lower() not in (".png", ".html"):
+            raise UsageProblem(f"{qc}: a picture is written as .png, a page to scroll through as .html")
     document = [Path(json)] if json is not None and json != "-" else []
     for path in document:
         check_output(path, inputs)
@@ -136,6 +136,17 @@ def as_written(result: "Registration", path: Path) -> "Registration":
 
     link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
     return replace(result, fixed_to_moving=load_chain([link], result.fixed, result.moving).matrix)
+
+
+def draw_qc(path: Path, result: "Registration") -> None:
+    """Draw a registration for people, as a picture or a page: the suffix says which."""
+    from stnreg.describe import summary
+
+    if path.suffix.lower() == ".html":
+        from stnreg.page import write_qc_html as write
+    else:
+        from stnreg.picture import write_qc_png as write
+    write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
 
 
 def carry_along(one: Also, result: "Registration", header_source: HeaderSource, **sampling: Any) -> None:

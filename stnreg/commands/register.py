@@ -12,6 +12,7 @@ from stnreg.commands.outputs import (
     carry_along,
     check_outputs,
     command_line,
+    draw_qc,
     parse_also,
     start_files,
     transform_outputs,
@@ -55,7 +56,12 @@ def register(
         ),
     ] = False,
     qc: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw FIXED with the edges of MOVING, before and after.")
+        Path | None,
+        typer.Option(
+            metavar="PNG|HTML",
+            help="Draw FIXED with the edges of MOVING, before and after; as .html a page that flickers between them "
+            "and scrolls through the slices.",
+        ),
     ] = None,
     json: options.Json = None,
     header_source: options.HeaderSource = "auto",
@@ -109,9 +115,7 @@ def register(
         if transforms:
             result = as_written(result, transforms[0])
         if qc is not None:
-            from stnreg.picture import write_qc_png
-
-            write_qc_png(qc, result.fixed, result.moving, result.fixed_to_moving, describe.summary(result))
+            draw_qc(qc, result)
         for one in more:
             carry_along(one, result, header_source, **sampling)
         result.save(inverse=inverse, interp=interp, **sampling)

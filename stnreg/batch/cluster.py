@@ -1,0 +1,59 @@
+"""Workers of a Dask cluster that is already there: the same work, other machines."""
+
+from collections.abc import Iterator, Sequence
+from uuid import uuid4
+
+from stnreg.batch.table import Row
+from stnreg.batch.task import Task
+from stnreg.batch.work import lost_row, run_task
+from stnreg.errors import DataError, UsageProblem
+
+TIMEOUT_S = 20
+
+
+def run_on_dask(tasks: Sequence[Task], address: str) -> Iterator[Row]:
+    """Align pairs on the workers of a scheduler; yields each row as it comes.
+
+    The workers need stnreg, and the files under the same paths. A pair whose worker dies is given to another by the
+    scheduler, as often as its `allowed-failures` say, and then recorded as lost.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    address : str
+        Of the scheduler, `tcp://HOST:PORT`.
+
+    Raises
+    ------
+    UsageProblem
+        If Dask is not installed.
+    DataError
+        If no scheduler answers there.
+    """
+    try:
+        from distributed import Client, as_completed
+        from distributed.scheduler import KilledWorker
+    except ImportError as error:
+        raise UsageProblem("--dask needs the package distributed: pip install 'stnreg[dask]'") from error
+    try:
+        client = Client(address, timeout=TIMEOUT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"--dask {address}: no scheduler answers there ({error})") from error
+    # Neighbours share a fixed image, so that a worker seldom has to look at another.
+    ordered = sorted(tasks, key=lambda task: str(task.pair.fixed))
+    by_key = {f"stnreg-{task.pair.id}-{uuid4().hex}": task for task in ordered}
+    with client:
+        futures = [
+            client.submit(run_task, task, key=key, pure=False, priority=-k)
+            for k, (key, task) in enumerate(by_key.items())
+        ]
+        for future in as_completed(futures, loop=client.loop):
+            trouble, task = future.exception(), by_key[future.key]
+            if trouble is None:
+                yield future.result()
+            elif isinstance(trouble, KilledWorker):
+                died = trouble.allowed_failures + 1
+                yield lost_row(task, "its Dask workers died, one after the other; have they enough memory?", died)
+            else:
+                yield lost_row(task, f"the Dask worker failed: {type(trouble).__name__}: {trouble}", 1)
+            future.release()

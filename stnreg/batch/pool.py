@@ -1,0 +1,170 @@
+"""Local workers: processes that align one pair at a time, and may die without taking the batch along."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stnreg.batch.table import Row
+    from stnreg.batch.task import Task
+
+MEMORY_PER_WORKER = 900_000_000
+"""Bytes; what `register` may need at most for two images of 256^3."""
+
+TRIES = 2
+
+
+def default_jobs(threads: int) -> int:
+    """Return as many workers as cores and free memory allow, one at least."""
+    from stnreg.threads import default_threads
+
+    free = free_memory()
+    by_memory = default_threads() if free is None else free // MEMORY_PER_WORKER
+    return max(1, min(default_threads() // threads, by_memory))
+
+
+def free_memory() -> int | None:
+    """Return the bytes that are free for new processes; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+
+
+def run_local(tasks: Sequence["Task"], jobs: int, threads: int) -> Iterator["Row"]:
+    """Align pairs in processes of their own; yields each row as it comes.
+
+    A pair whose worker dies is tried once more, in a new one, and then recorded as lost.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    jobs : int
+        Workers at most.
+    threads : int
+        Of each worker.
+    """
+    from stnreg.batch.work import lost_row
+
+    waiting, tries = _Queue(tasks), Counter[str]()
+    workers: list[_Worker] = []
+    try:
+        workers.extend(_Worker(threads) for _ in range(min(jobs, len(tasks))))
+        while True:
+            for worker in workers:
+                if worker.task is None and (task := waiting.take(worker.fixed)) is not None:
+                    worker.give(task)
+            busy = [worker for worker in workers if worker.task is not None]
+            if not busy:
+                return
+            wait([source for worker in busy for source in (worker.connection, worker.process.sentinel)])
+            for worker in busy:
+                task, row = worker.task, worker.take()
+                if row is not None:
+                    yield row | {"tries": tries[row["id"]] + 1} if "tries" in row else row
+                elif task is not None and not worker.process.is_alive():
+                    tries[task.pair.id] += 1
+                    if tries[task.pair.id] < TRIES:
+                        waiting.put_back(task)
+                    else:
+                        yield lost_row(task, worker.epitaph(), TRIES)
+                    workers[workers.index(worker)] = _Worker(threads)
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+class _Queue:
+    """Tasks by their fixed image, so that a worker goes on with the one it has looked at."""
+
+    def __init__(self, tasks: Sequence["Task"]) -> None:
+        self.groups: dict[Path, deque[Task]] = defaultdict(deque)
+        for task in tasks:
+            self.groups[task.pair.fixed].append(task)
+        self.begun: set[Path] = set()
+
+    def take(self, fixed: Path | None) -> "Task | None":
+        """Take a task with that fixed image, or of a group nobody has begun, or of the largest."""
+        left = [path for path, group in self.groups.items() if group]
+        if not left:
+            return None
+        if fixed not in left:
+            untouched = [path for path in left if path not in self.begun]
+            fixed = untouched[0] if untouched else max(left, key=lambda path: len(self.groups[path]))
+        self.begun.add(fixed)
+        return self.groups[fixed].popleft()
+
+    def put_back(self, task: "Task") -> None:
+        self.groups[task.pair.fixed].appendleft(task)
+
+
+class _Worker:
+    """One process, the pipe to it, and what it is doing."""
+
+    def __init__(self, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.task: Task | None = None
+        self.fixed: Path | None = None
+
+    def give(self, task: "Task") -> None:
+        self.task, self.fixed = task, task.pair.fixed
+        with suppress(OSError):  # it may have died just now; `take` will find out
+            self.connection.send(task)
+
+    def take(self) -> "Row | None":
+        """Return the row that has come, if one has."""
+        try:
+            row = self.connection.recv() if self.connection.poll() else None
+        except (EOFError, OSError):
+            self.process.join()
+            return None
+        if row is not None:
+            self.task = None
+        return row
+
+    def epitaph(self) -> str:
+        """Say how it died."""
+        code = self.process.exitcode or 0
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
+        return f"the worker {how}, twice; is there enough memory? (fewer at once: --jobs)"
+
+    def stop(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join(5)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+
+
+def _serve(connection: Connection, threads: int) -> None:
+    """Align what comes through the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends us
+    signal.signal(signal.SIGTERM, _leave)  # an exception, so that partial files are swept away
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
+    from stnreg.batch.work import run_task
+
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        connection.send(run_task(task))
+
+
+def _leave(number: int, frame: Any) -> None:
+    sys.exit(128 + number)

@@ -1,0 +1,87 @@
+"""A batch from table to table: what is done already, what is left, who does it, and what came of it."""
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from functools import lru_cache
+from pathlib import Path
+
+from stnreg.batch.pool import run_local
+from stnreg.batch.table import DONE, Row, Table
+from stnreg.batch.task import Task, digest_file
+
+Show = Callable[[int, int], None]
+RESULTS = "results.csv"
+
+
+def run_batch(
+    tasks: Sequence[Task],
+    folder: Path,
+    *,
+    jobs: int,
+    threads: int,
+    dask: str | None = None,
+    resume: bool = False,
+    show: Show = lambda done, total: None,
+) -> list[Row]:
+    """Align all pairs and keep the table of results.
+
+    Parameters
+    ----------
+    tasks : sequence of Task
+    folder : Path
+        Holds `results.csv`; made if it is not there.
+    jobs, threads : int
+        Local workers, and threads of each.
+    dask : str, optional
+        Address of a scheduler to use instead of local workers.
+    resume : bool
+        Whether pairs that are done, from the same content and settings, are left as they are.
+    show : callable
+        Told how many pairs are done, of how many.
+
+    Returns
+    -------
+    rows : list of Row
+        In the order of the tasks.
+
+    Raises
+    ------
+    DataError
+        If the folder cannot be written to, or no scheduler answers.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with Table(folder / RESULTS, keep=resume) as table:
+        left = _left(tasks, table.rows) if resume else list(tasks)
+        done = len(tasks) - len(left)
+        show(done, len(tasks))
+        with closing(_rows(left, jobs, threads, dask)) as rows:  # closed, it ends its workers
+            for row in rows:
+                table.add(row)
+                done += 1
+                show(done, len(tasks))
+        return table.finish([task.pair.id for task in tasks])
+
+
+def _rows(tasks: Sequence[Task], jobs: int, threads: int, dask: str | None) -> Generator[Row]:
+    if dask is None:
+        yield from run_local(tasks, jobs, threads)
+    elif tasks:
+        from stnreg.batch.cluster import run_on_dask
+
+        yield from run_on_dask(tasks, dask)
+
+
+def _left(tasks: Sequence[Task], rows: dict[str, Row]) -> list[Task]:
+    """Return the tasks without a result from what their inputs and settings are now, or with outputs missing."""
+    digest = lru_cache(maxsize=None)(digest_file)  # a shared fixed image is read once
+
+    def is_done(task: Task) -> bool:
+        row = rows.get(task.pair.id, {})
+        if row.get("status") not in DONE or not all(path.is_file() for path in task.wanted):
+            return False
+        try:
+            return row.get("fingerprint") == task.fingerprint(digest)
+        except OSError:
+            return False
+
+    return [task for task in tasks if not is_done(task)]

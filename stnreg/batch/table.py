@@ -1,0 +1,138 @@
+"""The table of results: a row is appended when a pair is done, so that nothing is lost if the run ends."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from stnreg.errors import DataError
+from stnreg.io.files import write_atomic
+
+Row = dict[str, Any]
+
+PASSED, FAILED, NOT_JUDGED, ERROR, LOST = "passed", "failed", "not judged", "error", "lost"
+"""Believed; judged failed; a pair network's; could not be done, with the reason; its worker died twice."""
+DONE = (PASSED, FAILED, NOT_JUDGED)
+
+COLUMNS = (
+    *("id", "status", "score", "reasons", "same_person", "local_correlation", "overlap", "dof"),
+    *(f"translation_{axis}_mm" for axis in "xyz"),
+    *(f"rotation_{axis}_deg" for axis in "xyz"),
+    *(f"scale_{axis}" for axis in "xyz"),
+    *(f"shear_{axes}" for axes in ("xy", "xz", "yz")),
+    *("warnings", "fixed", "moving", "transform", "image"),
+    *("subject", "split", "truth", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "fingerprint"),
+    *("tries", "read_s", "network_s", "refine_s", "write_s", "total_s"),
+)
+"""The columns after `fingerprint` tell of the run; all others are the same whenever and wherever it ran."""
+
+
+class Table:
+    """`results.csv`, held open by one run at a time.
+
+    Parameters
+    ----------
+    path : Path
+        Made if it is not there.
+    keep : bool
+        Whether to go on with the rows that are there, or to begin anew.
+
+    Attributes
+    ----------
+    rows : dict of str to Row
+        By id. What was read from the file is text.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written, is no such table, or another run holds it.
+    """
+
+    def __init__(self, path: Path, *, keep: bool) -> None:
+        self.path = path
+        self._lock = _locked(path.with_name(f".{path.name}.lock"))
+        try:
+            self.rows: dict[str, Row] = _load(path) if keep and path.exists() else {}
+            self._write(self.rows)  # also drops a row that was cut off half-way
+            self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
+        except OSError as error:
+            self._lock.close()
+            raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+        except DataError:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> "Table":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._lock.close()
+
+    def add(self, row: Row) -> None:
+        """Append a row; it is in the file when this returns."""
+        self.rows[row["id"]] = row
+        self._stream.write(_line(row))
+        self._stream.flush()
+
+    def finish(self, ids: Sequence[str]) -> list[Row]:
+        """Put the rows into the order of the ids, drop others, and return them."""
+        ordered = {name: self.rows[name] for name in ids if name in self.rows}
+        self._stream.close()
+        self._write(ordered)
+        return list(ordered.values())
+
+    def _write(self, rows: Mapping[str, Row]) -> None:
+        lines = [",".join(COLUMNS) + "\n", *(_line(row) for row in rows.values())]
+        write_atomic(self.path, "".join(lines).encode())
+
+
+def _line(row: Row) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow([_cell(row.get(column)) for column in COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = f"{value:.10g}" if isinstance(value, float) else str(value)
+    return " ".join(text.split())  # one row, one line
+
+
+def _load(path: Path) -> dict[str, Row]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from error
+    whole = text[: text.rfind("\n") + 1]  # the last line may have been cut off by the end of the run
+    rows = list(csv.DictReader(io.StringIO(whole)))
+    if whole and tuple(csv.DictReader(io.StringIO(whole)).fieldnames or ()) != COLUMNS:
+        raise DataError(f"{path}: is not a table that this version wrote; choose another folder, or leave out --resume")
+    return {row["id"]: dict(row) for row in rows}
+
+
+def _locked(path: Path) -> Any:
+    """Hold a file for this process alone, for as long as it lives; where the system knows such locks."""
+    try:
+        stream = open(path, "w")  # noqa: SIM115 (held open as the lock)
+    except OSError as error:
+        raise DataError(f"{path.parent}: cannot be written to ({error.strerror or error})") from error
+    try:
+        import fcntl
+    except ImportError:
+        return stream
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        raise DataError(f"{path.parent}: another run writes its results here; wait for it, or choose another") from None
+    except OSError:  # a file system without locks
+        pass
+    return stream

@@ -1,0 +1,156 @@
+"""What a worker does with one pair: the same as `register`, and a row for the table whatever happens."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from stnreg import describe, picture, registration, report
+from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
+from stnreg.batch.task import Task, digest_file
+from stnreg.errors import StnregError
+from stnreg.inference.weights import find
+from stnreg.io.files import check_input, check_output
+from stnreg.io.images import as_volume
+from stnreg.io.volume import Volume, load_volume
+from stnreg.looking import Seen, look
+from stnreg.preprocess.apply import save_moved
+from stnreg.result import Registration
+
+STATUS = {True: PASSED, False: FAILED, None: NOT_JUDGED}
+
+
+def run_task(task: Task) -> Row:
+    """Align one pair, write its outputs, and return its row; what goes wrong becomes the row's reason."""
+    began = time.perf_counter()
+    try:
+        row = _align(task)
+    except StnregError as error:
+        row = failure_row(task, ERROR, str(error))
+    except OSError as error:
+        row = failure_row(task, ERROR, f"{error.filename or task.pair.id}: {error.strerror or error}")
+    except MemoryError:
+        row = failure_row(task, ERROR, "not enough memory; run fewer at once (--jobs)")
+    except Exception as error:  # one pair's trouble is not the others'
+        row = failure_row(task, ERROR, f"a defect of ours, {type(error).__name__}: {error}")
+    return row | {"total_s": round(time.perf_counter() - began, 3)}
+
+
+def failure_row(task: Task, status: str, reason: str) -> Row:
+    """Return the row of a pair that has no result."""
+    return _known(task) | {"status": status, "reasons": reason}
+
+
+def lost_row(task: Task, reason: str, tries: int) -> Row:
+    """Return the row of a pair whose worker died, again."""
+    return failure_row(task, LOST, reason) | {"tries": tries}
+
+
+def _align(task: Task) -> Row:
+    pair, out, settings = task.pair, task.outputs, task.settings
+    for path in task.inputs:
+        check_input(path)
+    for path in task.wanted:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_output(path, task.inputs)
+        _sweep(path)
+    fixed_digest = digest_file(pair.fixed)
+    fingerprint = task.fingerprint(lambda path: fixed_digest if path == pair.fixed else digest_file(path))
+    result = registration.register(
+        _fixed(task, fixed_digest),
+        pair.moving,
+        fixed_mask=pair.fixed_mask,
+        moving_mask=pair.moving_mask,
+        **settings.register,
+    )
+    began = time.perf_counter()
+    result.save(transform=out.transform)
+    picture.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.fixed_to_moving)
+    _draw(task, result)
+    if pair.moving_labels is not None:
+        labels = load_volume(pair.moving_labels, settings.register["header_source"], series=True, constant=True)
+        save_moved(out.labels, labels, result.fixed, result.fixed_to_moving, interp="label", threads=result.threads)
+    result.save(
+        image=out.image if settings.image else None,
+        inverse=out.inverse if settings.inverse else None,
+        **settings.sampling,
+    )
+    document = describe.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
+    words = describe.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
+    if out.image_document is not None and settings.image:
+        report.write_json(words, out.image_document)
+    report.write_json(document | words, out.document)
+    return (
+        _known(task)
+        | _figures(result, document)
+        | {
+            "fingerprint": fingerprint,
+            "transform": out.transform,
+            "image": out.image if settings.image else None,
+            "tries": 1,
+            "write_s": round(time.perf_counter() - began, 3),
+        }
+    )
+
+
+def _draw(task: Task, result: Registration) -> None:
+    images = (result.fixed, result.moving, result.fixed_to_moving, describe.summary(result))
+    if task.settings.qc == "png":
+        picture.write_qc_png(task.outputs.png, *images)
+    elif task.settings.qc == "html":
+        from stnreg.page import write_qc_html
+
+        write_qc_html(task.outputs.html, *images)
+
+
+def _known(task: Task) -> Row:
+    """Return what a row says before anything was done."""
+    return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name != "transform"}
+
+
+def _figures(result: Registration, document: dict[str, Any]) -> Row:
+    parameters, verdict, metrics = result.parameters, document["verdict"], document["metrics"]
+    row: Row = {
+        "status": STATUS[verdict["passed"]],
+        "score": verdict["score"],
+        "reasons": "; ".join(verdict["reasons"]),
+        "same_person": verdict["same_person"],
+        "local_correlation": metrics["local_correlation"],
+        "overlap": metrics["overlap"],
+        "dof": result.dof,
+        "warnings": "; ".join(result.warnings),
+    }
+    for name, unit, values in (
+        ("translation", "_mm", parameters.translation_mm),
+        ("rotation", "_deg", parameters.rotation_deg),
+        ("scale", "", parameters.scale),
+    ):
+        row |= {f"{name}_{axis}{unit}": float(value) for axis, value in zip("xyz", values, strict=True)}
+    row |= {f"shear_{axes}": float(v) for axes, v in zip(("xy", "xz", "yz"), parameters.shear, strict=True)}
+    return row | {f"{stage}_s": document["timings_s"].get(stage) for stage in ("read", "network", "refine")}
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed worker left beside an output."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        left.unlink(missing_ok=True)
+
+
+_kept: dict[tuple[Any, ...], Seen | Volume] = {}
+_looking = threading.Lock()  # a Dask worker may run tasks in threads
+
+
+def _fixed(task: Task, digest: str) -> Seen | Volume:
+    """Return the fixed image, looked at; the last one is kept for the pairs that share it."""
+    settings = task.settings.register
+    names = ("model", "header_source", "volume", "device", "threads")
+    key = (task.pair.fixed, digest, *(settings[name] for name in names))
+    with _looking:
+        if key not in _kept:
+            _kept.clear()  # before the next is read: two at once cost memory
+            if find(settings["model"]).kind == "anatomy":
+                _kept[key] = look(task.pair.fixed, **{name: settings[name] for name in names})
+            else:
+                series = settings["volume"] is not None
+                _kept[key] = as_volume(task.pair.fixed, settings["header_source"], series=series)
+        return _kept[key]

@@ -1,0 +1,133 @@
+"""`stnreg batch`: align all pairs of a table."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from stnreg.commands import _options as options
+from stnreg.errors import ExitCode, UsageProblem
+
+
+def batch(
+    pairs: Annotated[
+        str,
+        typer.Argument(
+            metavar="PAIRS.csv|-",
+            help="A table with the columns fixed and moving, and where wanted id, fixed_mask, moving_mask, "
+            "moving_labels, subject. Paths are relative to the table; - reads it from standard input.",
+            show_default=False,
+        ),
+    ],
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Where all outputs go; made if it is not there.")
+    ],
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Pairs at once; as many as cores and free memory allow when left out."),
+    ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler (tcp://HOST:PORT) instead."),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Leave alone what is done already, from the same content and the same options."),
+    ] = False,
+    bids: Annotated[
+        bool,
+        typer.Option("--bids", help="Name outputs as BIDS derivatives do, and describe DIR as such a dataset."),
+    ] = False,
+    image: Annotated[
+        bool, typer.Option("--image/--no-image", help="Write each MOVING on the grid of its FIXED.")
+    ] = True,
+    inverse: Annotated[
+        bool, typer.Option("--inverse", help="Also write each FIXED on the grid of its MOVING.")
+    ] = False,
+    qc: Annotated[
+        Literal["none", "png", "html"],
+        typer.Option(help="A picture or a page for each pair, beside the page of the study that is always written."),
+    ] = "none",
+    dof: options.Dof = 12,
+    model: options.Model = "anatomy",
+    init: Annotated[
+        Literal["auto", "header", "geometry", "moments"],
+        typer.Option(help="Where to start: let the network find out, trust the headers, middles or centres of mass."),
+    ] = "auto",
+    refine: options.Refine = True,
+    volume: options.VolumeChoice = None,
+    interp: options.Interp = "linear",
+    background: options.Background = 0.0,
+    dtype: options.Dtype = "float32",
+    header_source: options.HeaderSource = "auto",
+    on_fail: options.OnFail = "exit",
+    min_score: options.MinScore = None,
+    device: options.Device = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+) -> None:
+    """Align MOVING to FIXED for every pair of a table, on all cores or on a Dask cluster.
+
+    Each pair's transform, image and JSON go into DIR under its id. DIR/results.csv grows as pairs are done;
+    DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
+    """
+    from stnreg import report
+    from stnreg.batch.names import bids as bids_names
+    from stnreg.batch.names import describe_dataset, plain
+    from stnreg.batch.pool import default_jobs
+    from stnreg.batch.run import run_batch
+    from stnreg.batch.task import Settings, make_tasks
+    from stnreg.inference.session import parse_device
+    from stnreg.inference.weights import find
+    from stnreg.io.pairs import load_pairs
+    from stnreg.page import write_study_page
+
+    # Refused here, once, rather than by every worker.
+    if dof not in (6, 7, 9, 12):
+        raise UsageProblem(f"--dof is 6, 7, 9 or 12, got {dof}")
+    parse_device(device)
+    register: dict[str, Any] = {
+        "dof": dof,
+        "model": str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
+        "init": init,
+        "refine": refine,
+        "volume": volume,
+        "header_source": header_source,
+        "min_score": min_score,
+        "device": device,
+        "threads": threads,
+    }
+    sampling = {"interp": interp, "background": background, "dtype": dtype}
+    settings = Settings(register, sampling, image, inverse, qc)
+    table = load_pairs(pairs)
+    tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
+    with report.progress("registering") as show:
+        rows = run_batch(
+            tasks,
+            folder,
+            jobs=jobs or default_jobs(threads),
+            threads=threads,
+            dask=dask,
+            resume=resume,
+            show=show,
+        )
+    if bids:
+        report.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
+    write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
+    report.note(summary(rows, folder))
+    raise typer.Exit(exit_code(rows, on_fail))
+
+
+def summary(rows: list[dict[str, Any]], folder: Path) -> str:
+    """Say in one line what came of a batch."""
+    counts = Counter(row["status"] for row in rows)
+    told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; to look at them: {folder / 'index.html'}"
+
+
+def exit_code(rows: list[dict[str, Any]], on_fail: str) -> ExitCode:
+    """Return 4 where a pair has no result, else 3 where one was judged failed and that is to be told, else 0."""
+    statuses = {row["status"] for row in rows}
+    if statuses & {"error", "lost"}:
+        return ExitCode.DATA
+    return ExitCode.FAILED if "failed" in statuses and on_fail == "exit" else ExitCode.OK

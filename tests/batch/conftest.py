@@ -1,0 +1,41 @@
+"""A table of pairs that are quick to align."""
+
+from pathlib import Path
+
+import pytest
+
+from stnreg.batch.names import plain
+from stnreg.batch.task import Settings, Task, make_tasks
+from stnreg.io.pairs import Pair
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+QUICK = {
+    "dof": 6,
+    "model": "anatomy",
+    "init": "auto",
+    "refine": False,
+    "volume": None,
+    "header_source": "auto",
+    "min_score": None,
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+@pytest.fixture
+def quick_tasks(tmp_path):
+    """Make tasks of these ids into `out`; an id that begins with `no` has no moving image."""
+
+    def make(*ids: str, **changed) -> list[Task]:
+        pairs = [
+            Pair(
+                EXAMPLES / "fixed.nii.gz",
+                tmp_path / "nowhere.nii.gz" if name.startswith("no") else EXAMPLES / "moving.nii.gz",
+                name,
+            )
+            for name in ids
+        ]
+        settings = Settings(QUICK | changed.pop("register", {}), **{"image": False, **changed})
+        return make_tasks(pairs, tmp_path / "out", settings, plain)
+
+    return make

@@ -1,0 +1,89 @@
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from stnreg.cli import main
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"
+QUICK = ("--no-refine", "--no-image", "--jobs", 1)
+
+
+def run(*arguments) -> int:
+    with pytest.raises(SystemExit) as done:
+        main([str(a) for a in arguments])
+    return int(done.value.code or 0)
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"id,fixed,moving\ngood,{FIXED},{MOVING}\nbad,{FIXED},nowhere.nii.gz\n")
+    return path
+
+
+def test_a_batch_ends_in_a_table_a_page_and_a_status(table, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("batch", table, "-o", out, *QUICK) == 4
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1 error, 1 passed" in captured.err
+    with open(out / "results.csv", newline="") as stream:
+        rows = {row["id"]: row for row in csv.DictReader(stream)}
+    assert rows["good"]["status"] == "passed"
+    assert "nowhere.nii.gz" in rows["bad"]["reasons"]
+    assert (out / "good" / "moved.tfm").is_file()
+    assert not (out / "good" / "moved.nii.gz").exists()
+    page = (out / "index.html").read_text()
+    assert page.index('data-id="bad"') < page.index('data-id="good"')
+    first = (out / "good" / "registration.json").stat().st_mtime_ns
+    assert run("batch", table, "-o", out, "--resume", *QUICK) == 4
+    assert (out / "good" / "registration.json").stat().st_mtime_ns == first
+
+
+def test_the_table_of_results_is_a_table_of_pairs(tmp_path, capsys):
+    out = tmp_path / "out"
+    table = tmp_path / "pairs.csv"
+    table.write_text(f"id,fixed,moving\na,{FIXED},{MOVING}\n")
+    assert run("batch", table, "-o", out, "--no-refine", "--jobs", 1) == 0
+    assert run("evaluate", "--pairs", out / "results.csv", "--metrics", "jacobian") == 0
+    assert capsys.readouterr().out
+
+
+def test_a_batch_that_is_judged_failed_is_3_or_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"fixed,moving\n{FIXED},{MOVING}\n"))
+    assert run("batch", "-", "-o", tmp_path / "out", "--min-score", 1, *QUICK) == 3
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"fixed,moving\n{FIXED},{MOVING}\n"))
+    assert run("batch", "-", "-o", tmp_path / "out", "--min-score", 1, "--on-fail", "warn", "--resume", *QUICK) == 0
+
+
+def test_a_bids_dataset_gives_derivatives(tmp_path):
+    root = tmp_path / "raw"
+    anat = root / "sub-01" / "anat"
+    anat.mkdir(parents=True)
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "x", "BIDSVersion": "1.9.0"}))
+    (anat / "sub-01_T1w.nii.gz").symlink_to(MOVING)
+    template = tmp_path / "tpl-Painted_T1w.nii.gz"
+    template.symlink_to(FIXED)
+    table = tmp_path / "pairs.csv"
+    table.write_text(f"fixed,moving\n{template},{anat / 'sub-01_T1w.nii.gz'}\n")
+    out = tmp_path / "derivatives"
+    assert run("batch", table, "-o", out, "--bids", "--no-refine", "--jobs", 1) == 0
+    stem = out / "sub-01" / "anat" / "sub-01"
+    assert Path(f"{stem}_from-T1w_to-Painted_mode-image_xfm.tfm").is_file()
+    sidecar = json.loads(Path(f"{stem}_space-Painted_T1w.json").read_text())
+    assert sidecar["Sources"][0] == "bids:raw:sub-01/anat/sub-01_T1w.nii.gz"
+    assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+
+
+@pytest.mark.parametrize("wrong", [("--dof", 8), ("--device", "tpu"), ("--jobs", 0)])
+def test_wrong_options_are_refused_before_any_pair(table, tmp_path, wrong):
+    assert run("batch", table, "-o", tmp_path / "out", *wrong) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_table_is_4(tmp_path):
+    assert run("batch", tmp_path / "none.csv", "-o", tmp_path / "out") == 4
