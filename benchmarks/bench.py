@@ -92,9 +92,8 @@ def plan(rows: list[str], methods: list[str], pairs: int | None, done: set[tuple
 
 def run_task(task: Task, folder: Path, table: Path, keep: bool) -> int:
     """Make a pair if need be, run the methods on it one after the other, and add their lines to the CSV."""
-    import SimpleITK as sitk
-
-    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    if os.getppid() != _parent:  # the run was stopped: nobody waits for this
+        raise SystemExit
     own = folder / task.row / f"{task.number:03d}"
     judge = load_judge(own)
     if judge is None:
@@ -110,6 +109,17 @@ def run_task(task: Task, folder: Path, table: Path, keep: bool) -> int:
             file.unlink()
         own.rmdir()
     return len(task.methods)
+
+
+_parent = 0
+
+
+def _begin_worker(parent: int) -> None:
+    import SimpleITK as sitk
+
+    global _parent
+    _parent = parent
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 
 
 def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[np.ndarray | None, Line]:
@@ -228,7 +238,8 @@ def work(tasks: list[Task], folder: Path, table: Path, keep: bool, jobs: int) ->
     """Run tasks in the order given, several at once."""
     cells = sum(len(t.methods) for t in tasks)
     done, began = 0, time.perf_counter()
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")  # ITK's threads do not survive a fork
+    with ProcessPoolExecutor(jobs, spawn, initializer=_begin_worker, initargs=(os.getpid(),)) as pool:
         for future in as_completed([pool.submit(run_task, task, folder, table, keep) for task in tasks]):
             done += future.result()
             minutes = (time.perf_counter() - began) / 60

@@ -121,7 +121,7 @@ def _device() -> Iterator[Finding]:
 
 
 def _threads() -> Finding:
-    from stnreg.inference.session import default_threads
+    from stnreg.threads import default_threads
 
     source = next((name for name in THREAD_VARIABLES if os.environ.get(name)), "the cores that this process may use")
     return Finding("device", "threads", "ok", f"{default_threads()}, by {source}")

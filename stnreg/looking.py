@@ -8,10 +8,10 @@ from stnreg.errors import UsageProblem
 from stnreg.inference import anatomy_model
 from stnreg.inference.anatomy import Encoding
 from stnreg.inference.anatomy_model import LoadedAnatomy
-from stnreg.inference.session import default_threads
 from stnreg.inference.weights import Weights, find
 from stnreg.io.images import Image, as_volume, take_volume
 from stnreg.io.volume import HeaderSource, Volume
+from stnreg.threads import default_threads
 
 DEFAULT_MODEL = "anatomy"
 

@@ -14,7 +14,7 @@ from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference.anatomy import Encoding, fit_pair
 from stnreg.inference.predict import predict_pair
-from stnreg.inference.session import default_threads, open_session
+from stnreg.inference.session import open_session
 from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, judge
 from stnreg.inference.weights import Weights, find
 from stnreg.io.chain import load_chain
@@ -26,6 +26,7 @@ from stnreg.preprocess.masks import NAMES as MASKS
 from stnreg.preprocess.masks import Mask, load_masks
 from stnreg.refine.refinement import Refined, refine_affine
 from stnreg.result import Registration
+from stnreg.threads import default_threads
 
 __all__ = ["DEFAULT_MODEL", "Dof", "Registration", "register"]
 

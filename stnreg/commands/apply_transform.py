@@ -61,12 +61,12 @@ def apply_transform(
     Everything is composed first and the image is resampled once, onto the grid of REFERENCE.
     """
     from stnreg import report
-    from stnreg.inference.session import default_threads
     from stnreg.io.chain import load_chain, parse_link
     from stnreg.io.files import check_output
     from stnreg.io.transform import check_transform_output, save_transform
     from stnreg.io.volume import check_image_output, load_reference, load_volume
     from stnreg.preprocess.apply import save_moved
+    from stnreg.threads import default_threads
 
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
     inputs += [path for link in transform for path in parse_link(link).paths]

@@ -45,7 +45,7 @@ def baseline(
     neither does this command.
     """
     from stnreg import report
-    from stnreg.inference.session import default_threads
+    from stnreg.threads import default_threads
 
     threads = threads or default_threads()
     if print_recipe:

@@ -67,6 +67,9 @@ def evaluate(
     header_source: Annotated[
         Literal["auto", "sform", "qform"], typer.Option(help="Which form to believe where qform and sform differ.")
     ] = "auto",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+    ] = None,
 ) -> None:
     """Measure how well a moved image lies on a fixed one.
 
@@ -87,6 +90,7 @@ def evaluate(
         "bins": bins,
         "before": before,
         "header_source": header_source,
+        "threads": threads,
     }
     if pairs is not None:
         _evaluate_table(pairs, options, json, csv)

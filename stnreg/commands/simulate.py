@@ -85,9 +85,9 @@ def simulate(
     continues when it is run again.
     """
     from stnreg import report
-    from stnreg.inference.session import default_threads
     from stnreg.simulate.build import build_recipe
     from stnreg.simulate.dataset import simulate as make
+    from stnreg.threads import default_threads
 
     counts = _counts(split)
     recipe = build_recipe(

@@ -54,6 +54,7 @@ class Case:
     warp: bool = False
     before: bool = False
     header_source: HeaderSource = "auto"
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed before anything is opened."""
@@ -122,6 +123,7 @@ def evaluate(fixed: Image, moved: Image, **options: Any) -> list[Measure]:
         warp : bool. `moved` and `moved_labels` are the moving ones: take them through `transform` first.
         before : bool. With `warp`, also measure without the transform, as `NAME_before`.
         header_source : "auto", "sform" or "qform".
+        threads : int. For distances; `default_threads()` when left out. No figure depends on it.
 
     Returns
     -------
@@ -174,7 +176,9 @@ def _of_labels(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
         counts = counts.select(case.labels)
     distances = {}
     if set(metrics) & SURFACE.keys():
-        distances = dict(surface.label_surface_distances(fixed_labels, moved_labels, fixed.grid, counts.labels))
+        distances = dict(
+            surface.label_surface_distances(fixed_labels, moved_labels, fixed.grid, counts.labels, case.threads)
+        )
     for name in metrics:
         if name in OVERLAP:
             values = OVERLAP[name](counts)
@@ -193,7 +197,9 @@ def _of_foreground(case: Case, metrics: Sequence[str]) -> Iterator[Measure]:
     counts = overlap.count_labels(fixed.astype(np.int32), moved.astype(np.int32))
     wants_distance = bool(set(metrics) & SURFACE.keys())
     nothing = surface.SurfaceDistances(np.empty(0), np.empty(0))
-    distances = surface.surface_distances(fixed, moved, case.fixed_volume.grid) if wants_distance else nothing
+    distances = (
+        surface.surface_distances(fixed, moved, case.fixed_volume.grid, case.threads) if wants_distance else nothing
+    )
     for name in metrics:
         value = SURFACE[name](distances) if name in SURFACE else next(iter(OVERLAP[name](counts)), float("nan"))
         yield Measure(name, "foreground", float(value), UNITS.get(name, "1"))

@@ -29,6 +29,7 @@ def test_distances_agree_with_medpy(a, b):
     distances = surface.surface_distances(a, b, grid_of(a.shape))
     zyx = SPACING[::-1]
     assert surface.hausdorff_mm(distances) == pytest.approx(binary.hd(a, b, zyx), abs=0.01)
+    assert surface.hd95_mm(distances) == pytest.approx(binary.hd95(a, b, zyx), abs=0.01)
     assert surface.assd_mm(distances) == pytest.approx(binary.assd(a, b, zyx), abs=0.01)
     directed = [binary.asd(a, b, zyx), binary.asd(b, a, zyx)]
     assert surface.modified_hausdorff_mm(distances) == pytest.approx(max(directed), abs=0.01)
@@ -46,8 +47,8 @@ def test_a_mask_is_nowhere_from_itself_and_the_order_does_not_matter(a):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_hd95_agrees_with_surface_distance_on_smooth_shapes():
-    """It weighs by the area of the surface between voxels, we count boundary voxels: a voxel's size apart at most."""
+def test_hd95_is_near_surface_distance_on_smooth_shapes():
+    """Another definition: the larger of two directed percentiles, weighed by area, of a surface between voxels."""
     theirs = pytest.importorskip("surface_distance")
     a, b = ball((40, 40, 40), (19, 19, 19), 12), ball((40, 40, 40), (21, 20, 17), 14)
     ours = surface.surface_distances(a, b, grid_of(a.shape, (1.0, 1.0, 1.0)))
@@ -81,6 +82,13 @@ def test_labels_are_measured_as_their_masks():
         np.testing.assert_array_equal(distances.fixed_to_moved, alone.fixed_to_moved)
         np.testing.assert_array_equal(distances.moved_to_fixed, alone.moved_to_fixed)
         assert distances.defined == (label != 77)
+
+
+def test_threads_change_nothing():
+    a, b = ball((20, 20, 20), (9, 9, 9), 6), ball((20, 20, 20), (11, 10, 8), 7)
+    one, two = (surface.surface_distances(a, b, grid_of(a.shape), threads) for threads in (1, 2))
+    np.testing.assert_array_equal(one.fixed_to_moved, two.fixed_to_moved)
+    np.testing.assert_array_equal(one.moved_to_fixed, two.moved_to_fixed)
 
 
 def test_distance_to_nothing_is_undefined():
