@@ -24,7 +24,7 @@ def find_chromium() -> str | None:
 
 
 class Page:
-    """One tab. `said` holds what the console and the log had to say, `asked` the addresses that were fetched."""
+    """One tab. `said` and `asked`: what the console and the log said and what was fetched, since a page was opened."""
 
     def __init__(self, program: str, size: tuple[int, int] = (1400, 900)) -> None:
         self.profile = tempfile.TemporaryDirectory(prefix="stnreg-chromium-", ignore_cleanup_errors=True)
@@ -86,6 +86,7 @@ class Page:
 
     def open(self, path: Path, ready: str = "document.body && document.body.dataset.ready === 'yes'") -> float:
         """Open a file and wait until `ready`; return the seconds it took."""
+        self.said, self.asked = [], []
         began = time.perf_counter()
         self.tell("Page.navigate", url=path.absolute().as_uri())
         self.wait_for(ready)
