@@ -7,6 +7,7 @@ with any other.
 """
 
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -25,13 +26,15 @@ from stnreg.inference.maps import (
     voxel_mm3,
     wholeness,
 )
-from stnreg.inference.pose import field_center, find_pose
+from stnreg.inference.pose import field_center, find_poses
 from stnreg.preprocess.shrink import block_mean
 
 Array = np.ndarray
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
-RIDGE = 0.02  # pull towards a similarity, which matters where a part of the head is in view
+SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
+MAX_POSES = 10
+RIDGE = 0.02  # pull towards a similarity; stronger where less of both heads is in view
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,13 @@ class Encoding:
     volumes_mm3: Array
 
     @property
+    def doubt(self) -> float:
+        """The residual over how sharp the maps are of what is in view; lower is better."""
+        flat = self.maps[1:].reshape(len(self.maps) - 1, -1)
+        sharp = np.einsum("kv,kv->", flat, flat) / max(float(flat.sum()), 1e-6)
+        return self.residual_mm / max(float(sharp), 1e-3)
+
+    @property
     def brain(self) -> Array:
         """Share of brain (ventricles included) in each voxel of `maps_grid`, (D, H, W) float32."""
         return 1.0 - self.maps[0]
@@ -91,10 +101,19 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     """
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
     center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
-    template_to_lps = find_pose(coarse, coarse_grid, center, model.pose)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
+    tried: list[Encoding] = []
+    for pose in islice(find_poses(coarse, coarse_grid, center, model.pose), MAX_POSES):
+        tried.append(_follow(middle, middle_grid, pose, model.fine))
+        if tried[-1].residual_mm <= SURE_MM:
+            break
+    return min(tried, key=lambda encoding: encoding.doubt)
+
+
+def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
+    """Look closely from a pose, and again from the pose that the look gives, until it stays."""
     for _ in range(MAX_FINE_PASSES):
-        encoding = _look_closely(middle, middle_grid, template_to_lps, model.fine)
+        encoding = _look_closely(array, grid, template_to_lps, network)
         if _brain_shift_mm(template_to_lps, encoding.template_to_lps) < REPEAT_MM:
             break
         template_to_lps = encoding.template_to_lps
@@ -122,13 +141,15 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     weights = np.sqrt(fixed.weights * moving.weights)[both]
     growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
     heads = np.linalg.det(moving.template_to_lps[:3, :3]) / np.linalg.det(fixed.template_to_lps[:3, :3])
-    weights = weights * wholeness(growth / heads)
+    whole = wholeness(growth / heads)
+    ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2
+    weights = weights * whole
     start = robust_similarity(f, m, weights, scale=dof != 6)
     if dof in (6, 7):
         return start[0]
     trusted = weights * start[1]
     for _ in range(3):
-        forward, backward = fit_affine(f, m, trusted, ridge=RIDGE), fit_affine(m, f, trusted, ridge=RIDGE)
+        forward, backward = fit_affine(f, m, trusted, ridge=ridge), fit_affine(m, f, trusted, ridge=ridge)
         fixed_to_moving = geodesic_mean([forward, invert(backward)])
         # Distances both ways, so that the weights do not depend on which image is which.
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)

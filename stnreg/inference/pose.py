@@ -1,5 +1,6 @@
 """The first look: where the head is and which way it is turned, whatever its rotation."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -37,27 +38,34 @@ class _Look:
     doubt: float  # the residual over how sharp the maps are; lower is better
 
 
-def find_pose(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Array:
-    """Return template_to_lps from the pose network's looks at cubes around `center_lps`.
+def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Iterator[Array]:
+    """Give template_to_lps, the likeliest first, from the pose network's looks at cubes around `center_lps`.
 
     One look is enough for a head that is about upright. Where the structures that it finds do not lie as they
-    should, the cube is turned on its other faces, and the likeliest poses are looked at again, upright.
+    should, or the caller was not content with what came of it and asks for more, the cube is turned on its other
+    faces, and the likeliest poses are looked at again, upright.
     """
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
     seen = seen_by_network(array, grid, cube)
-    best = _look(seen, cube, network)
-    if best.residual_mm > SURE_MM:
-        looks = [best]
-        for turn in CUBE_TURNS[1:]:
-            turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
-            looks.append(_look(permuted(seen, turn), turned, network))
-            if looks[-1].residual_mm <= SURE_MM:
-                break
-        looks = sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]
-        best = min([*looks, *(_look_upright(array, grid, k, network) for k in looks)], key=lambda k: k.doubt)
-    elif _angle_deg(best.template_to_lps) > UPRIGHT_DEG or _distance_mm(best, center_lps) > CENTER_MM:
-        best = min([best, _look_upright(array, grid, best, network)], key=lambda k: k.doubt)
-    return best.template_to_lps
+    first = _look(seen, cube, network)
+    if first.residual_mm <= SURE_MM:
+        if _angle_deg(first.template_to_lps) > UPRIGHT_DEG or _distance_mm(first, center_lps) > CENTER_MM:
+            first = min([first, _look_upright(array, grid, first, network)], key=lambda k: k.doubt)
+        yield first.template_to_lps
+    looks = [first]
+    for turn in CUBE_TURNS[1:]:
+        turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
+        looks.append(_look(permuted(seen, turn), turned, network))
+        if looks[-1].residual_mm <= SURE_MM:
+            again = min([looks[-1], _look_upright(array, grid, looks[-1], network)], key=lambda k: k.doubt)
+            yield again.template_to_lps
+    looks = sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]
+    looks += [_look_upright(array, grid, k, network) for k in looks]
+    for look in sorted(looks, key=lambda k: k.doubt):
+        yield look.template_to_lps
+    upright = np.eye(4)
+    upright[:3, 3] = center_lps
+    yield upright
 
 
 def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:

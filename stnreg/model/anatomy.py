@@ -71,10 +71,10 @@ class AnatomyNet(nn.Module):
             x = block(x)
             features.append(x)
         for level in reversed(range(len(self.up))):
-            x = self.up[level](self.double(self.narrow[level](x)) + features[level])
+            x = self.up[level](self.enlarge(self.narrow[level](x)) + features[level])
         return self.head(x)
 
-    def double(self, x: Tensor) -> Tensor:
+    def enlarge(self, x: Tensor) -> Tensor:
         """Repeat each voxel of (N, C, D, H, W) along all three axes."""
         return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
@@ -92,7 +92,7 @@ class AnatomyMaps(AnatomyNet):
         shares = torch.exp(logits - logits.amax(1, keepdim=True))
         return shares / shares.sum(1, keepdim=True)
 
-    def double(self, x: Tensor) -> Tensor:
+    def enlarge(self, x: Tensor) -> Tensor:
         """Repeat each voxel of (N, C, D, H, W) along all three axes."""
         n, c, d, h, w = x.shape
         rows = torch.stack([x, x], -1).reshape(n, c, d, h, 2 * w)
