@@ -69,6 +69,11 @@ class People:
     moving: str
     move: Array
 
+    @property
+    def points(self) -> Array:
+        """Points of the fixed brain, (N, 3) LPS mm."""
+        return brain_points(next(head for head in dev_heads() if head.name == str(self.fixed)))
+
     def judge(self, fixed_to_moving: Array) -> Figures:
         """Return `dice` and the `oracle`'s, least squares on the true labels' centroids."""
         heads = {head.name: head for head in dev_heads()}
@@ -102,7 +107,7 @@ def load_judge(folder: Path) -> Known | People | None:
     if not (folder / "truth.npz").exists():
         return None
     kept = dict(np.load(folder / "truth.npz"))
-    return Known(**kept) if "points" in kept else People(**kept)
+    return Known(**kept) if "truth" in kept else People(**kept)
 
 
 @dataclass(frozen=True)

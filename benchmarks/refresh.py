@@ -2,8 +2,9 @@
 
     python benchmarks/refresh.py docs/model-cards.md [--only WORD]
 
-A quoted figure is a fenced `text` block right after a line `<!-- printed by: COMMAND -->`. Commands run from the root
-of the repository with this interpreter as `python`; `$PAIRS` is the folder that the shared `dev_pairs.py` wrote.
+A quoted figure is a fenced `text` block right after a line `<!-- printed by: COMMAND -->`; where a command prints
+markdown, what stands between that line and a line `<!-- end -->`. Commands run from the root of the repository with
+this interpreter as `python`; `$PAIRS` is the folder that the shared `dev_pairs.py` wrote.
 """
 
 import argparse
@@ -14,7 +15,11 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"(<!-- printed by: (?P<command>[^\n]*) -->\n```text\n)(?P<old>.*?)(```\n)", re.DOTALL)
+BEGIN, OLD = r"(<!-- printed by: (?P<command>[^\n]*) -->\n", r"(?P<old>.*?)"
+BLOCKS = (
+    re.compile(BEGIN + r"```text\n)" + OLD + r"(```\n)", re.DOTALL),
+    re.compile(BEGIN + r"\n)" + OLD + r"(\n<!-- end -->\n)", re.DOTALL),
+)
 
 
 def printed(command: str) -> str:
@@ -40,7 +45,9 @@ def main() -> None:
 
     for document in options.documents:
         text = document.read_text(encoding="utf-8")
-        document.write_text(BLOCK.sub(fill, text), encoding="utf-8")
+        for block in BLOCKS:
+            text = block.sub(fill, text)
+        document.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Good and failed registrations of every kind, what the verdict says of each, and all that could be measured of it.
 
-    python -m benchmarks.verdict --split validation|dev [--refine] [--pairs 150] [--csv FILE] [--trial]
+    python -m benchmarks.verdict --split validation|dev [--refine] [--partners 8] [--csv FILE] [--trial]
 
 Writes one line per outcome to a CSV (what is there is not done again) and prints the table of `benchmarks.roc`.
 
@@ -155,33 +155,23 @@ def wrong(kind: str, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray
 WRONG = ("turned", "shifted", "turned", "scaled", "shifted", "turned", "shifted", "mirrored")
 
 
-def trials(names: list[str], pairs: int, phantoms: int) -> Iterator[Trial]:
-    """Plan every outcome, the same ones in every run; each pair is followed by a wrong start of its own."""
-
-    def both(fixed: str, moving: str, kind: str, number: int) -> Iterator[Trial]:
-        yield Trial(fixed, moving, "found", kind)
-        yield Trial(fixed, moving, WRONG[number % len(WRONG)], kind)
-
-    count = len(names)
+def trials(names: list[str], partners: int) -> Iterator[Trial]:
+    """Plan every outcome, head by head, the same in every run; each pair is followed by a wrong start of its own."""
     number = 0
     for k, name in enumerate(names):
-        for kind in ONE_PERSON:
-            yield from both(f"{name}:whole", f"{name}:{kind}", f"one, {kind}", number)
-            number += 1
-        for step, kind in enumerate(TWO_PEOPLE):
-            other = names[(k + 1 + 2 * step) % count]
-            yield from both(f"{name}:whole", f"{other}:{kind}", f"two, {kind}", number)
+        whole = f"{name}:whole"
+        others = [names[(k + step) % len(names)] for step in range(1, len(names))]
+        pairs = [(f"{name}:{kind}", f"one, {kind}") for kind in ONE_PERSON]
+        pairs += [(f"{others[2 * step % len(others)]}:{kind}", f"two, {kind}") for step, kind in enumerate(TWO_PEOPLE)]
+        pairs += [(f"{other}:whole", "two, whole") for other in others[:partners]]
+        for moving, kind in pairs:
+            yield Trial(whole, moving, "found", kind)
+            yield Trial(whole, moving, WRONG[number % len(WRONG)], kind)
             number += 1
         for kind in NO_HEAD:
-            yield Trial(f"{name}:whole", f"{names[(k + 3) % count]}:{kind}", "found", f"no head, {kind}")
-    straight = [(i, j) for i in range(count) for j in range(i + 1, count)]
-    for k in generator("straight").permutation(len(straight))[:pairs]:
-        i, j = straight[k]
-        yield from both(f"{names[i]}:whole", f"{names[j]}:whole", "two, whole", number)
-        number += 1
-    for k in range(phantoms):
+            yield Trial(whole, f"{others[2 % len(others)]}:{kind}", "found", f"no head, {kind}")
         for kind in OTHERS:
-            ends = f"{names[k % count]}:whole", f"{kind}#{k}"
+            ends = whole, f"{kind}#{k}"
             yield Trial(*(ends if k % 2 else ends[::-1]), "found", f"no head, {kind}")
 
 
@@ -208,18 +198,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "dev"), default="validation")
     parser.add_argument("--refine", action="store_true", help="refine what the network found, and the wrong starts")
-    parser.add_argument("--pairs", type=int, default=150, help="straight pairs of two people")
-    parser.add_argument("--phantoms", type=int, default=8, help="images of each thing that is no head")
-    parser.add_argument("--trial", action="store_true", help="four heads alone: to see that it runs")
+    parser.add_argument("--partners", type=int, default=8, help="heads that each head is paired with, straight")
+    parser.add_argument("--trial", action="store_true", help="three heads alone: to see that it runs")
     parser.add_argument("--csv", type=Path, help="where outcomes go; benchmarks/results/verdict-SPLIT.csv if left out")
     parser.add_argument("--model", default="anatomy")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     heads = load_heads(options.split)
-    planned = list(trials([h.name for h in heads], options.pairs, options.phantoms))
-    planned += contrast_trials(options.split, 3)
+    planned = [*contrast_trials(options.split, 3), *trials([h.name for h in heads], options.partners)]
     if options.trial:
-        planned = list(trials([h.name for h in heads[:4]], 4, 1))
+        planned = [*contrast_trials(options.split, 1), *trials([h.name for h in heads[:3]], 1)]
     name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"
     path = options.csv or Path(__file__).parent / "results" / name
     path.parent.mkdir(parents=True, exist_ok=True)
