@@ -30,9 +30,13 @@ types: .venv/tested
 man: .venv/tested
 	$(BIN)/python man/generate.py
 
+# Peers side by side, the verdict, and docs/benchmarks.md from them: about eight hours on two free cores. Stopped, it goes on
+# where it was; `python -m benchmarks.bench --estimate` says what is missing. It reads the shared scans.
 bench: .venv/tested
-	$(BIN)/python benchmarks/network_alone.py --split dev --pairs 60 --moves 40
-	$(BIN)/python benchmarks/verdict.py --split dev --pairs 80
+	$(BIN)/python -m benchmarks.bench
+	$(BIN)/python -m benchmarks.verdict --split dev
+	$(BIN)/python -m benchmarks.verdict --split validation
+	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md
 
 # The paper's tables, its order of transformations, and docs/paper.md from them: an hour or two on two cores. Stopped,
 # they go on where they were. They read the shared scans.
