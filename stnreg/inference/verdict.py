@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.inference.agreement import map_agreement
+from stnreg.inference.agreement import common_share, map_agreement
 from stnreg.inference.anatomy import Encoding
 
 MIN_SCORE = 0.6
@@ -12,6 +12,10 @@ MIN_SCORE = 0.6
 
 MAX_RESIDUAL_MM = 9.0
 """Structures that lie further than this from where a head has them (root mean square) are not those of a head."""
+
+
+MIN_COMMON_SHARE = 0.2
+"""Least part of one brain that must be in view in the other image: a few structures can agree by chance."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ def judge(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, min_sc
             f"the structures found in both images agree by {score:.2f} under the transform; {least:.2f} is the least "
             "that is believed"
         )
+    share = common_share(fixed, moving, fixed_to_moving)
+    if not share >= MIN_COMMON_SHARE:
+        reasons.append(f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to judge by")
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= MAX_RESIDUAL_MM:
             reasons.append(
