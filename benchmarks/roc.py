@@ -72,7 +72,8 @@ def show(paths: list[Path], column: str = "score", least: float | None = None, b
     outcome = np.array([r["outcome"] for r in rows])
     kind = np.array([r["kind"] for r in rows])
     counted = kind != UNKNOWABLE
-    print(", ".join(path.name for path in paths) + f": {len(rows)} outcomes")
+    weights = ", ".join(sorted({row["weights"] for row in rows}))
+    print(", ".join(path.name for path in paths) + f": {len(rows)} outcomes, weights {weights}")
     for name, state, is_right in (("sensitivity", "failed", no), ("specificity", "good", ~no)):
         mine = counted & (outcome == state)
         right, whole = int((mine & is_right).sum()), int(mine.sum())

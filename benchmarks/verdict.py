@@ -32,9 +32,9 @@ from benchmarks.variants import Variant, generator, make
 from benchmarks.verdict_features import FEATURES, Seen, features, see
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.inference import anatomy_model
-from stnreg.inference.anatomy import AnatomyModel, fit_pair
+from stnreg.inference.anatomy import fit_pair
 from stnreg.inference.verdict import judge
-from stnreg.inference.weights import find
+from stnreg.inference.weights import Weights, find
 from stnreg.refine import refine_affine
 
 FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
@@ -42,8 +42,9 @@ ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t
 TWO_PEOPLE = ("turned", "stripped", "half", "slab", "t2", "offset", "mirrored")
 NO_HEAD = ("no brain", "neck")
 REFINED = ("same_person", "local_correlation", "motion_mm", "improved")
-COLUMNS = ("fixed", "moving", "trial", "kind", "people", "error_mm", "dice_share", "outcome", "score", "passed", "gate",
-           *FEATURES, *REFINED)  # fmt: skip
+TRUTH = ("people", "error_mm", "dice_share", "outcome")
+JUDGED = ("score", "passed", "gate", "weights")
+COLUMNS = ("fixed", "moving", "trial", "kind", *TRUTH, *JUDGED, *FEATURES, *REFINED)
 Row = dict[str, object]
 
 
@@ -60,9 +61,10 @@ class Trial:
 class Bench:
     """Heads by name, and what was seen of their variants."""
 
-    def __init__(self, heads: list[Head], model: AnatomyModel, refine: bool) -> None:
+    def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int) -> None:
         self.heads = {head.name: head for head in heads}
-        self.model, self.refine = model, refine
+        self.model = anatomy_model.load(weights, threads=threads, device="cpu").model
+        self.weights, self.refine = weights.sha256[:8], refine
         self.seen = lru_cache(maxsize=400)(self._see)
         self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
         self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(*map(self.head, (a, b))))
@@ -110,7 +112,7 @@ class Bench:
         verdict = judge(e, f, fixed_to_moving)
         # What is refused whatever the score.
         gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0).passed
-        row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate}
+        row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         return row | self.truth(a, b, fixed_to_moving) | features(fixed, moving, e, f, fixed_to_moving)
 
     def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray) -> Row:
@@ -211,8 +213,7 @@ def main() -> None:
     name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"
     path = options.csv or Path(__file__).parent / "results" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    model = anatomy_model.load(find(options.model), threads=options.threads, device="cpu").model
-    fill(path, planned, Bench(heads, model, options.refine))
+    fill(path, planned, Bench(heads, find(options.model), options.refine, options.threads))
     show([path])
 
 

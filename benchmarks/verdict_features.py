@@ -23,6 +23,8 @@ FEATURES = (
     "brain_dice",  # soft Dice of the two brains
     "residual_fixed_mm",  # of the structures from where a head has them
     "residual_moving_mm",
+    "doubt_fixed",  # the residual over how sharp the maps are of what is in view
+    "doubt_moving",
     "found",  # structures found in both images
     "sharpness_fixed",  # of the maps of the structures found, mean, 0 to 1
     "sharpness_moving",
@@ -99,6 +101,8 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         brain_dice(a, b, fixed_to_moving),
         a.residual_mm,
         b.residual_mm,
+        a.doubt,
+        b.doubt,
         int(both.sum()),
         fixed.sharpness,
         moving.sharpness,
