@@ -88,6 +88,22 @@ def test_a_reader_that_goes_away_makes_no_noise():
     assert done.stderr == b""
 
 
+def test_a_process_of_its_own_ends_with_its_status_its_output_and_its_exit_handlers(tmp_path):
+    code = f"""
+import atexit, pathlib, sys
+atexit.register(pathlib.Path({str(tmp_path / "told")!r}).touch)
+from stnreg import cli
+sys.argv = ["stnreg", "--version"]
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"stnreg {__version__}\n"
+    assert (tmp_path / "told").exists()
+    failed = subprocess.run([sys.executable, "-m", "stnreg", "nonsense"], capture_output=True, text=True, check=False)
+    assert failed.returncode == ExitCode.USAGE
+    assert "nonsense" in failed.stderr
+
+
 def test_sigterm_is_143():
     code = """
 import time
