@@ -128,7 +128,7 @@ def register(
                 refined = _refine(a, b, seen, fixed_to_moving, dof, threads, masks)
             fixed_to_moving = refined.fixed_to_moving
         with clock.stage("verdict"):
-            verdict = judge(*seen, fixed_to_moving, min_score)
+            verdict = judge(*seen, fixed_to_moving, min_score, mirrored=refined is not None and refined.mirrored)
     return Registration(
         fixed_to_moving,
         a,
@@ -188,6 +188,7 @@ def _refine(
         start,
         fixed_brain=(seen[0].brain, seen[0].maps_grid),
         moving_brain=(seen[1].brain, seen[1].maps_grid),
+        moving_mirror=seen[1].mirror,
         **masks,
         dof=dof,
         threads=threads,

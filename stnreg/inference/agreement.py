@@ -42,9 +42,7 @@ def _one_way(a: Encoding, b: Encoding, a_to_b: np.ndarray) -> float:
 
 def common_share(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray) -> float:
     """Return the volume of the smaller brain in view over that of the larger one, on one scale, 0 to 1."""
-    mine, theirs = (
-        e.maps[1:].sum() * abs(np.linalg.det(e.maps_grid.index_to_lps[:3, :3])) for e in (fixed, moving)
-    )
+    mine, theirs = (e.maps[1:].sum() * abs(np.linalg.det(e.maps_grid.index_to_lps[:3, :3])) for e in (fixed, moving))
     mine = mine * abs(np.linalg.det(fixed_to_moving[:3, :3]))
     return float(min(mine, theirs) / max(mine, theirs, 1e-6))
 

@@ -83,6 +83,11 @@ class Encoding:
         return self.residual_mm / max(float(sharp), 1e-3)
 
     @property
+    def mirror(self) -> Array:
+        """(4, 4): the reflection in the head's midplane, LPS mm."""
+        return self.template_to_lps @ np.diag([-1.0, 1.0, 1.0, 1.0]) @ invert(self.template_to_lps)
+
+    @property
     def brain(self) -> Array:
         """Share of brain (ventricles included) in each voxel of `maps_grid`, (D, H, W) float32."""
         return 1.0 - self.maps[0]

@@ -40,7 +40,14 @@ class Verdict:
 NOTHING_TO_JUDGE_BY = Verdict(None, None, ("a pair network gives nothing to judge its own result by",))
 
 
-def judge(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, min_score: float | None = None) -> Verdict:
+def judge(
+    fixed: Encoding,
+    moving: Encoding,
+    fixed_to_moving: np.ndarray,
+    min_score: float | None = None,
+    *,
+    mirrored: bool = False,
+) -> Verdict:
     """Judge a registration by the two images' own structures.
 
     Parameters
@@ -50,6 +57,8 @@ def judge(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, min_sc
         LPS mm.
     min_score : float, optional
         In place of `MIN_SCORE`.
+    mirrored : bool
+        Whether the mirror of one image was found to fit clearly better.
     """
     least = MIN_SCORE if min_score is None else min_score
     score = map_agreement(fixed, moving, fixed_to_moving)
@@ -68,6 +77,10 @@ def judge(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, min_sc
                 f"what was found in the {name} image does not lie as in a head ({encoding.residual_mm:.0f} mm off): "
                 "is it a brain, and is enough of it in view?"
             )
+    if mirrored:
+        reasons.append(
+            "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
+        )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
         reasons.append("the transform exchanges left and right")
     return Verdict(not reasons, score, tuple(reasons))

@@ -14,6 +14,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.refine.choose import heads_agree, is_drowned, is_same_contrast, is_same_person
 from stnreg.refine.freedom import supported_dof
 from stnreg.refine.gauss_newton import Outcome, descend
+from stnreg.refine.mirror import fits_better_mirrored, mirror_gain
 from stnreg.refine.pyramid import Level, build_levels, finest_levels
 from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
 from stnreg.refine.samples import Scene, extent, middle, motion_mm, take_samples
@@ -34,6 +35,7 @@ class Pass:
 
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
+MIRROR_LEVEL = 1
 # One head: the image itself, until nothing moves.
 LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)
 FEW_SAMPLES = 10_000  # to tell what the last pass should look at
@@ -61,6 +63,8 @@ class Refined:
         Median absolute residual, in local deviations; the larger of both.
     motion_mm : float
         Root mean square motion of the brain from the start.
+    mirror_gain : float or None
+        How much better the mirrored moving image would fit (`stnreg.refine.mirror`); None where it was not asked.
     steps : tuple of int
         Per level, coarse to fine.
     timings_s : dict
@@ -79,9 +83,15 @@ class Refined:
     overlap: float
     residual: float
     motion_mm: float
+    mirror_gain: float | None
     steps: tuple[int, ...]
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the mirror of the moving image was found to fit clearly better."""
+        return self.mirror_gain is not None and fits_better_mirrored(self.mirror_gain)
 
 
 def refine_affine(
@@ -95,6 +105,7 @@ def refine_affine(
     moving_mask: Image | None = None,
     fixed_exclude: Image | None = None,
     moving_exclude: Image | None = None,
+    moving_mirror: Matrix | None = None,
     dof: int = 12,
     threads: int = 2,
 ) -> Refined:
@@ -115,6 +126,8 @@ def refine_affine(
         Non-zero where to look, instead of the brain map.
     fixed_exclude, moving_exclude : (array, Grid), optional
         Non-zero where not to look: lesions, resections.
+    moving_mirror : (4, 4) float64, optional
+        The reflection in the moving head's midplane, LPS mm: whether its mirror would fit better is then found out.
     dof : int
         6, 7, 9 or 12.
     threads : int
@@ -142,9 +155,13 @@ def refine_affine(
             lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool
         )
         built = perf_counter()
-        descent = _coarse_to_fine(list(zip(*levels, strict=True)), start, dof, pool)
+        pairs = list(zip(*levels, strict=True))
+        descent = _coarse_to_fine(pairs, start, dof, pool)
         stepped = perf_counter()
         refined = _last_pass(sides, descent, pool) if descent.improved and descent.same_person else None
+        gain = None
+        if moving_mirror is not None:
+            gain = mirror_gain(pairs[MIRROR_LEVEL], descent.fixed_to_moving, moving_mirror, pool)
     end = refined.fixed_to_moving if refined else descent.fixed_to_moving
     return Refined(
         fixed_to_moving=end,
@@ -157,6 +174,7 @@ def refine_affine(
         overlap=min(v.share for v in descent.after),
         residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in descent.after),
         motion_mm=motion_mm(*descent.scenes, descent.start, end),
+        mirror_gain=gain,
         steps=descent.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
         notes=_notes(descent, dof),
