@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench bench-paper bench-order clean
+.PHONY: demo test lint types man bench bench-paper bench-order bench-speed bench-batch clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -48,6 +48,14 @@ bench-paper: .venv/tested
 bench-order: .venv/tested
 	$(BIN)/python -m benchmarks.order
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.order
+
+# Whole processes against a fixed floor and the peers: ten minutes, which are only worth it on a quiet machine.
+bench-speed: .venv/tested
+	$(BIN)/python -m benchmarks.speed --stages
+
+# A batch of 200 pairs, left alone and disturbed: half an hour.
+bench-batch: .venv/tested
+	$(BIN)/python -m benchmarks.batch_bar
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

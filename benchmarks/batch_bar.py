@@ -1,6 +1,6 @@
 """A batch that is disturbed against one that is left alone: the same table, each pair done once, memory flat.
 
-    python benchmarks/batch_bar.py [--pairs 200] [--jobs N]
+    python -m benchmarks.batch_bar [--pairs 200] [--jobs N]
 
 Pairs of 2 mm heads from the shared scans (`dev/ixi`, ten fixed images). The first run is left alone, and timed
 against single `stnreg register` runs (some of the pairs, one by one). The second is interrupted twice (SIGINT),
@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 
-from heads import shared_folder
+from benchmarks.heads import shared_folder
 
 STNREG = str(Path(sys.executable).with_name("stnreg"))
 SINGLE_RUNS = 5

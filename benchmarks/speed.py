@@ -1,6 +1,6 @@
 """How long whole processes take: `stnreg register` beside a floor and its peers, in one run.
 
-    python benchmarks/speed.py [--runs 5] [--peers ants-fast,greedy,elastix] [--sizes 1mm,2mm] [--threads N] [--stages]
+    python -m benchmarks.speed [--runs 5] [--peers ants-fast,greedy,elastix] [--sizes 1mm,2mm] [--threads N] [--stages]
 
 The pairs: two whole heads at 1 mm, 256^3, int16 (`dev/ds000011`, resampled once), and two at 2 mm, 120x120x90
 (`dev/ixi`), all .nii.gz. Every command runs once unmeasured, then in turn, so that whatever else the machine does falls
@@ -18,13 +18,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-
-import numpy as np
-from heads import shared_folder
-
-from stnreg.geometry.grid import Grid
-from stnreg.io.volume import Volume, load_volume, save_volume
-from stnreg.preprocess.resample import resample
 
 HERE = Path(__file__).parent
 PEERS = "ants-fast,greedy,elastix"
@@ -56,22 +49,35 @@ def timed(command: list[str], threads: int) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * to_mb)
 
 
-def whole_heads(folder: Path) -> tuple[Path, Path]:
+# What a child's memory is measured by begins at its parent's: nothing large is loaded here. Heads are made by another.
+def make_whole_heads(folder: str) -> None:
     """Write two heads of 256^3 voxels of 1 mm."""
-    made = []
+    import numpy as np
+
+    from benchmarks.heads import shared_folder
+    from stnreg.geometry.grid import Grid
+    from stnreg.io.volume import Volume, load_volume, save_volume
+    from stnreg.preprocess.resample import resample
+
     for name in ("sub-01", "sub-02"):
         scan = load_volume(shared_folder() / f"data/dev/ds000011/{name}_T1w.nii.gz")
         direction = np.diag([-1.0, -1.0, 1.0])
         grid = Grid.from_parts((256,) * 3, (1.0,) * 3, scan.grid.center_lps - direction @ np.full(3, 127.5), direction)
         voxels = np.rint(resample(scan.array, scan.grid, grid, np.eye(4))).astype(np.int16)
-        made.append(folder / f"{name}.nii.gz")
-        save_volume(made[-1], voxels, like=Volume(voxels, grid), dtype="same")
-    return made[0], made[1]
+        save_volume(Path(folder, f"{name}.nii.gz"), voxels, like=Volume(voxels, grid), dtype="same")
+
+
+def whole_heads(folder: Path) -> tuple[Path, Path]:
+    """Have two heads of 256^3 voxels of 1 mm written, and name them."""
+    code = f"from benchmarks.speed import make_whole_heads; make_whole_heads({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parent)
+    return folder / "sub-01.nii.gz", folder / "sub-02.nii.gz"
 
 
 def small_heads(folder: Path) -> tuple[Path, Path]:
     """Name two heads of 120x120x90 voxels of 2 mm."""
-    first, second, *_ = sorted((shared_folder() / "data/dev/ixi").glob("*_T1.nii.gz"))
+    shared = Path(os.environ.get("STNREG_SHARED", HERE.parents[1] / "shared"))
+    first, second, *_ = sorted((shared / "data/dev/ixi").glob("*_T1.nii.gz"))
     return first, second
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     arguments : sequence of str, optional
         Without the program's name; the process's own when left out, and then it ends without taking itself apart.
     """
-    leave: Callable[[int], NoReturn] = sys.exit if arguments is not None else _leave_at_once
+    is_own_process = arguments is None
     # Few objects here are cyclic: looking for some that are costs a tenth of the imports.
     gc.set_threshold(100_000, 50, 50)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -114,7 +114,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in options
     arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
     signal.signal(signal.SIGTERM, _terminate)
-    leave(_run(arguments, debug))
+    status = _run(arguments, debug)
+    if is_own_process:
+        _leave_at_once(status)
+    sys.exit(status)
 
 
 def _run(arguments: list[str], debug: bool) -> int:
