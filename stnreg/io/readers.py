@@ -90,6 +90,8 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     if len(shape) < 3:
         raise DataError(f"{path}: has {len(shape)} axes; a 3-D image was expected.")
     data = Path(image.file_map["image"].filename or path)
+    if image.dataobj.offset < 348 and getattr(image.header, "is_single", False):
+        raise DataError(f"{path}: the header puts the voxels into itself. Repair it: vox_offset is usually 352.")
     _check_promise(path, shape, data_type.itemsize, data, data.name.lower().endswith(PACKED_SUFFIXES))
     size = shape[0], shape[1], shape[2]
     if isinstance(image.header, nibabel.Nifti1Header):  # Nifti2Header is one too
