@@ -41,7 +41,7 @@ FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
 ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t2", "offset", "mirrored")
 TWO_PEOPLE = ("turned", "stripped", "half", "slab", "t2", "offset", "mirrored")
 NO_HEAD = ("no brain", "neck")
-REFINED = ("same_person", "local_correlation", "motion_mm", "improved")
+REFINED = ("same_person", "local_correlation", "motion_mm", "improved", "mirror_gain")
 TRUTH = ("people", "error_mm", "dice_share", "outcome")
 JUDGED = ("score", "passed", "gate", "weights")
 COLUMNS = ("fixed", "moving", "trial", "kind", *TRUTH, *JUDGED, *FEATURES, *REFINED)
@@ -97,7 +97,7 @@ class Bench:
             rng = generator(trial.fixed, trial.moving, trial.start)
             start = compose(start, wrong(trial.start, middle, rng))
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
-        fixed_to_moving = start
+        fixed_to_moving, mirrored = start, False
         if self.refine:
             refined = refine_affine(
                 (a.image, a.grid),
@@ -105,13 +105,14 @@ class Bench:
                 start,
                 fixed_brain=(e.brain, e.maps_grid),
                 moving_brain=(f.brain, f.maps_grid),
+                moving_mirror=f.mirror,
                 threads=1,
             )
-            fixed_to_moving = refined.fixed_to_moving
+            fixed_to_moving, mirrored = refined.fixed_to_moving, refined.mirrored
             row |= {name: getattr(refined, name) for name in REFINED}
-        verdict = judge(e, f, fixed_to_moving)
+        verdict = judge(e, f, fixed_to_moving, mirrored=mirrored)
         # What is refused whatever the score.
-        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0).passed
+        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, mirrored=mirrored).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         return row | self.truth(a, b, fixed_to_moving) | features(fixed, moving, e, f, fixed_to_moving)
 

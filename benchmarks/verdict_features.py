@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stnreg.geometry.affine import apply_affine, compose, invert
+from stnreg.geometry.affine import apply_affine, compose
 from stnreg.geometry.grid import Grid
-from stnreg.inference.agreement import sample_maps
+from stnreg.inference.agreement import common_share, sample_maps
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
 from stnreg.inference.maps import centroids_of
 from stnreg.refine.pyramid import build_levels
@@ -34,11 +34,12 @@ FEATURES = (
     "centroids_median_mm",
     "determinant",
     "stretch",  # largest over smallest singular value
+    "common_share",  # volume of the smaller brain in view over the larger one's
     "overlap",  # of the samples of a brain, how many see the other image; the smaller of both
     "correlation_4mm",  # local correlation inside the brain, an intensity map between
     "correlation_2mm",
     "likeness_4mm",  # the same without a map between intensities
-    "mirrored_correlation_4mm",  # with the fixed head exchanged for its mirror image
+    "mirrored_correlation_4mm",  # with the moving head exchanged for its mirror image
 )
 
 
@@ -96,7 +97,7 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
     weights = np.sqrt(a.weights * b.weights)[both]
     singular = np.linalg.svd(fixed_to_moving[:3, :3], compute_uv=False)
     views = [_views(f, m, fixed_to_moving) for f, m in zip(fixed.scenes, moving.scenes, strict=True)]
-    mirrored = _views(fixed.scenes[0], moving.scenes[0], compose(fixed_to_moving, mirror_of(a)))
+    mirrored = _views(fixed.scenes[0], moving.scenes[0], compose(b.mirror, fixed_to_moving))
     values = (
         brain_dice(a, b, fixed_to_moving),
         a.residual_mm,
@@ -112,6 +113,7 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         float(np.median(off)) if both.any() else np.nan,
         float(np.linalg.det(fixed_to_moving[:3, :3])),
         float(singular[0] / singular[-1]),
+        common_share(a, b, fixed_to_moving),
         min(v.share for v in views[0]),
         mean_correlation(views[0]),
         mean_correlation(views[1]),
@@ -119,12 +121,6 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         mean_correlation(mirrored),
     )
     return dict(zip(FEATURES, map(float, values), strict=True))
-
-
-def mirror_of(encoding: Encoding) -> Array:
-    """Return the reflection of an image's space in the plane between its two halves of the brain, LPS mm."""
-    p = encoding.template_to_lps
-    return compose(p, np.diag([-1.0, 1, 1, 1]), invert(p))
 
 
 def brain_dice(fixed: Encoding, moving: Encoding, fixed_to_moving: Array) -> float:
