@@ -111,6 +111,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell's background job would ignore it, and its children
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pairs = write_table(folder / "pairs.csv", options.pairs)
