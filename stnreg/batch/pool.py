@@ -79,7 +79,9 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int) -> Iterator["Row
                     workers[workers.index(worker)] = _Worker(threads)
     finally:
         for worker in workers:
-            worker.stop()
+            worker.process.terminate()
+        for worker in workers:
+            worker.bury()
 
 
 class _Queue:
@@ -140,9 +142,9 @@ class _Worker:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         return f"the worker {how}, twice; is there enough memory? (fewer at once: --jobs)"
 
-    def stop(self) -> None:
+    def bury(self) -> None:
+        """Wait for the end of a process that was told to end."""
         self.connection.close()
-        self.process.terminate()
         self.process.join(5)
         if self.process.is_alive():
             self.process.kill()

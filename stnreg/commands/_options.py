@@ -7,6 +7,14 @@ import typer
 
 InterpolationName = Literal["linear", "nearest", "bspline", "lanczos", "label"]
 
+
+def _model_names() -> list[str]:
+    """Name the networks, for a shell that completes `--model`."""
+    from stnreg.inference.weights import names
+
+    return names()
+
+
 ImageOutput = Annotated[
     Path | None,
     typer.Option(
@@ -34,7 +42,12 @@ Dof = Annotated[
     int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
 ]
 Model = Annotated[
-    str, typer.Option(metavar="NAME|FILE.onnx", help="A network that comes with stnreg (see weights/), or a file.")
+    str,
+    typer.Option(
+        metavar="NAME|FILE.onnx",
+        help="A network that comes with stnreg (see weights/), or a file.",
+        autocompletion=_model_names,
+    ),
 ]
 Init = Annotated[
     str,
