@@ -1,8 +1,8 @@
 """Ended at random moments, `stnreg` leaves every output as it was or whole, and the next run succeeds.
 
 `python benchmarks/kill.py --moments 50` starts `stnreg register` on the example pair again and again over outputs of
-an earlier run, ends it by SIGKILL, SIGTERM or SIGINT at a random moment (two of three after the first file has been
-touched), and looks at what is there. It prints what was found; exit status 1 if anything is partial.
+an earlier run, ends it by SIGKILL, SIGTERM or SIGINT at a random moment (three of four after the first file has
+been touched), and looks at what is there. It prints what was found; exit status 1 if anything is partial.
 """
 
 import argparse
@@ -98,7 +98,7 @@ def run(command: Command, moments: int, folder: Path, seed: int = 0) -> tuple[Co
     for moment in range(moments):
         _put(old, folder)
         number = SIGNALS[moment % len(SIGNALS)]
-        after = "start" if moment // len(SIGNALS) % 3 == 0 else "first touch"
+        after = "start" if moment % 4 == 0 else "first touch"
         seconds = rng.uniform(0, duration_s if after == "start" else writing_s)
         status = _end_after(command.line, after, seconds, number, folder)
         when = f"{number.name} {seconds:.3f} s after the {after}"

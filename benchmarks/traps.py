@@ -58,8 +58,8 @@ class Trap:
     dof : int
     options : tuple of str
         Of the command.
-    is_large : bool
-        Whether it takes gigabytes, and is left out unless `--large`.
+    is_sampled, is_large : bool
+        Whether it shows the head on another lattice; whether it takes gigabytes, and is left out unless `--large`.
     """
 
     write: Write
@@ -67,6 +67,7 @@ class Trap:
     moved: Callable[[Grid, Grid], Matrix] | None = None
     dof: int = 6
     options: tuple[str, ...] = ()
+    is_sampled: bool = False
     is_large: bool = False
 
 
@@ -322,9 +323,9 @@ TRAPS = {
     "stored as PIR": Trap(_turned("PIR")),
     "stored as LAS": Trap(_turned("LAS")),
     "stored as SPL": Trap(_turned("SPL")),
-    "oblique": Trap(_sampled((2, 2, 2), (12, -18, 25))),
-    "slices of 5 mm, pixels of 0.5 mm": Trap(_sampled((0.5, 0.5, 5), (0, 0, 0))),
-    "512 x 512 x 512 voxels": Trap(_sampled((0.4375, 0.4297, 0.4688), (0, 0, 0)), is_large=True),
+    "oblique": Trap(_sampled((2, 2, 2), (12, -18, 25)), is_sampled=True),
+    "slices of 5 mm, pixels of 0.5 mm": Trap(_sampled((0.5, 0.5, 5), (0, 0, 0)), is_sampled=True),
+    "512 x 512 x 512 voxels": Trap(_sampled((0.4375, 0.4297, 0.4688), (0, 0, 0)), is_sampled=True, is_large=True),
     "8 x 8 x 8 voxels": Trap(_sampled((28, 28, 30), (0, 0, 0)), outcome="judged"),
     "blanks and dots in the name": Trap(_named("a b/c.d e.nii.gz")),
     "a symbolic link": Trap(_linked),
@@ -340,8 +341,8 @@ TRAPS = {
     "complex": Trap(
         lambda head, folder: _nifti(head.array.astype(np.complex64), head.affine, folder / "complex.nii"), "refused"
     ),
-    "two axes": Trap(lambda head, folder: _nifti(head.array[:, :, 60], head.affine, folder / "flat.nii"), "refused"),
-    "one slice": Trap(lambda head, folder: _nifti(head.array[:, :, 60:61], head.affine, folder / "one.nii"), "refused"),
+    "two axes": Trap(lambda head, folder: _nifti(head.array[:, :, 20], head.affine, folder / "flat.nii"), "refused"),
+    "one slice": Trap(lambda head, folder: _nifti(head.array[:, :, 20:21], head.affine, folder / "one.nii"), "refused"),
     "constant": Trap(
         lambda head, folder: _nifti(np.ones_like(head.array), head.affine, folder / "constant.nii"), "refused"
     ),

@@ -5,6 +5,7 @@ A verb's module is imported when the verb is used or listed, and imports anythin
 """
 
 import atexit
+import errno
 import gc
 import os
 import signal
@@ -38,6 +39,8 @@ VERBS = {
 
 BROKEN_PIPE = 128 + 13  # what a shell shows for a tool ended by SIGPIPE
 
+NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
+
 
 class Verbs(TyperGroup):
     """The group of all verbs, each built when it is first asked for."""
@@ -67,8 +70,7 @@ class Verbs(TyperGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # What is still buffered has nowhere to go; without this the interpreter complains on its way out.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_stdout()
             raise typer.Exit(BROKEN_PIPE) from None
         return result
 
@@ -136,9 +138,11 @@ def _run(arguments: list[str], debug: bool) -> int:
         _complain(str(error))
         return error.exit_code
     except OSError as error:
-        if debug or error.filename is None:
+        if debug or (error.filename is None and error.errno not in NO_ROOM):
             raise
-        _complain(f"{error.filename}: {error.strerror}")
+        if error.filename is None:  # files name themselves, so this is what a shell sent stdout to
+            _forget_stdout()
+        _complain(f"{error.filename or 'standard output'}: {error.strerror}")
         return ExitCode.DATA
     except Exception as error:
         if debug:
@@ -164,6 +168,11 @@ def _leave_at_once(status: int) -> NoReturn:
         except OSError:  # the reader has gone
             status = status or BROKEN_PIPE
     os._exit(status)
+
+
+def _forget_stdout() -> None:
+    """Drop what is still buffered, which has nowhere to go: else the interpreter complains on its way out."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str) -> None:
