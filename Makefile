@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench bench-paper bench-order bench-speed bench-batch clean
+.PHONY: demo test lint types man bench bench-paper bench-order bench-speed bench-batch bench-faults clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -30,7 +30,7 @@ types: .venv/tested
 man: .venv/tested
 	$(BIN)/python man/generate.py
 
-# Peers side by side, the verdict, and docs/benchmarks.md from them: about eight hours on two free cores. Stopped, it goes on
+# Peers side by side, the verdict, and docs/benchmarks.md from them: about six hours on two free cores. Stopped, it goes on
 # where it was; `python -m benchmarks.bench --estimate` says what is missing. It reads the shared scans.
 bench: .venv/tested
 	$(BIN)/python -m benchmarks.bench
@@ -56,6 +56,10 @@ bench-speed: .venv/tested
 # A batch of 200 pairs, left alone and disturbed: half an hour.
 bench-batch: .venv/tested
 	$(BIN)/python -m benchmarks.batch_bar
+
+# Traps of real files, 10,000 damaged ones, 50 runs that are ended early, and docs/files.md from them: half an hour.
+bench-faults: .venv/tested
+	$(BIN)/python benchmarks/refresh.py docs/files.md
 
 clean:
 	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,12 +40,12 @@ COLUMNS = ("row", "pair", "method", "error_mm", "p95_mm", "volume_pct", "dice", 
 RESULTS = Path(__file__).parent / "results"
 # Seconds of one process with one thread, for an estimate where nothing is measured yet: at 2 mm, at 1 mm.
 TYPICAL_S = {
-    "stnreg": (3, 5),
-    "stnreg-no-refine": (2, 4),
-    "greedy": (5, 40),
-    "ants-fast": (10, 25),
-    "elastix": (20, 30),
-    "sitk-affine": (15, 60),
+    "stnreg": (3, 4),
+    "stnreg-no-refine": (2, 3),
+    "greedy": (4, 31),
+    "ants-fast": (4, 26),
+    "elastix": (17, 39),
+    "sitk-affine": (10, 43),
 }
 Line = dict[str, object]
 
@@ -174,13 +174,13 @@ def read(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def forget(table: Path, methods: list[str], rows: list[str]) -> None:
-    """Drop the lines of some methods in some rows, so that they are run again."""
-    kept = [r for r in read(table) if not (r["method"] in methods and r["row"] in rows)]
+def write(table: Path, lines: list[dict[str, str]]) -> None:
+    """Write a CSV anew."""
+    table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(kept)
+        writer.writerows(lines)
 
 
 def estimate(tasks: list[Task], lines: list[dict[str, str]], jobs: int) -> Iterator[str]:
@@ -223,13 +223,13 @@ def main() -> None:
         table, pairs = table.with_name(f"{table.stem}-trial.csv"), pairs or 2
     elif pairs is not None and pairs < LEAST_PAIRS:
         parser.error(f"--pairs {pairs}: a row has at least {LEAST_PAIRS}; --trial only tries the commands")
-    table.parent.mkdir(parents=True, exist_ok=True)
-    if options.again or not table.exists():
-        forget(table, options.again.split(","), rows)
-    lines = read(table)
+    again = options.again.split(",") if options.again else []
+    lines = [r for r in read(table) if not (r["method"] in again and r["row"] in rows)]
     tasks = plan(rows, methods, pairs, {(r["row"], r["pair"], r["method"]) for r in lines})
     print(*estimate(tasks, lines, options.jobs), sep="\n", file=sys.stderr)
     if not options.estimate:
+        if again or not table.exists():
+            write(table, lines)
         with tempfile.TemporaryDirectory(prefix="bench-pairs-") as scratch:
             work(tasks, options.keep or Path(scratch), table, options.keep is not None, options.jobs)
 
