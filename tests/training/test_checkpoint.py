@@ -51,6 +51,24 @@ def test_what_is_no_checkpoint_is_named(tmp_path, name):
         load_weights(path)
 
 
+class Hostile:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def test_a_hostile_checkpoint_runs_nothing(tmp_path):
+    for name in ("a.ckpt", "a.safetensors"):
+        torch.save({"format": 1, "model": Hostile(str(tmp_path / "ran"))}, tmp_path / name)
+        with pytest.raises(DataError, match=name):
+            load_weights(tmp_path / name)
+        assert not (tmp_path / "ran").exists()
+
+
 def test_another_format_is_refused(tmp_path):
     torch.save({"format": 0}, tmp_path / "a.ckpt")
     with pytest.raises(DataError, match="expected a checkpoint of format"):
