@@ -34,7 +34,7 @@ REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more th
 MAX_FINE_PASSES = 3
 SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
 MAX_POSES = 10
-RIDGE = 0.02  # pull towards a similarity; stronger where less of both heads is in view
+RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
 
 
 @dataclass(frozen=True)

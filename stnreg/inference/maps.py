@@ -13,7 +13,7 @@ from stnreg.preprocess.resample import resample
 
 Array = np.ndarray
 MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
-CUT_LOG = 0.5  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
+CUT_LOG = 0.4  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
 SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
 
 
