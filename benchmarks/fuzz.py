@@ -1,6 +1,6 @@
 """Damaged files against every reader: out of them only stnreg's own errors may come, soon, and without much memory.
 
-`python benchmarks/fuzz.py --cases 10000` damages small images, transforms and tables in memory and in ways that real
+`python -m benchmarks.fuzz --cases 10000` damages small images, transforms and tables in memory and in ways that real
 files are damaged, or as somebody with bad intentions would, and reads each. It prints one line per kind of file, and
 every finding with the seed that makes it again; exit status 1 if there is one.
 """
@@ -139,7 +139,7 @@ def damaged(kind: Kind, rng: np.random.Generator) -> bytes:
     inside = kind.is_packed and rng.random() < 0.7
     if kind.is_packed and not inside:
         content = gzip.compress(content, 1)
-    for _ in range(rng.integers(1, 5)):
+    for _ in range(min(int(rng.geometric(0.5)), 4)):
         harm = rng.choice(TEXT_HARMS if kind.is_text and rng.random() < 0.7 else HARMS)
         content = harm(content, rng)
     return gzip.compress(content, 1) if inside else content

@@ -1,6 +1,6 @@
 """Ended at random moments, `stnreg` leaves every output as it was or whole, and the next run succeeds.
 
-`python benchmarks/kill.py --moments 50` starts `stnreg register` on the example pair again and again over outputs of
+`python -m benchmarks.kill --moments 50` starts `stnreg register` on the example pair again and again over outputs of
 an earlier run, ends it by SIGKILL, SIGTERM or SIGINT at a random moment (three of four after the first file has
 been touched), and looks at what is there. It prints what was found; exit status 1 if anything is partial.
 """

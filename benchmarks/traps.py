@@ -1,6 +1,6 @@
 """Every way in which a file of one head is met in the wild, registered to its clean twin, or refused.
 
-`python benchmarks/traps.py` writes each trap from `examples/fixed.nii.gz`, runs `stnreg register` on it, and prints
+`python -m benchmarks.traps` writes each trap from `examples/fixed.nii.gz`, runs `stnreg register` on it, and prints
 how far over the head the result is from the truth, mm, or the exit status. Exit status 1 if a trap is neither within
 0.3 mm nor refused with 4 as it should be.
 """
@@ -412,7 +412,9 @@ def main() -> int:
             status, error_mm = run_trap(trap, Path(folder), arguments.threads)
         well = is_as_it_should_be(trap, status, error_mm)
         failures += not well
-        print(f"{name:40} exit {status}  {error_mm:8.4f} mm  {'' if well else 'NOT AS IT SHOULD BE'}", flush=True)
+        found = "refused" if status == 4 else f"{error_mm:.4f} mm"
+        found += {0: "", 3: ", judged a failure", 4: ""}.get(status, f", exit status {status}")
+        print(f"{name:40} {found}{'' if well else '  NOT AS IT SHOULD BE'}", flush=True)
     print(f"{len(chosen)} traps, {failures} not as they should be")
     return bool(failures)
 

@@ -11,6 +11,7 @@ from stnreg.cli import main
 from stnreg.commands.outputs import Also, parse_also
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import apply_affine, mean_error_mm
+from stnreg.io.chain import load_chain
 from stnreg.io.transform import load_transform
 from stnreg.io.volume import load_volume, save_volume
 
@@ -89,6 +90,11 @@ def test_the_image_follows_the_transform_as_it_is_written(tmp_path, suffix, pref
     before = xfm.read_bytes()
     assert run("register", FIXED, MOVING, "-t", xfm, "--no-refine") == 0  # it is ours, and may be written again
     assert xfm.read_bytes() == before
+    # As a start that nothing refines, it comes back.
+    start = ["--init", f"{prefix}{xfm}", "--no-refine", "--on-fail", "warn"]
+    assert run("register", FIXED, MOVING, "-t", tmp_path / "again.tfm", *start) == 0
+    expected = load_chain([f"{prefix}{xfm}"], load_volume(FIXED), load_volume(MOVING)).matrix
+    assert np.abs(load_transform(tmp_path / "again.tfm") - expected).max() < 1e-12
 
 
 def test_update_header_lays_the_stored_voxels_in_place(folder, tmp_path):
@@ -113,8 +119,9 @@ def test_masks_guide_the_refinement(folder, tmp_path):
     for option in ("--fixed-mask", "--fixed-exclude"):
         out = tmp_path / "out.tfm"
         assert run("register", FIXED, MOVING, "-t", out, "--dof", 6, option, tmp_path / "left.nii") == 0
-        error_mm = mean_error_mm(load_transform(out), plain, fixed.grid.corners_lps())
-        assert 1e-6 < error_mm < 6
+        # Two people: half a brain has another best pose than a whole one, though not by far.
+        brain = 0.5 * fixed.grid.corners_lps() + 0.5 * fixed.grid.center_lps
+        assert 1e-3 < mean_error_mm(load_transform(out), plain, brain) < 12
 
 
 @pytest.mark.parametrize(
