@@ -3,6 +3,7 @@
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import cast
 
 from stnreg.errors import DataError
 
@@ -47,7 +48,7 @@ def inflate_bytes(packed: bytes, count: int, path: Path, window: int = GZIP) -> 
             if not member.eof and not member.decompress(member.unconsumed_tail, 1):
                 missing = max(missing, 1)
             packed = member.unused_data
-    except isal_zlib.error as error:
+    except cast(type[Exception], isal_zlib.error) as error:  # its stub says that it is an instance
         raise DataError(f"{path}: is damaged ({error}). Copy it again.") from error
     if missing:
         raise DataError(f"{path}: is cut short: {count} bytes were expected in it. Copy it again.")
