@@ -132,8 +132,14 @@ def _put(contents: Contents, folder: Path) -> None:
 
 
 def _start(line: Sequence[str], folder: Path) -> subprocess.Popen:
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, "-m", "stnreg", *line], cwd=folder, stdout=quiet, stderr=quiet)
+    return subprocess.Popen(
+        [sys.executable, "-m", "stnreg", *line],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        # A shell makes what it runs in the background deaf to it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _writing_s(line: Sequence[str], folder: Path) -> float:
