@@ -138,5 +138,9 @@ def _cast(array: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
         info = np.iinfo(kind)
         # Largest float that does not pass the integer's end: float32(2**31 - 1) is 2**31.
         top = np.nextafter(np.float32(info.max), np.float32(0)) if info.bits > 24 else np.float32(info.max)
-        return np.clip(np.rint(array), np.float32(info.min), top).astype(kind)
+        cast = np.empty(array.shape, kind)
+        for place, part in zip(cast, array, strict=True):  # slice by slice, which the cache holds
+            rounded = np.rint(part)
+            place[...] = np.clip(rounded, np.float32(info.min), top, out=rounded)
+        return cast
     return array.astype(kind, copy=False)

@@ -81,10 +81,21 @@ def resample(
     resampler.SetOutputPixelType(image.GetPixelID() if keeps_type else sitk.sitkFloat32)
     if threads is not None:
         resampler.SetNumberOfThreads(threads)
-    moved = sitk.GetArrayFromImage(resampler.Execute(image))
+    moved = np.asarray(_Held(resampler.Execute(image)))
     if interp == "label":
         vote(_known_to_itk(array), index_to_index, moved, threads)
     return moved.astype(array.dtype, copy=False) if keeps_type else moved
+
+
+class _Held:
+    """The voxels of an ITK image that nobody else has, for `np.asarray`: the array keeps the image alive, uncopied."""
+
+    def __init__(self, image: Any) -> None:
+        import SimpleITK as sitk
+
+        self.image = image
+        view = sitk.GetArrayViewFromImage(image).__array_interface__
+        self.__array_interface__ = view | {"data": (view["data"][0], False)}  # False: to be written to
 
 
 def _itk_affine(a_to_b: Matrix) -> Any:

@@ -1,5 +1,6 @@
 """Resampling: direction, all kinds of grids, types, and ITK's own resampler as the oracle."""
 
+import gc
 from typing import Any
 
 import numpy as np
@@ -137,3 +138,12 @@ def test_what_does_not_fit_is_refused(grid: Grid) -> None:
         resample(np.zeros((2, 2, 2)), grid, grid, np.eye(4))
     with pytest.raises(UsageProblem, match="lanczos"):
         resample(np.zeros(grid.shape), grid, grid, np.eye(4), "cubic")  # type: ignore[arg-type]
+
+
+def test_what_is_returned_outlives_its_image_and_can_be_written_to(phantom, grid):
+    volume = phantom.volume(grid)
+    kept = [resample(volume.array, grid, grid, np.eye(4)) for _ in range(20)]
+    gc.collect()
+    for moved in kept:
+        assert np.allclose(moved, volume.array, atol=1e-3 * volume.array.max())
+        moved += 1
