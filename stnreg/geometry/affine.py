@@ -203,7 +203,7 @@ def corner_error_mm(a: ArrayLike, b: ArrayLike, grid: Grid) -> float:
 
 
 def random_affine(
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     *,
     center_lps: ArrayLike = (0.0, 0.0, 0.0),
     translation_mm: float = 20.0,
