@@ -1,6 +1,7 @@
 """Good and failed registrations of every kind, what the verdict says of each, and all that could be measured of it.
 
-    python -m benchmarks.verdict --split validation|dev [--refine] [--partners 8] [--csv FILE] [--trial]
+    python -m benchmarks.verdict --split validation|dev [--refine] [--partners 8] [--score-only]
+                                [--csv FILE] [--trial]
 
 Writes one line per outcome to a CSV (what is there is not done again) and prints the table of `benchmarks.roc`.
 
@@ -61,10 +62,10 @@ class Trial:
 class Bench:
     """Heads by name, and what was seen of their variants."""
 
-    def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int) -> None:
+    def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int, measure_all: bool) -> None:
         self.heads = {head.name: head for head in heads}
         self.model = anatomy_model.load(weights, threads=threads, device="cpu").model
-        self.weights, self.refine = weights.sha256[:8], refine
+        self.weights, self.refine, self.measure_all = weights.sha256[:8], refine, measure_all
         self.seen = lru_cache(maxsize=400)(self._see)
         self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
         self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(*map(self.head, (a, b))))
@@ -85,7 +86,7 @@ class Bench:
 
     def _see(self, name: str) -> tuple[Seen, Variant]:
         variant = self.variant(name)
-        return see(name, variant.image, variant.grid, self.model), variant
+        return see(name, variant.image, variant.grid, self.model, prepare=self.measure_all), variant
 
     def measure(self, trial: Trial) -> Row:
         """Return one line of the CSV."""
@@ -114,7 +115,8 @@ class Bench:
         # What is refused whatever the score.
         gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, mirrored=mirrored).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
-        return row | self.truth(a, b, fixed_to_moving) | features(fixed, moving, e, f, fixed_to_moving)
+        row |= self.truth(a, b, fixed_to_moving)
+        return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row
 
     def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray) -> Row:
         """Return how far off a transform is, and what that is called."""
@@ -202,6 +204,7 @@ def main() -> None:
     parser.add_argument("--split", choices=("validation", "dev"), default="validation")
     parser.add_argument("--refine", action="store_true", help="refine what the network found, and the wrong starts")
     parser.add_argument("--partners", type=int, default=8, help="heads that each head is paired with, straight")
+    parser.add_argument("--score-only", action="store_true", help="leave out what a better score could be made of")
     parser.add_argument("--trial", action="store_true", help="three heads alone: to see that it runs")
     parser.add_argument("--csv", type=Path, help="where outcomes go; benchmarks/results/verdict-SPLIT.csv if left out")
     parser.add_argument("--model", default="anatomy")
@@ -214,7 +217,7 @@ def main() -> None:
     name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"
     path = options.csv or Path(__file__).parent / "results" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    fill(path, planned, Bench(heads, find(options.model), options.refine, options.threads))
+    fill(path, planned, Bench(heads, find(options.model), options.refine, options.threads, not options.score_only))
     show([path])
 
 

@@ -70,9 +70,11 @@ class Seen:
         return replace(e, maps=maps)
 
 
-def see(name: str, image: Array, grid: Grid, model: AnatomyModel) -> Seen:
-    """Encode an image and prepare its levels."""
+def see(name: str, image: Array, grid: Grid, model: AnatomyModel, *, prepare: bool = True) -> Seen:
+    """Encode an image and prepare its levels, for `features`."""
     e = encode(image, grid, model)
+    if not prepare:
+        return Seen(name, replace(e, maps=e.maps.astype(np.float16)), 0.0, ())
     levels = build_levels((image, grid), SPACINGS_MM, Region((e.brain, e.maps_grid)))
     scenes = tuple(Scene(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
     kept = replace(e, maps=e.maps.astype(np.float16))
