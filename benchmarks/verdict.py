@@ -13,7 +13,7 @@ heads and what is no head. Each pair once more from a wrong transform: turned by
 
 Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; grey: between.
 For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a label Dice below 0.6
-of its. A pair with an image of no head has failed whatever comes out.
+of its. A pair with an image of no head has failed whatever comes out, and so has a transform that mirrors.
 """
 
 import argparse
@@ -122,16 +122,17 @@ class Bench:
         """Return how far off a transform is, and what that is called."""
         if a.head is None or b.head is None:
             return {"people": 0, "outcome": "failed"}
+        exchanged = np.linalg.det(fixed_to_moving[:3, :3]) <= 0  # wrong, also where it undoes a mirrored file
         one = a.head.name == b.head.name
         found = compose(invert(b.head_to_image), fixed_to_moving, a.head_to_image)
         true = np.eye(4) if one else self.oracle(a.head.name, b.head.name)
         points = brain_points(a.head)
         error = float(np.linalg.norm(apply_affine(found, points) - apply_affine(true, points), axis=1).mean())
         if one:
-            outcome = "failed" if error > FAILED_MM else "good" if error <= GOOD_MM else "grey"
+            outcome = "failed" if exchanged or error > FAILED_MM else "good" if error <= GOOD_MM else "grey"
             return {"people": 1, "error_mm": error, "outcome": outcome}
         share = label_dice(a.head, b.head, found) / label_dice(a.head, b.head, true)
-        outcome = "failed" if error > APART_MM or share < DICE_SHARE else "good"
+        outcome = "failed" if exchanged or error > APART_MM or share < DICE_SHARE else "good"
         return {"people": 2, "error_mm": error, "dice_share": share, "outcome": outcome}
 
 
