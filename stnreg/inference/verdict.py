@@ -7,7 +7,7 @@ import numpy as np
 from stnreg.inference.agreement import common_share, map_agreement
 from stnreg.inference.anatomy import Encoding
 
-MIN_SCORE = 0.68
+MIN_SCORE = 0.72
 """Least agreement that is believed; `benchmarks/verdict.py` prints what it separates on validation heads."""
 
 MAX_RESIDUAL_MM = 9.0
