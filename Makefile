@@ -51,11 +51,12 @@ bench-order: .venv/tested
 
 # Whole processes against a fixed floor and the peers: ten minutes, which are only worth it on a quiet machine.
 bench-speed: .venv/tested
-	$(BIN)/python -m benchmarks.speed --stages
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.growth
 
 # A batch of 200 pairs, left alone and disturbed: half an hour.
 bench-batch: .venv/tested
-	$(BIN)/python -m benchmarks.batch_bar
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.batch_bar
 
 # Traps of real files, 10,000 damaged ones, 50 runs that are ended early, and docs/files.md from them: half an hour.
 bench-faults: .venv/tested
