@@ -1,5 +1,6 @@
 """How the outputs of a pair are named: a folder for each id, or the entities of BIDS derivatives."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ class Outputs:
     transform : Path
     document : Path
         JSON: what was found, and from what.
-    image_document : Path or None
-        A sidecar of the image, where its naming asks for one of its own.
+    image_document, inverse_document : Path or None
+        Sidecars of the images, where their naming asks for them.
     png, html : Path
         Pictures for people.
     thumbnail : Path
@@ -37,10 +38,11 @@ class Outputs:
     labels: Path
     transform: Path
     document: Path
-    image_document: Path | None
     png: Path
     html: Path
     thumbnail: Path
+    image_document: Path | None = None
+    inverse_document: Path | None = None
     fixed_name: str | None = None
     moving_name: str | None = None
 
@@ -50,6 +52,8 @@ Scheme = Callable[[Pair, Path], Outputs]
 SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.9.0"
+NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
+"""What stands beside derivatives without being named by the specification; goes into `.bidsignore`."""
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
@@ -70,7 +74,6 @@ def plain(pair: Pair, folder: Path) -> Outputs:
         own / "moved-labels.nii.gz",
         own / "moved.tfm",
         own / "registration.json",
-        None,
         own / "qc.png",
         own / "qc.html",
         own / "thumbnail.webp",
@@ -95,16 +98,18 @@ def bids(pair: Pair, folder: Path) -> Outputs:
     own = folder.joinpath(f"sub-{moving['sub']}", *session, kind)
     transform = f"{entities}_from-{suffix}_to-{space}_mode-image_xfm"
     image = f"{entities}_space-{space}_{suffix}"
+    inverse = f"{entities}_space-{suffix}_desc-{space}_{suffix}"
     return Outputs(
         own / f"{image}.nii.gz",
-        own / f"{entities}_space-{suffix}_desc-{space}_{parse_bids(pair.fixed)[1]}.nii.gz",
+        own / f"{inverse}.nii.gz",
         own / f"{entities}_space-{space}_dseg.nii.gz",
         own / f"{transform}.tfm",
         own / f"{transform}.json",
-        own / f"{image}.json",
         folder / "figures" / f"{image}.png",
         folder / "figures" / f"{image}.html",
         folder / "figures" / f"{image}_thumbnail.webp",
+        own / f"{image}.json",
+        own / f"{inverse}.json",
         uri(pair.fixed),
         uri(pair.moving),
     )
@@ -130,6 +135,15 @@ def link_name(root: Path) -> str:
     'ds000011'
     """
     return re.sub("[^A-Za-z0-9]", "", root.name) or "raw"
+
+
+def is_stripped(image: Path) -> bool:
+    """Tell whether the skull was taken off: what the image's own sidecar says, or its name; raw scans have theirs."""
+    sidecar = image.with_name(image.name.partition(".")[0] + ".json")
+    try:
+        return bool(json.loads(sidecar.read_text(encoding="utf-8"))["SkullStripped"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return parse_bids(image)[0].get("desc") == "brain"
 
 
 def describe_dataset(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:

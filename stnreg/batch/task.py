@@ -78,8 +78,17 @@ class Task:
             out.png: settings.qc == "png",
             out.html: settings.qc == "html",
         }
-        documents = [out.image_document] if out.image_document is not None and settings.image else []
-        return [*(path for path, is_wanted in asked.items() if is_wanted), *documents]
+        return [*(path for path, is_wanted in asked.items() if is_wanted), *self.sidecars]
+
+    @property
+    def sidecars(self) -> dict[Path, Path]:
+        """The documents that images have beside that of the pair, each with the image whose voxels it speaks of."""
+        out, settings, pair = self.outputs, self.settings, self.pair
+        asked = (
+            (out.image_document, settings.image, pair.moving),
+            (out.inverse_document, settings.inverse, pair.fixed),
+        )
+        return {path: source for path, is_wanted, source in asked if path is not None and is_wanted}
 
     @property
     def shown(self) -> dict[str, Path]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stnreg import describe, picture, registration, report
+from stnreg.batch.names import is_stripped
 from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
 from stnreg.batch.task import Task, digest_file
 from stnreg.errors import StnregError
@@ -77,8 +78,8 @@ def _align(task: Task) -> Row:
     )
     document = describe.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
     words = describe.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
-    if out.image_document is not None and settings.image:
-        report.write_json(words, out.image_document)
+    for path, source in task.sidecars.items():
+        report.write_json(words | {"SkullStripped": is_stripped(source)}, path)
     report.write_json(document | words, out.document)
     return (
         _known(task)

@@ -72,13 +72,14 @@ def batch(
     DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
     """
     from stnreg import report
+    from stnreg.batch.names import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.names import bids as bids_names
-    from stnreg.batch.names import describe_dataset, plain
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.task import Settings, make_tasks
     from stnreg.inference.session import parse_device
     from stnreg.inference.weights import find
+    from stnreg.io.files import write_atomic
     from stnreg.io.pairs import load_pairs
     from stnreg.page import write_study_page
 
@@ -113,6 +114,7 @@ def batch(
         )
     if bids:
         report.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
+        write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
     report.note(summary(rows, folder))
     raise typer.Exit(exit_code(rows, on_fail))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stnreg.batch.names import bids, describe_dataset, plain, space_of, uri
+from stnreg.batch.names import bids, describe_dataset, is_stripped, plain, space_of, uri
 from stnreg.errors import DataError
 from stnreg.io.pairs import Pair
 
@@ -51,6 +51,14 @@ def test_a_space_is_named_by_what_tells_it_apart(fixed, label):
 def test_bids_needs_a_subject():
     with pytest.raises(DataError, match="sub-01_T1w"):
         bids(bids_pair("/t/tpl-A_T1w.nii.gz", "/d/scan.nii.gz"), OUT)
+
+
+def test_a_skull_is_there_unless_the_source_says_otherwise(tmp_path):
+    scan = tmp_path / "sub-01_T1w.nii.gz"
+    assert not is_stripped(scan)
+    assert is_stripped(tmp_path / "sub-01_desc-brain_T1w.nii.gz")
+    (tmp_path / "sub-01_T1w.json").write_text('{"SkullStripped": true}')
+    assert is_stripped(scan)
 
 
 def test_sources_are_uris_of_their_dataset(tmp_path):

@@ -1,6 +1,8 @@
 import csv
 import io
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,12 +73,18 @@ def test_a_bids_dataset_gives_derivatives(tmp_path):
     table = tmp_path / "pairs.csv"
     table.write_text(f"fixed,moving\n{template},{anat / 'sub-01_T1w.nii.gz'}\n")
     out = tmp_path / "derivatives"
-    assert run("batch", table, "-o", out, "--bids", "--no-refine", "--jobs", 1) == 0
+    assert run("batch", table, "-o", out, "--bids", "--inverse", "--no-refine", "--jobs", 1) == 0
     stem = out / "sub-01" / "anat" / "sub-01"
     assert Path(f"{stem}_from-T1w_to-Painted_mode-image_xfm.tfm").is_file()
     sidecar = json.loads(Path(f"{stem}_space-Painted_T1w.json").read_text())
     assert sidecar["Sources"][0] == "bids:raw:sub-01/anat/sub-01_T1w.nii.gz"
+    assert sidecar["SkullStripped"] is False
     assert json.loads((out / "dataset_description.json").read_text())["DatasetType"] == "derivative"
+    validator = shutil.which("bids-validator-deno")
+    if validator is not None:  # pip install bids-validator-deno
+        told = subprocess.run([validator, out, "--format", "json"], capture_output=True, text=True, check=False).stdout
+        found = json.loads(told)["issues"]["issues"]
+        assert not [issue for issue in found if issue["severity"] == "error"]
 
 
 @pytest.mark.parametrize("wrong", [("--dof", 8), ("--device", "tpu"), ("--jobs", 0)])
