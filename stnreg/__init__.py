@@ -1,7 +1,8 @@
 """Affine registration of 3-D brain MRI by a spatial transformer network.
 
 The Python face: `register`, `look`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
-`import stnreg` itself stays light. Coordinates are LPS mm, transforms take fixed points to moving points.
+`import stnreg` itself stays light; `__init__.pyi` tells type checkers. Coordinates are LPS mm, transforms take fixed
+points to moving points.
 """
 
 from importlib import import_module
@@ -12,6 +13,8 @@ __version__ = "0.1.0"
 _FACE = {
     "register": "stnreg.registration",
     "look": "stnreg.looking",
+    "Registration": "stnreg.result",
+    "Seen": "stnreg.looking",
     "apply_transform": "stnreg.preprocess.apply",
     "evaluate": "stnreg.metrics.evaluation",
 }

@@ -65,3 +65,11 @@ def test_help_is_fast():
 def test_no_file_outgrows_one_sitting():
     long = {p: n for p in (ROOT / "stnreg").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert not long
+
+
+def test_the_stub_names_the_whole_face():
+    import stnreg
+
+    stub = (ROOT / "stnreg" / "__init__.pyi").read_text()
+    for name in set(stnreg.__all__) - {"__version__"}:
+        assert f" as {name}\n" in stub
