@@ -1,8 +1,13 @@
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
+import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -85,6 +90,25 @@ def test_a_bids_dataset_gives_derivatives(tmp_path):
         told = subprocess.run([validator, out, "--format", "json"], capture_output=True, text=True, check=False).stdout
         found = json.loads(told)["issues"]["issues"]
         assert not [issue for issue in found if issue["severity"] == "error"]
+
+
+def test_an_interrupted_batch_is_130_and_leaves_no_worker_behind(tmp_path):
+    table, out = tmp_path / "pairs.csv", tmp_path / "out"
+    table.write_text("fixed,moving\n" + f"{FIXED},{MOVING}\n" * 50)
+    line = [sys.executable, "-m", "stnreg", "batch", table, "-o", out, *map(str, QUICK)]
+    default = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background would ignore it
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True, preexec_fn=default, start_new_session=True)
+    while not (out / "results.csv").exists() or (out / "results.csv").read_text().count("\n") < 2:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    with pytest.raises(ProcessLookupError):  # nobody of its session is left
+        os.killpg(process.pid, 0)
+    with open(out / "results.csv", newline="") as stream:
+        assert all(row["status"] == "passed" for row in csv.DictReader(stream))
 
 
 @pytest.mark.parametrize("wrong", [("--dof", 8), ("--device", "tpu"), ("--jobs", 0)])
