@@ -1,4 +1,20 @@
-from stnreg.threads import default_threads
+from threadpoolctl import threadpool_info
+
+from stnreg.threads import default_threads, one_blas_thread
+
+
+def _blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_blas_is_held_and_let_go():
+    before = _blas_threads()
+    with one_blas_thread():
+        held = _blas_threads()
+    assert before
+    assert set(held) == {1}
+    assert _blas_threads() == before
+
 
 
 def test_threads_are_the_grant_and_not_the_load(monkeypatch):

@@ -28,6 +28,7 @@ from stnreg.inference.maps import (
 )
 from stnreg.inference.pose import field_center, find_poses
 from stnreg.preprocess.shrink import block_mean
+from stnreg.threads import one_blas_thread
 
 Array = np.ndarray
 REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
@@ -104,6 +105,11 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
         Where they lie.
     model : AnatomyModel
     """
+    with one_blas_thread():
+        return _encode(array, grid, model)
+
+
+def _encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
     center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)

@@ -73,14 +73,12 @@ def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
     mass : (maps,) float64
         Map voxels.
     """
-    depth, height, width = maps.shape[1:]
     flat = maps.reshape(len(maps), -1)
-    mass = flat.sum(1)
+    index = np.indices(maps.shape[1:], np.float32)[::-1].reshape(3, -1)
+    sums = flat @ np.concatenate([index, np.ones_like(index[:1])]).T  # one pass over the maps for x, y, z and mass
+    mass = sums[:, 3]
     sharp = np.einsum("kv,kv->k", flat, flat) / np.maximum(mass, 1e-6)
-    x = maps.sum(axis=(1, 2)) @ np.arange(width, dtype=np.float32)
-    y = maps.sum(axis=(1, 3)) @ np.arange(height, dtype=np.float32)
-    z = maps.sum(axis=(2, 3)) @ np.arange(depth, dtype=np.float32)
-    found = np.stack([x, y, z], 1).astype(np.float64) / np.maximum(mass, 1e-6)[:, None]
+    found = sums[:, :3].astype(np.float64) / np.maximum(mass, 1e-6)[:, None]
     found[mass < MIN_MASS_VOXELS] = np.nan
     found[0] = np.nan
     return found, sharp.astype(np.float64), mass.astype(np.float64)

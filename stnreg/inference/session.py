@@ -120,6 +120,7 @@ def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave their core
     options.log_severity_level = 3  # errors alone: a GPU that is missing is told once, by us
     options.use_deterministic_compute = True
     providers: list[str | tuple[str, dict[str, int]]] = [CPU]

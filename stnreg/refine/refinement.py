@@ -19,6 +19,7 @@ from stnreg.refine.pyramid import Level, build_levels, finest_levels
 from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
 from stnreg.refine.samples import Scene, extent, middle, motion_mm, take_samples
 from stnreg.refine.views import View, both_views, mean_correlation, mean_likeness, total_cost
+from stnreg.threads import one_blas_thread
 
 Built = TypeVar("Built")
 
@@ -150,7 +151,7 @@ def refine_affine(
         (fixed, Region(fixed_brain, fixed_mask, fixed_exclude)),
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
-    with _workers(threads) as pool:
+    with one_blas_thread(), _workers(threads) as pool:
         levels = _on_both(
             lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool
         )
