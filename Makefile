@@ -57,6 +57,7 @@ bench-speed: .venv/tested
 # A batch of 200 pairs, left alone and disturbed: half an hour.
 bench-batch: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.batch_bar
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.page_bar
 
 # Traps of real files, 10,000 damaged ones, 50 runs that are ended early, and docs/files.md from them: half an hour.
 bench-faults: .venv/tested

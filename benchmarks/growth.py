@@ -33,31 +33,32 @@ def make_heads(folder: str, size: int) -> None:
 
 
 def plot(rows: list[tuple[int, float, float]], path: Path) -> None:
-    """Draw seconds and memory against millions of voxels, with lines for what would grow as the voxels do."""
+    """Draw seconds and memory against voxels, both axes logarithmic; in grey what would grow as the voxels do."""
+    import numpy as np
     from PIL import Image, ImageDraw, ImageFont
 
-    width, height, edge = 420, 300, 50
+    width, height, edge = 420, 320, 50
     sheet = Image.new("RGB", (2 * width, height), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    voxels = [size**3 / 1e6 for size, _, _ in rows]
-    for k, (title, values) in enumerate((("seconds", [r[1] for r in rows]), ("peak memory, MB", [r[2] for r in rows]))):
-        left, top = k * width + edge, 30
-        wide, high = width - edge - 20, height - top - edge
-        right, most = max(voxels), max(values) * 1.1
-
-        def place(x: float, y: float, *, left=left, top=top, wide=wide, high=high, right=right, most=most):
-            return left + wide * x / right, top + high * (1 - y / most)
-
-        draw.rectangle([*place(0, most), *place(right, 0)], outline="gray")
+    voxels = np.log([size**3 for size, _, _ in rows])
+    for k, (title, column) in enumerate((("seconds", 1), ("peak memory, MB", 2))):
+        values = np.log([row[column] for row in rows])
+        low, high = values.min() - 0.4, values.max() + 0.6
+        left, top, right, bottom = k * width + edge, 30, (k + 1) * width - 20, height - edge
+        x = left + 15 + (voxels - voxels[0]) / np.ptp(voxels) * (right - left - 30)
+        y = bottom - (values - low) / (high - low) * (bottom - top)
+        draw.rectangle([left, top, right, bottom], outline="gray")
         draw.text((left, 8), title, fill="black", font=font)
-        draw.line([place(x, y) for x, y in zip(voxels, values, strict=True)], fill="#c0722e", width=2)
-        for (size, _, _), x, y in zip(rows, voxels, values, strict=True):
-            px, py = place(x, y)
+        per_voxel = y[-1] + (voxels[-1] - voxels) / (high - low) * (bottom - top)
+        within = per_voxel < bottom
+        start = np.interp(bottom, per_voxel[::-1], x[::-1]) if not within.all() else x[0]
+        draw.line([(start, min(bottom, per_voxel[0])), (x[-1], y[-1])], fill="#bbbbbb")
+        draw.line(list(zip(x, y, strict=True)), fill="#c0722e", width=2)
+        for (size, *told), px, py in zip(rows, x, y, strict=True):
             draw.ellipse([px - 3, py - 3, px + 3, py + 3], fill="#c0722e")
-            draw.text((px - 12, py - 18), f"{y:.3g}", fill="black", font=font)
-            if size >= 192:
-                draw.text((px - 12, top + high + 6), f"{size}³", fill="gray", font=font)
-        draw.text((left + wide / 2 - 60, top + high + 24), "voxels, to scale", fill="gray", font=font)
+            draw.text((px, py - 8), f"{told[column - 1]:.{2 if column == 1 else 0}f}", "black", font, anchor="ms")
+            draw.text((px, bottom + 6), str(size), fill="gray", font=font, anchor="ma")
+        draw.text(((left + right) / 2, bottom + 26), "voxels along each axis", fill="gray", font=font, anchor="ma")
     sheet.save(path)
 
 
