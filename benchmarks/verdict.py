@@ -34,7 +34,7 @@ from benchmarks.verdict_features import FEATURES, Seen, features, see
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.inference import anatomy_model
 from stnreg.inference.anatomy import fit_pair
-from stnreg.inference.verdict import judge
+from stnreg.inference.verdict import Inside, judge
 from stnreg.inference.weights import Weights, find
 from stnreg.refine import refine_affine
 
@@ -98,7 +98,7 @@ class Bench:
             rng = generator(trial.fixed, trial.moving, trial.start)
             start = compose(start, wrong(trial.start, middle, rng))
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
-        fixed_to_moving, mirrored = start, False
+        fixed_to_moving, inside = start, None
         if self.refine:
             refined = refine_affine(
                 (a.image, a.grid),
@@ -109,11 +109,13 @@ class Bench:
                 moving_mirror=f.mirror,
                 threads=1,
             )
-            fixed_to_moving, mirrored = refined.fixed_to_moving, refined.mirrored
+            fixed_to_moving = refined.fixed_to_moving
+            inside = Inside(refined.local_correlation, refined.same_person, refined.mirrored)
             row |= {name: getattr(refined, name) for name in REFINED}
-        verdict = judge(e, f, fixed_to_moving, mirrored=mirrored)
+        fitted = trial.start == "found"
+        verdict = judge(e, f, fixed_to_moving, inside=inside, fitted=fitted)
         # What is refused whatever the score.
-        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, mirrored=mirrored).passed
+        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, inside=inside, fitted=fitted).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row

@@ -9,7 +9,7 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine, compose
 from stnreg.geometry.grid import Grid
-from stnreg.inference.agreement import common_share, sample_maps
+from stnreg.inference.agreement import common_share, reach_mm, sample_maps
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
 from stnreg.inference.maps import centroids_of
 from stnreg.refine.pyramid import build_levels
@@ -35,6 +35,7 @@ FEATURES = (
     "determinant",
     "stretch",  # largest over smallest singular value
     "common_share",  # volume of the smaller brain in view over the larger one's
+    "reach_mm",  # how far off an affine through the structures may be, over the whole brain
     "overlap",  # of the samples of a brain, how many see the other image; the smaller of both
     "correlation_4mm",  # local correlation inside the brain, an intensity map between
     "correlation_2mm",
@@ -116,6 +117,7 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         float(np.linalg.det(fixed_to_moving[:3, :3])),
         float(singular[0] / singular[-1]),
         common_share(a, b, fixed_to_moving),
+        reach_mm(a, b),
         min(v.share for v in views[0]),
         mean_correlation(views[0]),
         mean_correlation(views[1]),

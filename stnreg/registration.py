@@ -15,7 +15,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.inference.anatomy import Encoding, fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import open_session
-from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, judge
+from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Inside, judge
 from stnreg.inference.weights import Weights, find
 from stnreg.io.chain import load_chain
 from stnreg.io.images import Image, as_volume, take_volume
@@ -128,7 +128,9 @@ def register(
                 refined = _refine(a, b, seen, fixed_to_moving, dof, threads, masks)
             fixed_to_moving = refined.fixed_to_moving
         with clock.stage("verdict"):
-            verdict = judge(*seen, fixed_to_moving, min_score, mirrored=refined is not None and refined.mirrored)
+            inside = Inside(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
+            fitted = start is None and dof >= 9
+            verdict = judge(*seen, fixed_to_moving, min_score, inside=inside, fitted=fitted)
     return Registration(
         fixed_to_moving,
         a,

@@ -16,7 +16,6 @@ def test_blas_is_held_and_let_go():
     assert _blas_threads() == before
 
 
-
 def test_threads_are_the_grant_and_not_the_load(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3

@@ -3,9 +3,14 @@
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine
-from stnreg.inference.anatomy import Encoding
+from stnreg.inference.anatomy import Encoding, common_structures
 
 BRAIN_SHARE = 0.1  # map voxels with less brain than this are not compared
+BRAIN_MM = (
+    29.0,
+    38.0,
+    27.0,
+)  # root mean square distances of voxels from the middle of a brain
 
 
 def map_agreement(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray) -> float:
@@ -45,6 +50,36 @@ def common_share(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray)
     mine, theirs = (e.maps[1:].sum() * abs(np.linalg.det(e.maps_grid.index_to_lps[:3, :3])) for e in (fixed, moving))
     mine = mine * abs(np.linalg.det(fixed_to_moving[:3, :3]))
     return float(min(mine, theirs) / max(mine, theirs, 1e-6))
+
+
+def reach_mm(fixed: Encoding, moving: Encoding) -> float:
+    """Return how far an affine through both images' structures may be off, root mean square over the whole brain.
+
+    The standard error of a least-squares fit, were every centroid off by itself as far as on validation scans: about
+    0.8 mm for two heads that are all in view, twice that for half of one, whose other half is only extrapolated.
+
+    Parameters
+    ----------
+    fixed, moving : Encoding
+
+    Returns
+    -------
+    float
+        mm, fixed and moving space averaged; infinity where the structures lie in a plane, or there are fewer than four.
+    """
+    f, m, weights, whole = common_structures(fixed, moving)
+    return (_one_reach_mm(f, weights * whole, fixed) + _one_reach_mm(m, weights * whole, moving)) / 2
+
+
+def _one_reach_mm(points_lps: np.ndarray, weights: np.ndarray, encoding: Encoding) -> float:
+    corners = np.array(BRAIN_MM) * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    brain = np.c_[apply_affine(encoding.template_to_lps, corners), np.ones(8)]
+    known = np.c_[points_lps, np.ones(len(points_lps))]
+    information = known.T @ (weights[:, None] * known)
+    if len(points_lps) < 4 or np.linalg.cond(information) > 1e12:
+        return float("inf")
+    variance_mm2 = np.einsum("pi,ij,pj->p", brain, np.linalg.inv(information), brain)
+    return float(np.sqrt(3 * variance_mm2.mean()))
 
 
 def sample_maps(maps: np.ndarray, index: np.ndarray) -> np.ndarray:

@@ -147,12 +147,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     fixed_to_moving : (4, 4) float64
         LPS mm.
     """
-    both = ~np.isnan(fixed.centroids_lps[:, 0]) & ~np.isnan(moving.centroids_lps[:, 0])
-    f, m = fixed.centroids_lps[both], moving.centroids_lps[both]
-    weights = np.sqrt(fixed.weights * moving.weights)[both]
-    growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
-    heads = np.linalg.det(moving.template_to_lps[:3, :3]) / np.linalg.det(fixed.template_to_lps[:3, :3])
-    whole = wholeness(growth / heads)
+    f, m, weights, whole = common_structures(fixed, moving)
     ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2
     weights = weights * whole
     start = robust_similarity(f, m, weights, scale=dof != 6)
@@ -167,6 +162,25 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
         trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
     return fixed_to_moving
+
+
+def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array, Array]:
+    """Return the structures that both images show.
+
+    Returns
+    -------
+    fixed_lps, moving_lps : (structures, 3) float64
+        Centroids, mm.
+    weights : (structures,) float64
+        Worth, about 1 / mm^2.
+    whole : (structures,) float64
+        How far each can be believed to be all in view in both, 0 to 1.
+    """
+    both = ~np.isnan(fixed.centroids_lps[:, 0]) & ~np.isnan(moving.centroids_lps[:, 0])
+    growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
+    heads = np.linalg.det(moving.template_to_lps[:3, :3]) / np.linalg.det(fixed.template_to_lps[:3, :3])
+    weights = np.sqrt(fixed.weights * moving.weights)[both]
+    return fixed.centroids_lps[both], moving.centroids_lps[both], weights, wholeness(growth / heads)
 
 
 def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:

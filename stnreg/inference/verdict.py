@@ -1,10 +1,11 @@
 """Whether a registration is to be believed, judged by the structures that the networks found in each image alone."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.inference.agreement import common_share, map_agreement
+from stnreg.inference.agreement import common_share, map_agreement, reach_mm
 from stnreg.inference.anatomy import Encoding
 
 MIN_SCORE = 0.72
@@ -16,6 +17,15 @@ MAX_RESIDUAL_MM = 9.0
 
 MIN_COMMON_SHARE = 0.2
 """Least part of one brain that must be in view in the other image: a few structures can agree by chance."""
+
+PARTIAL_MM = 1.3
+"""Structures of two whole heads fix an affine to 0.9 mm (`reach_mm`); above this, part of the brain is extrapolated."""
+
+MIN_CORRELATION = 0.3
+"""Least local correlation that refinement must find inside the brain; where there is none, nothing is left of it."""
+
+MIN_PARTIAL_CORRELATION = 0.5
+"""The same where part of a brain is out of view; two people who are well aligned leave 0.52 and more."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,25 @@ class Verdict:
     reasons: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Inside:
+    """What refinement found inside the brain.
+
+    Attributes
+    ----------
+    correlation : float
+        Local correlation of the intensities, 0 to 1.
+    same_person : bool
+        One head: an affine fits it to the last voxel, so what is in view also fixes what is not.
+    mirrored : bool
+        Whether the mirror of one image fits clearly better.
+    """
+
+    correlation: float
+    same_person: bool
+    mirrored: bool
+
+
 NOTHING_TO_JUDGE_BY = Verdict(None, None, ("a pair network gives nothing to judge its own result by",))
 
 
@@ -46,9 +75,10 @@ def judge(
     fixed_to_moving: np.ndarray,
     min_score: float | None = None,
     *,
-    mirrored: bool = False,
+    inside: Inside | None = None,
+    fitted: bool = False,
 ) -> Verdict:
-    """Judge a registration by the two images' own structures.
+    """Judge a registration by the two images' own structures, and by what refinement found where there was one.
 
     Parameters
     ----------
@@ -57,33 +87,60 @@ def judge(
         LPS mm.
     min_score : float, optional
         In place of `MIN_SCORE`.
-    mirrored : bool
-        Whether the mirror of one image was found to fit clearly better.
+    inside : Inside, optional
+        What refinement found.
+    fitted : bool
+        Whether the transform is the affine that was fitted to the structures, as it is.
     """
     least = MIN_SCORE if min_score is None else min_score
     score = map_agreement(fixed, moving, fixed_to_moving)
-    reasons = []
-    if not score >= least:
+    reasons = [*_structures(fixed, moving, fixed_to_moving, score, least)]
+    if inside is not None:
+        reasons += _intensities(inside, reach_mm(fixed, moving))
+    elif fitted and (reach := reach_mm(fixed, moving)) > PARTIAL_MM:
         reasons.append(
+            f"only part of the brain is in view, and its structures alone fix the rest to {reach:.1f} mm at the very "
+            "best, where two whole heads give 0.9; refine, or ask for fewer degrees of freedom"
+        )
+    if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
+        reasons.append("the transform exchanges left and right")
+    return Verdict(not reasons, score, tuple(reasons))
+
+
+def _structures(
+    fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, score: float, least: float
+) -> Iterator[str]:
+    """Say what speaks against it in the structures."""
+    if not score >= least:
+        yield (
             f"the structures found in both images agree by {score:.2f} under the transform; {least:.2f} is the least "
             "that is believed"
         )
     share = common_share(fixed, moving, fixed_to_moving)
     if not share >= MIN_COMMON_SHARE:
-        reasons.append(f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to judge by")
+        yield f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to judge by"
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= MAX_RESIDUAL_MM:
-            reasons.append(
+            yield (
                 f"what was found in the {name} image does not lie as in a head ({encoding.residual_mm:.0f} mm off): "
                 "is it a brain, and is enough of it in view?"
             )
-    if mirrored:
-        reasons.append(
+
+
+def _intensities(inside: Inside, reach: float) -> Iterator[str]:
+    """Say what speaks against it in the intensities."""
+    if inside.mirrored:
+        yield (
             "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
         )
-    if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
-        reasons.append("the transform exchanges left and right")
-    return Verdict(not reasons, score, tuple(reasons))
+    partial = reach > PARTIAL_MM and not inside.same_person
+    least = MIN_PARTIAL_CORRELATION if partial else MIN_CORRELATION
+    if not inside.correlation >= least:
+        where = "what both images show of the brain" if partial else "the brain"
+        yield (
+            f"inside {where} the intensities correlate by {inside.correlation:.2f}; {least:.2f} is the least that is "
+            "believed"
+        )
 
 
 def failure(verdict: Verdict) -> str:
