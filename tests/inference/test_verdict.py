@@ -82,6 +82,16 @@ def test_intensities_that_do_not_correlate_are_not_believed():
     assert not judge(WHOLE, WHOLE, np.eye(4), inside=replace(WELL, correlation=np.nan)).passed
 
 
+def test_one_head_is_believed_with_less_agreement():
+    off = from_parameters(Parameters((7.0, 0, 0)), np.zeros(3))
+    one = replace(WELL, correlation=0.95, same_person=True)
+    stranger, same = (judge(WHOLE, WHOLE, off, inside=inside) for inside in (WELL, one))
+    assert 0.5 < same.score == stranger.score < 0.72
+    assert same.passed
+    assert not stranger.passed
+    assert not judge(WHOLE, WHOLE, off, 0.72, inside=one).passed
+
+
 def test_every_other_reason_is_given():
     off = from_parameters(Parameters((25.0, 0, 0)), np.zeros(3))
     assert "agree by" in judge(WHOLE, WHOLE, off).reasons[0]
