@@ -23,8 +23,8 @@ from statistics import median
 
 HERE = Path(__file__).parent
 PEERS = "ants-fast,greedy,elastix"
-FLOOR, OURS, HELP = "floor", "stnreg register", "stnreg --help"
-BARS = {OURS: "<= 1.8 floors, <= 900 MB", HELP: "<= 0.25 s"}
+FLOOR, OURS, HELP, COMPLETION = "floor", "stnreg register", "stnreg --help", "completion of --int"
+BARS = {OURS: "<= 1.8 floors, <= 900 MB", HELP: "<= 0.25 s", COMPLETION: "<= 0.25 s"}
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,8 @@ def commands(size: str, pair: tuple[Path, Path], out: Path, options: argparse.Na
         yield peer, [python, str(HERE / "peer.py"), peer, *images, f"{out}/{peer}.nii.gz", threads]
     if size == "1mm":
         yield HELP, [*stnreg, "--help"]
+        asked = ("_STNREG_COMPLETE=complete_bash", "COMP_WORDS=stnreg register --int", "COMP_CWORD=2")
+        yield COMPLETION, ["env", *asked, *stnreg]
 
 
 def measure(size: str, options: argparse.Namespace) -> tuple[dict[str, list[Run]], list[dict[str, float]]]:
