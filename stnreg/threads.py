@@ -1,6 +1,7 @@
-"""How many threads to use where nobody says."""
+"""How many threads to use where nobody says, and how to keep numpy to one."""
 
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,14 +17,34 @@ def default_threads() -> int:
     return os.cpu_count() or 1
 
 
+class _Hold:
+    """How many ask for one BLAS thread at this moment, and what gives the others back."""
+
+    def __init__(self) -> None:
+        self.lock, self.count, self.give_back = threading.Lock(), 0, lambda: None
+
+
+_HOLD = _Hold()
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Keep numpy's matrix products on the thread that asks for them, for as long as this lasts.
 
     They are small here. BLAS threads that wait for the next one do so busily, and take the cores from the networks and
-    from refinement's own threads; and a sum that is split by the cores of a machine has other bits on the next.
+    from refinement's own threads; and a sum that is split by the cores of a machine has other bits on the next. It is
+    a setting of the process: the first to enter makes it, and the last to leave takes it back.
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"):
+    with _HOLD.lock:
+        if _HOLD.count == 0:
+            _HOLD.give_back = threadpool_limits(1, user_api="blas").restore_original_limits
+        _HOLD.count += 1
+    try:
         yield
+    finally:
+        with _HOLD.lock:
+            _HOLD.count -= 1
+            if _HOLD.count == 0:
+                _HOLD.give_back()

@@ -16,6 +16,17 @@ def test_blas_is_held_and_let_go():
     assert _blas_threads() == before
 
 
+def test_the_last_of_two_lets_blas_go():
+    before = _blas_threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(_blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert _blas_threads() == before
+
+
 def test_threads_are_the_grant_and_not_the_load(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     assert default_threads() == 3
