@@ -54,7 +54,7 @@ bench-speed: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.growth
 
-# A batch of 200 pairs, left alone and disturbed: half an hour.
+# A batch of 200 pairs, left alone and disturbed, and the page of a study of 500: ten minutes on a quiet machine.
 bench-batch: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.batch_bar
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.page_bar

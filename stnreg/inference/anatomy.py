@@ -35,6 +35,7 @@ REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more th
 MAX_FINE_PASSES = 3
 SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
 MAX_POSES = 10
+CORNERS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])  # of a cube, (8, 3)
 RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
 
 
@@ -94,6 +95,7 @@ class Encoding:
         return 1.0 - self.maps[0]
 
 
+@one_blas_thread()
 def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     """Find pose, structures and brain of one image, in any rotation.
 
@@ -105,11 +107,6 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
         Where they lie.
     model : AnatomyModel
     """
-    with one_blas_thread():
-        return _encode(array, grid, model)
-
-
-def _encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
     center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
@@ -199,5 +196,5 @@ def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: Map
 
 def _brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
     """Return how far two template_to_lps put the outline of the brain apart, mm (mean of 8 points)."""
-    corners = 55.0 * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    corners = 55.0 * CORNERS
     return float(np.linalg.norm(apply_affine(a_to_lps, corners) - apply_affine(b_to_lps, corners), axis=1).mean())

@@ -11,9 +11,6 @@ from stnreg.inference.anatomy import Encoding
 MIN_SCORE = 0.72
 """Least agreement that is believed; `benchmarks/verdict.py` prints what it separates on validation heads."""
 
-MIN_SCORE_ONE_HEAD = 0.5
-"""The same where refinement found one head: voxels that fit as one head's do are the better witness."""
-
 MAX_RESIDUAL_MM = 9.0
 """Structures that lie further than this from where a head has them (root mean square) are not those of a head."""
 
@@ -89,14 +86,13 @@ def judge(
     fixed_to_moving : (4, 4) float64
         LPS mm.
     min_score : float, optional
-        In place of `MIN_SCORE`, and of `MIN_SCORE_ONE_HEAD`.
+        In place of `MIN_SCORE`.
     inside : Inside, optional
         What refinement found.
     fitted : bool
         Whether the transform is the affine that was fitted to the structures, as it is.
     """
-    one_head = inside is not None and inside.same_person
-    least = min_score if min_score is not None else MIN_SCORE_ONE_HEAD if one_head else MIN_SCORE
+    least = MIN_SCORE if min_score is None else min_score
     score = map_agreement(fixed, moving, fixed_to_moving)
     reasons = [*_structures(fixed, moving, fixed_to_moving, score, least)]
     if inside is not None:

@@ -9,7 +9,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
 from stnreg.inference.agreement import BRAIN_MM, reach_mm
-from stnreg.inference.anatomy import Encoding
+from stnreg.inference.anatomy import CORNERS, Encoding
 from stnreg.inference.verdict import MIN_CORRELATION, MIN_PARTIAL_CORRELATION, PARTIAL_MM, Inside, judge
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))
@@ -39,7 +39,7 @@ SLAB = encoding(lambda points: np.abs(points[:, 2] - 20) < 15)
 
 def test_reach_is_the_error_of_fits_to_shaken_structures():
     rng = np.random.default_rng(0)
-    corners = np.array(BRAIN_MM) * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    corners = CORNERS * BRAIN_MM
     for side in (HALF, SLAB):
         seen = side.centroids_lps[~np.isnan(side.centroids_lps[:, 0])]
         squares = []
@@ -80,16 +80,6 @@ def test_intensities_that_do_not_correlate_are_not_believed():
     assert "what both images show" in judge(WHOLE, HALF, np.eye(4), inside=between).reasons[0]
     assert judge(WHOLE, HALF, np.eye(4), inside=replace(between, same_person=True)).passed
     assert not judge(WHOLE, WHOLE, np.eye(4), inside=replace(WELL, correlation=np.nan)).passed
-
-
-def test_one_head_is_believed_with_less_agreement():
-    off = from_parameters(Parameters((7.0, 0, 0)), np.zeros(3))
-    one = replace(WELL, correlation=0.95, same_person=True)
-    stranger, same = (judge(WHOLE, WHOLE, off, inside=inside) for inside in (WELL, one))
-    assert 0.5 < same.score == stranger.score < 0.72
-    assert same.passed
-    assert not stranger.passed
-    assert not judge(WHOLE, WHOLE, off, 0.72, inside=one).passed
 
 
 def test_every_other_reason_is_given():
