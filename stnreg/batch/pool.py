@@ -39,7 +39,7 @@ def free_memory() -> int | None:
         return None
 
 
-def run_local(tasks: Sequence["Task"], jobs: int, threads: int) -> Iterator["Row"]:
+def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: bool | None = None) -> Iterator["Row"]:
     """Align pairs in processes of their own; yields each row as it comes.
 
     A pair whose worker dies is tried once more, in a new one, and then recorded as lost.
@@ -51,17 +51,22 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int) -> Iterator["Row
         Workers at most.
     threads : int
         Of each worker.
+    read_ahead : bool, optional
+        Whether a worker is told its next pair early, to read while it works; on a GPU when left out.
     """
+    from stnreg.batch.ahead import is_worth_it
     from stnreg.batch.work import lost_row
 
+    if read_ahead is None:
+        read_ahead = bool(tasks) and is_worth_it(tasks[0].settings.register["device"])
     waiting, tries = _Queue(tasks), Counter[str]()
     workers: list[_Worker] = []
     try:
         workers.extend(_Worker(threads) for _ in range(min(jobs, len(tasks))))
         while True:
             for worker in workers:
-                if worker.task is None and (task := waiting.take(worker.fixed)) is not None:
-                    worker.give(task)
+                if worker.task is None and (task := worker.following or waiting.take(worker.fixed)) is not None:
+                    worker.give(task, waiting.take(task.pair.fixed) if read_ahead else None)
             busy = [worker for worker in workers if worker.task is not None]
             if not busy:
                 return
@@ -71,6 +76,8 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int) -> Iterator["Row
                 if row is not None:
                     yield row | {"tries": tries[row["id"]] + 1} if "tries" in row else row
                 elif task is not None and not worker.process.is_alive():
+                    if worker.following is not None:
+                        waiting.put_back(worker.following)
                     tries[task.pair.id] += 1
                     if tries[task.pair.id] < TRIES:
                         waiting.put_back(task)
@@ -118,12 +125,13 @@ class _Worker:
         self.process.start()
         theirs.close()
         self.task: Task | None = None
+        self.following: Task | None = None
         self.fixed: Path | None = None
 
-    def give(self, task: "Task") -> None:
-        self.task, self.fixed = task, task.pair.fixed
+    def give(self, task: "Task", following: "Task | None" = None) -> None:
+        self.task, self.following, self.fixed = task, following, task.pair.fixed
         with suppress(OSError):  # it may have died just now; `take` will find out
-            self.connection.send(task)
+            self.connection.send((task, following))
 
     def take(self) -> "Row | None":
         """Return the row that has come, if one has."""
@@ -162,10 +170,10 @@ def _serve(connection: Connection, threads: int) -> None:
 
     while True:
         try:
-            task = connection.recv()
+            task, following = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(run_task(task))
+        connection.send(run_task(task, following))
 
 
 def _leave(number: int, frame: Any) -> None:

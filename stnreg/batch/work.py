@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stnreg import describe, picture, registration, report
+from stnreg.batch.ahead import ReadAhead
 from stnreg.batch.names import is_stripped
 from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
 from stnreg.batch.task import Task, digest_file
@@ -21,11 +22,17 @@ from stnreg.result import Registration
 STATUS = {True: PASSED, False: FAILED, None: NOT_JUDGED}
 
 
-def run_task(task: Task) -> Row:
-    """Align one pair, write its outputs, and return its row; what goes wrong becomes the row's reason."""
+def run_task(task: Task, following: Task | None = None) -> Row:
+    """Align one pair, write its outputs, and return its row; what goes wrong becomes the row's reason.
+
+    The moving image of the task `following` it, if one is named, is read meanwhile.
+    """
     began = time.perf_counter()
+    moving = _ahead.take(task)
+    if following is not None:
+        _ahead.begin(following)
     try:
-        row = _align(task)
+        row = _align(task, moving)
     except StnregError as error:
         row = failure_row(task, ERROR, str(error))
     except OSError as error:
@@ -47,7 +54,7 @@ def lost_row(task: Task, reason: str, tries: int) -> Row:
     return failure_row(task, LOST, reason) | {"tries": tries}
 
 
-def _align(task: Task) -> Row:
+def _align(task: Task, moving: Volume | None) -> Row:
     pair, out, settings = task.pair, task.outputs, task.settings
     for path in task.inputs:
         check_input(path)
@@ -59,7 +66,7 @@ def _align(task: Task) -> Row:
     fingerprint = task.fingerprint(lambda path: fixed_digest if path == pair.fixed else digest_file(path))
     result = registration.register(
         _fixed(task, fixed_digest),
-        pair.moving,
+        pair.moving if moving is None else moving,
         fixed_mask=pair.fixed_mask,
         moving_mask=pair.moving_mask,
         **settings.register,
@@ -137,6 +144,7 @@ def _sweep(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
+_ahead = ReadAhead()
 _kept: dict[tuple[Any, ...], Seen | Volume] = {}
 _looking = threading.Lock()  # a Dask worker may run tasks in threads
 

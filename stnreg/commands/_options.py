@@ -94,7 +94,12 @@ OnFail = Annotated[
 MinScore = Annotated[
     float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
 ]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda[:N]", help="Where the network runs.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|cpu|cuda[:N]", help="Where the network runs; auto: a large batch on a GPU where there is one."
+    ),
+]
 Json = Annotated[
     str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
 ]

@@ -77,7 +77,7 @@ def batch(
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.task import Settings, make_tasks
-    from stnreg.inference.session import parse_device
+    from stnreg.inference.session import device_for, parse_device
     from stnreg.inference.weights import find
     from stnreg.io.files import write_atomic
     from stnreg.io.pairs import load_pairs
@@ -87,6 +87,7 @@ def batch(
     if dof not in (6, 7, 9, 12):
         raise UsageProblem(f"--dof is 6, 7, 9 or 12, got {dof}")
     parse_device(device)
+    table = load_pairs(pairs)
     register: dict[str, Any] = {
         "dof": dof,
         "model": str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
@@ -95,12 +96,11 @@ def batch(
         "volume": volume,
         "header_source": header_source,
         "min_score": min_score,
-        "device": device,
+        "device": device_for(device, images=len(table)),
         "threads": threads,
     }
     sampling = {"interp": interp, "background": background, "dtype": dtype}
     settings = Settings(register, sampling, image, inverse, qc)
-    table = load_pairs(pairs)
     tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
     with report.progress("registering") as show:
         rows = run_batch(

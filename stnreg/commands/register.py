@@ -75,6 +75,7 @@ def register(
     The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
     """
     from stnreg import describe, registration, report
+    from stnreg.inference.session import device_for
     from stnreg.inference.verdict import failure
     from stnreg.io.in_place import save_in_place
 
@@ -105,7 +106,7 @@ def register(
             **masks,
             volume=volume,
             min_score=min_score,
-            device=device,
+            device=device_for(device, images=2),
             threads=threads,
         )
         for warning in result.warnings:

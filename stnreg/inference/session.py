@@ -16,6 +16,7 @@ from stnreg.threads import default_threads
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
+MANY_IMAGES = 40  # `auto` loads CUDA, which takes as long as some tens of looks on the CPU, from here on
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
@@ -60,6 +61,18 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
             )
         index = None
     return session
+
+
+def device_for(device: str, images: int) -> str:
+    """Return where so many images are looked at: a few are seen sooner by the CPU than a GPU's libraries are loaded.
+
+    Parameters
+    ----------
+    device : str
+        As `open_session` takes it; only `auto` leaves a choice.
+    images : int
+    """
+    return "cpu" if device == "auto" and images < MANY_IMAGES else device
 
 
 def run_network(

@@ -37,6 +37,15 @@ def test_a_pair_whose_worker_is_killed_is_tried_once_more(quick_tasks):
     assert not multiprocessing.active_children()
 
 
+def test_what_a_killed_worker_had_read_ahead_is_not_lost_with_it(quick_tasks):
+    killer = kill_workers(1)
+    rows = {
+        row["id"]: row["status"] for row in run_local(quick_tasks("a", "b", "no"), jobs=1, threads=1, read_ahead=True)
+    }
+    killer.join(5)
+    assert rows == {"a": "passed", "b": "passed", "no": "error"}
+
+
 def test_a_pair_that_kills_its_workers_is_recorded_as_lost(quick_tasks):
     killer = kill_workers(2)
     rows = list(run_local(quick_tasks("a"), jobs=1, threads=1))

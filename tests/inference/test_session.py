@@ -81,3 +81,10 @@ def test_operators_of_others_are_refused(network, monkeypatch):
     monkeypatch.setattr(session, "foreign_operators", lambda content: ["evil.ops"])
     with pytest.raises(DataError, match=r"shift\.onnx: uses evil\.ops"):
         session.open_session(str(path))
+
+
+@pytest.mark.parametrize(("device", "images", "expected"), [
+    ("auto", 2, "cpu"), ("auto", 500, "auto"), ("cuda:1", 2, "cuda:1"), ("cpu", 500, "cpu"),
+])  # fmt: skip
+def test_auto_does_not_start_a_gpu_for_one_pair(device, images, expected):
+    assert session.device_for(device, images) == expected
