@@ -148,7 +148,8 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
             return None, figures
         told = json.loads(document.read_text())
     figures |= {"passed": told["verdict"]["passed"], "score": told["verdict"]["score"]}
-    figures["weights"] = (told["model"]["sha256"] or "")[:8]
+    hashes = (told["model"]["sha256"], told["model"].get("pose_sha256"))
+    figures["weights"] = "+".join(sha256[:8] for sha256 in hashes if sha256)
     return np.array(told["transform"]["fixed_to_moving_lps"]), figures
 
 

@@ -65,7 +65,11 @@ class Bench:
     def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int, measure_all: bool) -> None:
         self.heads = {head.name: head for head in heads}
         self.model = anatomy_model.load(weights, threads=threads, device="cpu").model
-        self.weights, self.refine, self.measure_all = weights.sha256[:8], refine, measure_all
+        self.weights, self.refine, self.measure_all = (
+            "+".join(part[:8] for part in weights.identity.split("+")),
+            refine,
+            measure_all,
+        )
         self.seen = lru_cache(maxsize=400)(self._see)
         self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
         self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(*map(self.head, (a, b))))

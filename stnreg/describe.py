@@ -28,7 +28,11 @@ def describe_registration(result: Registration) -> dict[str, Any]:
             "overlap": result.refined.overlap if result.refined else None,
         },
         "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
-        "model": {"name": result.model.name, "sha256": result.model.sha256},
+        "model": {
+            "name": result.model.name,
+            "sha256": result.model.sha256,
+            "pose_sha256": result.model.pose.sha256 if result.model.pose else None,
+        },
         "device": result.device,
         "threads": result.threads,
         "warnings": list(result.warnings),

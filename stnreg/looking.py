@@ -72,9 +72,9 @@ def look(
 
 def open_networks(weights: Weights, threads: int, device: str) -> LoadedAnatomy:
     """Open an anatomy network with its pose network; the last two are kept open."""
-    return _open(weights.path, weights.sha256, threads, device)
+    return _open(weights.path, weights.identity, threads, device)
 
 
 @lru_cache(maxsize=2)
-def _open(path: Path, sha256: str, threads: int, device: str) -> LoadedAnatomy:
+def _open(path: Path, identity: str, threads: int, device: str) -> LoadedAnatomy:
     return anatomy_model.load(find(str(path)), threads=threads, device=device)

@@ -154,7 +154,7 @@ def _check(weights: Weights, images: tuple[Image | Seen, ...], dof: int, refine:
     if masked and not (refine and weights.kind == "anatomy"):
         raise UsageProblem("masks guide the refinement, which an anatomy network starts and --no-refine leaves out")
     for image in images:
-        if isinstance(image, Seen) and image.model.sha256 != weights.sha256:
+        if isinstance(image, Seen) and image.model.identity != weights.identity:
             raise UsageProblem(f"{image.volume.path}: was looked at by {image.model.name}, not by {weights.name}")
 
 

@@ -124,7 +124,7 @@ class Task:
         known = {
             "inputs": [[str(path), digest(path)] for path in self.inputs],
             "settings": settings,
-            "model": find(self.settings.register["model"]).sha256,
+            "model": find(self.settings.register["model"]).identity,
             "stnreg": __version__,
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]

@@ -9,7 +9,7 @@ from stnreg.errors import DataError
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
 from stnreg.inference.maps import MapNetwork
 from stnreg.inference.session import open_session, run_network
-from stnreg.inference.weights import Weights, find
+from stnreg.inference.weights import Weights
 from stnreg.io.volume import Volume
 
 if TYPE_CHECKING:
@@ -35,10 +35,9 @@ def load(weights: Weights, *, threads: int | None = None, device: str = "auto") 
     DataError
         If it is a network of another kind, or a sidecar lacks something.
     """
-    if weights.kind != "anatomy" or "pose" not in weights.card:
+    pose = weights.pose
+    if weights.kind != "anatomy" or pose is None:
         raise DataError(f"{weights.path}: expected an anatomy network with its pose network, got {weights.kind!r}")
-    beside = weights.path.with_name(f"{weights.card['pose']}.onnx")
-    pose = find(str(beside))
     return LoadedAnatomy(AnatomyModel(_network(pose, threads, device), _network(weights, threads, device)))
 
 

@@ -47,6 +47,16 @@ class Weights:
     normalise: str
     card: dict[str, Any]
 
+    @property
+    def pose(self) -> "Weights | None":
+        """The network that finds the head first, where the sidecar names one; it lies beside this one."""
+        return find(str(self.path.with_name(f"{self.card['pose']}.onnx"))) if "pose" in self.card else None
+
+    @property
+    def identity(self) -> str:
+        """What changes whenever a result could: the SHA-256 of this network, and of its pose network."""
+        return self.sha256 if self.pose is None else f"{self.sha256}+{self.pose.sha256}"
+
 
 def folder() -> Path:
     """Return the folder of the networks that come with stnreg.

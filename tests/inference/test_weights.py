@@ -51,3 +51,15 @@ def test_what_is_missing_is_named(network, tmp_path):
 def test_the_networks_that_come_with_stnreg_are_the_tested_ones():
     for name in weights.names():
         assert weights.read_checked(weights.find(name))
+
+
+def test_an_exchanged_pose_network_is_another_identity(tmp_path):
+    for name in ("anatomy", "anatomy-pose"):
+        for suffix in (".onnx", ".json"):
+            (tmp_path / f"{name}{suffix}").write_bytes((weights.folder() / f"{name}{suffix}").read_bytes())
+    copied = weights.find(str(tmp_path / "anatomy.onnx"))
+    assert copied.identity == weights.find("anatomy").identity
+    sidecar = tmp_path / "anatomy-pose.json"
+    sidecar.write_text(sidecar.read_text().replace(copied.pose.sha256, "0" * 64))
+    assert copied.identity != weights.find("anatomy").identity
+    assert weights.find("separate").identity == weights.find("separate").sha256
