@@ -3,7 +3,8 @@
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine
-from stnreg.inference.anatomy import CORNERS, Encoding, common_structures
+from stnreg.inference.anatomy import Encoding, common_structures
+from stnreg.inference.pose import CORNERS
 
 BRAIN_SHARE = 0.1  # map voxels with less brain than this are not compared
 # Root mean square distances of a brain's voxels from its middle, LPS.

@@ -26,7 +26,7 @@ from stnreg.inference.maps import (
     voxel_mm3,
     wholeness,
 )
-from stnreg.inference.pose import field_center, find_poses
+from stnreg.inference.pose import brain_shift_mm, field_center, find_poses
 from stnreg.preprocess.shrink import block_mean
 from stnreg.threads import one_blas_thread
 
@@ -35,7 +35,6 @@ REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more th
 MAX_FINE_PASSES = 3
 SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
 MAX_POSES = 10
-CORNERS = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in (-1.0, 1.0)])  # of a cube, (8, 3)
 RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
 
 
@@ -122,7 +121,7 @@ def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwor
     """Look closely from a pose, and again from the pose that the look gives, until it stays."""
     for _ in range(MAX_FINE_PASSES):
         encoding = _look_closely(array, grid, template_to_lps, network)
-        if _brain_shift_mm(template_to_lps, encoding.template_to_lps) < REPEAT_MM:
+        if brain_shift_mm(template_to_lps, encoding.template_to_lps) < REPEAT_MM:
             break
         template_to_lps = encoding.template_to_lps
     return encoding
@@ -192,9 +191,3 @@ def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: Map
     volumes_mm3 = mass * voxel_mm3(where)
     refined, residual_mm = fit_template(network, centroids, sureness, volumes_mm3)
     return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, refined, residual_mm, volumes_mm3)
-
-
-def _brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
-    """Return how far two template_to_lps put the outline of the brain apart, mm (mean of 8 points)."""
-    corners = 55.0 * CORNERS
-    return float(np.linalg.norm(apply_affine(a_to_lps, corners) - apply_affine(b_to_lps, corners), axis=1).mean())

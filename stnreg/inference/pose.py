@@ -12,7 +12,9 @@ from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_g
 
 Array = np.ndarray
 SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
-CANDIDATES = 3  # poses looked at again where the first look was not believed
+LIKELY = 12  # poses that are followed where none of the looks was believed, of 24
+SAME_MM = 12.0  # poses nearer to each other than this lead to the same place
+CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 CENTER_MM = 25.0  # and so is one this far from the middle of the cube
 UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
 
@@ -59,13 +61,25 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
         if looks[-1].residual_mm <= SURE_MM:
             again = min([looks[-1], _look_upright(array, grid, looks[-1], network)], key=lambda k: k.doubt)
             yield again.template_to_lps
-    looks = sorted(looks, key=lambda k: k.doubt)[:CANDIDATES]
-    looks += [_look_upright(array, grid, k, network) for k in looks]
-    for look in sorted(looks, key=lambda k: k.doubt):
-        yield look.template_to_lps
     upright = np.eye(4)
     upright[:3, 3] = center_lps
-    yield upright
+    again = sorted((_look_upright(array, grid, k, network) for k in looks), key=lambda k: k.doubt)
+    yield from distinct([*(look.template_to_lps for look in again[:LIKELY]), upright])
+
+
+def distinct(poses: list[Array]) -> Iterator[Array]:
+    """Leave out poses that put the brain where an earlier one does."""
+    kept: list[Array] = []
+    for pose in poses:
+        if all(brain_shift_mm(pose, other) > SAME_MM for other in kept):
+            kept.append(pose)
+            yield pose
+
+
+def brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
+    """Return how far two template_to_lps put the outline of the brain apart, mm (mean of 8 points)."""
+    corners = 55.0 * CORNERS
+    return float(np.linalg.norm(apply_affine(a_to_lps, corners) - apply_affine(b_to_lps, corners), axis=1).mean())
 
 
 def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:

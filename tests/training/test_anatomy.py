@@ -138,7 +138,7 @@ def test_only_what_is_in_view_is_asked_for(packed, monkeypatch):
 
     monkeypatch.setattr(corrupt, "unseen", left_half)
     monkeypatch.setattr(data, "CUT_SHARE", 1.0)
-    cut = task.make_batch(3)[1]
+    cut = AnatomyTask("fine", packed).make_batch(3)[1]
     middle = cut.shape[-1] // 2
     assert (cut[..., middle:][:, 0] == 1).all()
     assert (cut[..., :middle][:, 0] < 1).any()
@@ -170,6 +170,32 @@ def test_batches_are_a_function_of_the_step(packed):
     assert torch.equal(a, b)
     assert not torch.equal(a, c)
     assert shares.shape == (2, len(NAMES), 32, 40, 32)
+
+
+def test_images_are_shown_again_but_never_twice_the_same_and_a_resumed_run_sees_them_too(packed):
+    task = AnatomyTask("fine", packed, batch=3, fresh=1, widths=(4, 8, 8, 8))
+    batches = [task.make_batch(step) for step in range(3)]
+    images = torch.cat([images for images, _ in batches])
+    assert len(images) == 9
+    apart = (images[:, None] - images[None]).abs().flatten(2).mean(2)
+    assert (apart + torch.eye(9) > 0.002).all()
+    resumed = AnatomyTask("fine", packed, batch=3, fresh=1, widths=(4, 8, 8, 8)).make_batch(2)
+    assert all(torch.equal(a, b) for a, b in zip(resumed, batches[2], strict=True))
+
+
+def test_an_image_that_is_cut_again_loses_what_is_asked_for(monkeypatch):
+    image, shares = torch.rand(8, 8, 8), torch.softmax(torch.randn(3, 4, 4, 4), 0)
+    points = moves.box_points((8, 8, 8), 10.0)
+    monkeypatch.setattr(data, "CUT_SHARE", 1.0)
+    monkeypatch.setattr(corrupt, "unseen", lambda box, generator, *, hard: box[..., 0] > 0)
+    seen, left = data.spoil_again(image, shares, points, _generator(0))
+    assert torch.allclose(left[0, ..., 2:], torch.ones(()))
+    assert torch.allclose(left.sum(0), torch.ones(4, 4, 4))
+    assert torch.allclose(left[1:, ..., :2], shares[1:, ..., :2])
+    monkeypatch.setattr(corrupt, "unseen", lambda box, generator, *, hard: box[..., 0] > -30)
+    kept = data.spoil_again(image, shares, points, _generator(0))[1]
+    assert torch.equal(kept, shares), "a quarter of the brain is too little to cut down to"
+    assert seen.shape == image.shape
 
 
 def test_task_learns_and_its_settings_rebuild_the_network(packed):

@@ -14,7 +14,8 @@ from stnreg.training.anatomy import corrupt, moves
 from stnreg.training.anatomy.moves import MoveRanges, uniform
 from stnreg.training.anatomy.painting import paint
 
-CUT_SHARE = 0.35  # of the images, whose field of view is cut
+CUT_SHARE = 0.5  # of the images, whose field of view is cut
+LEAST_LEFT = 0.3  # of the brain that is in view, after a cut of an image that is shown again
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Recipe:
 
     shape: tuple[int, int, int]  # voxels along z, y, x
     spacing_mm: float
-    oversampling: float  # painting happens on a grid this much finer
+    oversampling: tuple[float, ...]  # painting happens on a grid this much finer; one of them is drawn
     ranges: MoveRanges
     grouped: bool  # maps of `GROUPS` rather than of `STRUCTURES`
 
@@ -31,14 +32,14 @@ class Recipe:
 POSE = Recipe(
     shape=(64, 64, 64),
     spacing_mm=4.0,
-    oversampling=1.5,
-    ranges=MoveRanges(100, 0.3, 40, 45, 0.25, 0.08, 0.08, 6.0),
+    oversampling=(1.0, 1.0, 1.5),
+    ranges=MoveRanges(85, 0.3, 40, 45, 0.25, 0.08, 0.08, 6.0),
     grouped=True,
 )
 FINE = Recipe(
     shape=(64, 80, 64),  # an upright brain is longer than it is high or wide
     spacing_mm=2.5,
-    oversampling=1.0,
+    oversampling=(1.0,),
     ranges=MoveRanges(18, 0.3, 6, 14, 0.10, 0.10, 0.12, 6.0),
     grouped=False,
 )
@@ -111,7 +112,8 @@ def training_image(
     shares : (maps, D/2, H/2, W/2) float32
         Sum to 1 over the maps in each voxel.
     """
-    fine = tuple(int(n * recipe.oversampling) for n in recipe.shape)
+    finer = recipe.oversampling[int(uniform(generator, 0, len(recipe.oversampling)))]
+    fine = tuple(int(n * finer) for n in recipe.shape)
     box = moves.box_points(fine, recipe.spacing_mm * recipe.shape[0] / fine[0])
     box_to_template = moves.random_box_to_template(recipe.ranges, generator)
     points = moves.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
@@ -160,7 +162,7 @@ def spoil(
     if padded:
         image = image.masked_fill(hidden, 0.0)
     if tuple(image.shape) != recipe.shape:
-        image = corrupt.gaussian_blur(image, (0.4 * recipe.oversampling,) * 3)
+        image = corrupt.gaussian_blur(image, (0.4 * image.shape[0] / recipe.shape[0],) * 3)
         image = functional.interpolate(image[None, None], size=recipe.shape, mode="trilinear")[0, 0]
         hidden = functional.interpolate(hidden[None, None].float(), size=recipe.shape, mode="nearest")[0, 0] > 0
     elif chance(0.7):
@@ -174,3 +176,46 @@ def spoil(
     if chance(0.5):
         image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
     return image
+
+
+def spoil_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Make another training image of one: cut, another contrast, bias field and noise.
+
+    Painting an image takes longer than a step on it, so each is shown a few times, never twice the same.
+
+    Parameters
+    ----------
+    image : (D, H, W) float32
+    shares : (maps, D/2, H/2, W/2) float32
+    points : (D, H, W, 3) float32
+        Voxel centres of the image, as `moves.box_points` gives them.
+
+    Returns
+    -------
+    image, shares
+        As `training_image`.
+    """
+
+    def chance(share: float) -> bool:
+        return uniform(generator) < share
+
+    if chance(CUT_SHARE):
+        image, shares = _cut(image, shares, corrupt.unseen(points, generator, hard=chance(0.75)))
+    if chance(0.5):
+        image = corrupt.bias_field(image, generator)
+    image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
+    if chance(0.3):
+        image = corrupt.random_curve(image, generator, monotone=chance(0.5))
+    if chance(0.5):
+        image = corrupt.noise(image, generator)
+    return normalise(image), shares
+
+
+def _cut(image: Tensor, shares: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """Take what is hidden out of an image and its shares, unless next to nothing of the brain would be left."""
+    seen = 1 - functional.avg_pool3d(hidden.float()[None, None], 2)[0, 0]
+    left = shares[1:] * seen
+    if left.sum() <= LEAST_LEFT * shares[1:].sum():
+        return image, shares
+    background = shares[:1] + (shares[1:] - left).sum(0, keepdim=True)
+    return image.masked_fill(hidden, 0.0), torch.cat([background, left])

@@ -8,12 +8,13 @@ from torch import Tensor, nn
 
 from stnreg.model.anatomy import AnatomyNet, AnatomyShape
 from stnreg.structures import GROUPS, NAMES
-from stnreg.training.anatomy.data import FINE, POSE, Subjects, training_image
+from stnreg.training.anatomy.data import FINE, POSE, Subjects, spoil_again, training_image
 from stnreg.training.anatomy.moves import box_points
 from stnreg.training.anatomy.pack import VALIDATION_ANATOMIES, VALIDATION_SCANS
 
 RECIPES = {"pose": POSE, "fine": FINE}
 KINDS = tuple(RECIPES)
+KEPT_STEPS = 120  # an image is shown again in about as many of them as there are images in a step
 
 
 def split(folder: Path) -> tuple[list[str], list[str]]:
@@ -62,6 +63,11 @@ def _row_dots(a: Tensor, b: Tensor) -> Tensor:
     return (a.unsqueeze(-2) @ b.unsqueeze(-1))[..., 0, 0]
 
 
+def _small(image: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what is kept of an image, at half the size."""
+    return image.half(), shares.half()
+
+
 @dataclass
 class AnatomyTask:
     """Soft maps of structures from single scans: half of them painted, half real."""
@@ -69,6 +75,7 @@ class AnatomyTask:
     kind: str  # "pose" or "fine"
     folder: Path
     batch: int = 4
+    fresh: int = 2  # images of a step that are made for it; the others were, and are spoilt again
     seed: int = 1
     widths: tuple[int, ...] = (24, 48, 96, 96)
     centroid_weight: float = 0.03
@@ -81,6 +88,8 @@ class AnatomyTask:
         self.subjects = Subjects(self.folder, training)
         self.held_out = Subjects(self.folder, validation)
         self.points = box_points(tuple(n // 2 for n in self.recipe.shape), self.recipe.spacing_mm * 2)
+        self.voxels = box_points(self.recipe.shape, self.recipe.spacing_mm)
+        self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def build(self) -> nn.Module:
         """Return the untrained network."""
@@ -90,17 +99,41 @@ class AnatomyTask:
     def make_batch(
         self, step: int, subjects: Subjects | None = None, batch: int | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return (N, 1, D, D, D) images and (N, maps, D/2, D/2, D/2) shares; a pure function of seed and step."""
-        subjects, batch = subjects or self.subjects, batch or self.batch
-        images, shares = [], []
-        for k in range(batch):
-            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 97 + k)
-            kind = subjects.anatomies if k % 2 else subjects.scans
-            chosen = kind[int(torch.randint(len(kind), (1,), generator=generator))]
-            image, share = training_image(chosen, subjects.template, self.recipe, generator)
-            images.append(image)
-            shares.append(share)
+        """Return (N, 1, D, D, D) images and (N, maps, D/2, D/2, D/2) shares; a pure function of seed and step.
+
+        Given `subjects`, all images are made for this step.
+        """
+        batch = batch or self.batch
+        fresh = batch if subjects is not None or step == 0 else min(self.fresh, batch)
+        made = [self._make(step, k, subjects or self.subjects) for k in range(fresh)]
+        if subjects is None:
+            self._keep(step, made)
+        images, shares = zip(*made, *(self._again(step, k) for k in range(fresh, batch)), strict=True)
         return torch.stack(images)[:, None], torch.stack(shares)
+
+    def _make(self, step: int, k: int, subjects: Subjects) -> tuple[Tensor, Tensor]:
+        """Make image `k` of a step: real scans and painted anatomies in turn."""
+        generator = self._generator(step, k)
+        kind = subjects.anatomies if k % 2 else subjects.scans
+        chosen = kind[int(torch.randint(len(kind), (1,), generator=generator))]
+        return training_image(chosen, subjects.template, self.recipe, generator)
+
+    def _again(self, step: int, k: int) -> tuple[Tensor, Tensor]:
+        """Spoil an image of an earlier step once more; after a resumption it is made again."""
+        generator = self._generator(step, k)
+        earlier = int(torch.randint(max(0, step - KEPT_STEPS), step, (1,), generator=generator))
+        which = int(torch.randint(self.fresh, (1,), generator=generator))
+        if (earlier, which) not in self._kept:
+            self._kept[earlier, which] = _small(*self._make(earlier, which, self.subjects))
+        image, shares = self._kept[earlier, which]
+        return spoil_again(image.float(), shares.float(), self.voxels, generator)
+
+    def _keep(self, step: int, made: list[tuple[Tensor, Tensor]]) -> None:
+        self._kept = {key: value for key, value in self._kept.items() if step - KEPT_STEPS <= key[0] <= step}
+        self._kept |= {(step, k): _small(*pair) for k, pair in enumerate(made[: self.fresh])}
+
+    def _generator(self, step: int, k: int) -> torch.Generator:
+        return torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 97 + k)
 
     def loss(self, model: nn.Module, step: int) -> dict[str, Tensor]:
         """Return the loss of one step and its parts."""
