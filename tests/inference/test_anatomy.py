@@ -8,8 +8,6 @@ from stnreg.geometry.grid import Grid
 from stnreg.inference.agreement import map_agreement, sample_maps
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode, fit_pair
 from stnreg.inference.maps import MapNetwork
-from stnreg.inference.pose import CUBE_TURNS, permuted
-from stnreg.preprocess.resample import resample
 
 # Balls of different brightness, template LPS mm: no rotation and no mirror maps them on themselves.
 CENTERS = np.array(
@@ -106,14 +104,6 @@ def test_an_empty_answer_of_the_network_is_not_an_error():
     found = encode(_head(_pose((0, 0, 0)), GRID), GRID, AnatomyModel(pose, MODEL.fine))
     assert isinstance(found, Encoding)
     assert np.isfinite(found.template_to_lps).all()
-
-
-@pytest.mark.parametrize("turn", CUBE_TURNS)
-def test_a_permuted_cube_is_the_cube_sampled_along_turned_axes(turn):
-    rng = np.random.default_rng(0)
-    cube = rng.random((6, 6, 6), dtype=np.float32)
-    upright, turned = Grid.cube((1, 2, 3), 6, 2.0), Grid.cube((1, 2, 3), 6, 2.0, turn)
-    assert np.allclose(permuted(cube, turn), resample(cube, upright, turned, np.eye(4)), atol=1e-5)
 
 
 def test_sampling_maps_outside_gives_background():
