@@ -63,8 +63,8 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
             yield again.template_to_lps
     upright = np.eye(4)
     upright[:3, 3] = center_lps
-    again = sorted((_look_upright(array, grid, k, network) for k in looks), key=lambda k: k.doubt)
-    yield from distinct([*(look.template_to_lps for look in again[:LIKELY]), upright])
+    uprights = sorted((_look_upright(array, grid, k, network) for k in looks), key=lambda k: k.doubt)
+    yield from distinct([*(look.template_to_lps for look in uprights[:LIKELY]), upright])
 
 
 def distinct(poses: list[Array]) -> Iterator[Array]:
