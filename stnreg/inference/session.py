@@ -16,7 +16,7 @@ from stnreg.threads import default_threads
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-MANY_IMAGES = 40  # `auto` loads CUDA, which takes as long as some tens of looks on the CPU, from here on
+MANY_IMAGES = 40  # from here on `auto` loads CUDA; a guess at what that costs in looks on the CPU, not measured
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 

@@ -55,7 +55,8 @@ class Weights:
     @property
     def identity(self) -> str:
         """What changes whenever a result could: the SHA-256 of this network, and of its pose network."""
-        return self.sha256 if self.pose is None else f"{self.sha256}+{self.pose.sha256}"
+        pose = self.pose
+        return self.sha256 if pose is None else f"{self.sha256}+{pose.sha256}"
 
 
 def folder() -> Path:
