@@ -60,6 +60,10 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of an {model.replace(',', ' ').strip()}"
 
 
+class BrokenToolError(RuntimeError):
+    """stnreg itself broke, which says nothing of the method that it was to run."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One pair, and the methods that are still to run on it."""
@@ -102,7 +106,11 @@ def run_task(task: Task, folder: Path, table: Path, keep: bool) -> int:
         judge = pair.judge
     for method in task.methods:
         line: Line = {"row": task.row, "pair": task.number, "method": method}
-        found, figures = run_method(method, own / "fixed.nii.gz", own / "moving.nii.gz")
+        try:
+            found, figures = run_method(method, own / "fixed.nii.gz", own / "moving.nii.gz")
+        except BrokenToolError as error:
+            print(f"{method} on {own}, left out of the table:\n{error}", file=sys.stderr)
+            continue
         append(table, line | figures | (judge.judge(found) if found is not None else {}))
     if not keep:
         for file in own.iterdir():
@@ -131,6 +139,11 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
         LPS mm; None where the method gave up.
     figures : dict
         Its verdict, exit status and wall seconds.
+
+    Raises
+    ------
+    BrokenToolError
+        If what ended is stnreg with a traceback, rather than the method.
     """
     verb = OURS.get(method, ["baseline", "--method", method])
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
@@ -143,6 +156,8 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
         figures: Line = {"seconds": time.perf_counter() - began, "cpu_s": _children_s() - worked}
         figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
         figures["day"] = datetime.now(UTC).date().isoformat()
+        if "Traceback (most recent call last)" in ended.stderr:
+            raise BrokenToolError(ended.stderr[-2000:])
         if ended.returncode not in (0, 3):
             print(f"{method} on {fixed.parent}: status {ended.returncode}\n{ended.stderr[-500:]}", file=sys.stderr)
             return None, figures

@@ -1,5 +1,9 @@
 """The benchmark counts what it should: plans, tables, ROC curves; no data is read."""
 
+import os
+import subprocess
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -41,6 +45,20 @@ def test_a_method_that_gave_up_is_lost_and_counts_as_infinitely_far():
     assert bench_tables.lost(mine).tolist() == [False, True]
     assert bench_tables.figure(mine).tolist() == [0.1, np.inf]
     assert "inf" in bench_tables.table("known", mine)[2]
+
+
+def test_what_broke_in_stnreg_itself_is_not_the_methods_loss(monkeypatch, tmp_path, capsys):
+    def ended(*_args, **_options):
+        return subprocess.CompletedProcess([], 1, "", "Traceback (most recent call last):\nImportError: no such name")
+
+    monkeypatch.setattr(bench.subprocess, "run", ended)
+    monkeypatch.setattr(bench, "load_judge", lambda _folder: None)
+    monkeypatch.setattr(bench, "_parent", os.getppid())
+    pair = SimpleNamespace(write=lambda _folder: None, judge=None)
+    monkeypatch.setitem(bench.ROWS, "known", SimpleNamespace(pair=lambda _number: pair))
+    bench.run_task(bench.Task("known", 0, ("greedy",)), tmp_path, tmp_path / "bench.csv", keep=True)
+    assert not (tmp_path / "bench.csv").exists()
+    assert "ImportError" in capsys.readouterr().err
 
 
 def test_the_difference_is_paired_and_to_the_best_peer():

@@ -96,7 +96,8 @@ def judge(
     score = map_agreement(fixed, moving, fixed_to_moving)
     reasons = [*_structures(fixed, moving, fixed_to_moving, score, least)]
     if inside is not None:
-        reasons += _intensities(inside, reach_mm(fixed, moving))
+        # A mirrored head is a head: its structures agree. Where they do not, which mirror fits better says nothing.
+        reasons += _intensities(inside, reach_mm(fixed, moving), structures_agree=not reasons)
     elif fitted and (reach := reach_mm(fixed, moving)) > PARTIAL_MM:
         reasons.append(
             f"only part of the brain is in view, and its structures alone fix the rest to {reach:.1f} mm at the very "
@@ -127,9 +128,9 @@ def _structures(
             )
 
 
-def _intensities(inside: Inside, reach: float) -> Iterator[str]:
+def _intensities(inside: Inside, reach: float, *, structures_agree: bool) -> Iterator[str]:
     """Say what speaks against it in the intensities."""
-    if inside.mirrored:
+    if inside.mirrored and structures_agree:
         yield (
             "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
         )

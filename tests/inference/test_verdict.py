@@ -87,7 +87,9 @@ def test_every_other_reason_is_given():
     off = from_parameters(Parameters((25.0, 0, 0)), np.zeros(3))
     assert "agree by" in judge(WHOLE, WHOLE, off).reasons[0]
     assert judge(WHOLE, WHOLE, off, 0.0).passed
-    assert "mirror" in judge(WHOLE, WHOLE, np.eye(4), inside=replace(WELL, mirrored=True)).reasons[0]
+    mirrored = replace(WELL, mirrored=True)
+    assert "mirror" in judge(WHOLE, WHOLE, np.eye(4), inside=mirrored).reasons[0]
+    assert not any("mirror" in why for why in judge(WHOLE, WHOLE, off, inside=mirrored).reasons), "no head, no side"
     assert "exchanges left and right" in judge(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
     strange = replace(WHOLE, residual_mm=30.0)
     assert "the moving image does not lie as in a head" in judge(WHOLE, strange, np.eye(4)).reasons[0]
