@@ -74,7 +74,9 @@ def corrupt(images: Tensor, generator: Generator, config: AugmentConfig) -> Tens
     if config.noise:
         amount = torch.rand((count, 1, 1, 1), generator=generator) * config.noise
         images = images + amount * torch.randn(images.shape, generator=generator)
-    return crop(images, generator, config) if config.crop_probability else images
+    if config.crop_probability:
+        images = crop(images, generator, config)
+    return window(images, generator, config) if config.window_probability else images
 
 
 def crop(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
@@ -87,4 +89,22 @@ def crop(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
         width = round(depth * config.crop * edge)
         if chance < config.crop_probability and width:
             image.narrow(axis, edge - width if far else 0, width).zero_()
+    return images
+
+
+def window(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
+    """Empty what lies outside a box about the middle of some of the images, as outside of a scanner's field.
+
+    A known move turns a scan's own borders with it. A head that lay turned in the scanner is cut by borders that did
+    not turn, which a network must not take for the head's.
+    """
+    edge = images.shape[1]
+    images = images.clone()
+    for image in images:
+        chance, *shares = torch.rand(4, generator=generator).tolist()
+        if chance < config.window_probability:
+            for axis, share in enumerate(shares):
+                margin = round(share * config.window * edge / 2)
+                image.narrow(axis, 0, margin).zero_()
+                image.narrow(axis, edge - margin, margin).zero_()
     return images

@@ -84,7 +84,11 @@ STILL = MovesConfig(start_deg=0.0, rotation_deg=0.0, translation_mm=0.0, scale=0
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What the network is shown, but never the loss: contrast, bias field, noise, a cropped field of view."""
+    """What the network is shown, but never the loss: contrast, bias field, noise, a cropped field of view.
+
+    `crop` is the most that one side of the cube loses; `window` the most that each axis loses, evenly from both its
+    sides, as a scanner's box does in which a head lies turned.
+    """
 
     gamma: float = 0.3
     gain: float = 0.2
@@ -92,6 +96,11 @@ class AugmentConfig:
     noise: float = 0.03
     crop: float = 0.25
     crop_probability: float = 0.25
+    window: float = 0.4
+    window_probability: float = 0.75
+
+
+UNTOUCHED = AugmentConfig(gamma=0.0, gain=0.0, bias=0.0, noise=0.0, crop_probability=0.0, window_probability=0.0)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from stnreg.errors import UsageProblem
 from stnreg.model.localisation import PairArchitecture
 from stnreg.model.parameters import HEADS
-from stnreg.training.config import AugmentConfig, LoopConfig, PairConfig, TrainConfig
+from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfig
 
 PAPER = "paper"
 NAMES = (*(f"{PAPER}-{head}" for head in HEADS), "default", "tiny")
@@ -70,7 +70,7 @@ def _published(architecture: PairArchitecture) -> TrainConfig:
             spacing_mm=1.5,
             oversampling=1,
             both_ways=False,
-            augment=AugmentConfig(0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
+            augment=UNTOUCHED,
         ),
     )
 

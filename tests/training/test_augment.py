@@ -5,8 +5,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from stnreg.model.sampling import identity_theta  # noqa: E402
-from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator  # noqa: E402
-from stnreg.training.config import AugmentConfig, MovesConfig  # noqa: E402
+from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator, window  # noqa: E402
+from stnreg.training.config import UNTOUCHED, AugmentConfig, MovesConfig  # noqa: E402
 
 
 def test_a_step_draws_the_same_numbers_whenever_it_comes():
@@ -42,7 +42,7 @@ def test_looks_change_and_empty_space_stays_finite():
     looked = corrupt(images, step_generator(0, 0), AugmentConfig())
     assert torch.isfinite(looked).all()
     assert not torch.equal(looked, images)
-    untouched = corrupt(images, step_generator(0, 0), AugmentConfig(0, 0, 0, 0, 0, 0))
+    untouched = corrupt(images, step_generator(0, 0), UNTOUCHED)
     assert torch.equal(untouched, images)
 
 
@@ -54,3 +54,12 @@ def test_a_crop_empties_a_slab_at_one_side():
         lost = 1 - float(image.mean())
         assert lost <= 0.5
         assert math.isclose(lost * 8, round(lost * 8), abs_tol=1e-5)
+
+
+def test_a_window_keeps_an_upright_box_about_the_middle():
+    windowed = window(torch.ones(20, 16, 16, 16), step_generator(0, 0), AugmentConfig(window=0.5, window_probability=1))
+    assert float(windowed[:, 4:12, 4:12, 4:12].min()) == 1, "no axis loses more than half"
+    assert torch.equal(windowed, windowed.flip(1, 2, 3)), "what one side loses the other loses, too"
+    assert float(windowed[:, 8, 8].mean()) < 0.95
+    untouched = window(torch.ones(20, 16, 16, 16), step_generator(0, 0), AugmentConfig(window_probability=0))
+    assert float(untouched.min()) == 1

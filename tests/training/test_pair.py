@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from stnreg.errors import UsageProblem  # noqa: E402
 from stnreg.model.sampling import compose_theta, warp  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
-from stnreg.training.config import STILL, AugmentConfig, LossConfig, MovesConfig  # noqa: E402
+from stnreg.training.config import STILL, UNTOUCHED, LossConfig, MovesConfig  # noqa: E402
 from stnreg.training.loop import train  # noqa: E402
 from stnreg.training.pair import PairTask, _both_ways, estimate  # noqa: E402
 from stnreg.training.presets import preset  # noqa: E402
@@ -144,8 +144,7 @@ def test_training_brings_phantoms_closer(scans, head, tmp_path):
     config = preset("tiny", head)
     config = replace(config, loop=replace(config.loop, epochs=1, steps_per_epoch=120, validate_every=120))
     shifts = MovesConfig(rotation_deg=1.0, translation_mm=40.0, scale=0.0, shear=0.0, curriculum=0.0)
-    plain = AugmentConfig(0, 0, 0, 0, 0, 0)
-    pair = replace(config.pair, batch=4, same_share=1.0, moves=shifts, augment=plain)
+    pair = replace(config.pair, batch=4, same_share=1.0, moves=shifts, augment=UNTOUCHED)
     known = replace(scans, validation=scans.training)
     best = train(PairTask(pair, known, seed=0, steps=120), config.loop, tmp_path, settings={})
     scores = load_checkpoint(best)["scores"]
@@ -159,8 +158,7 @@ def test_regression_alone_learns_known_moves(scans, head, term, tmp_path):
     config = replace(config, loop=replace(config.loop, epochs=1, steps_per_epoch=120, validate_every=120))
     shifts = replace(STILL, translation_mm=40.0, pose=0.0, curriculum=0.0)
     weights = LossConfig(mse=0.0, **{term: 10.0})
-    plain = AugmentConfig(0, 0, 0, 0, 0, 0)
-    pair = replace(config.pair, batch=4, same_share=1.0, moves=shifts, augment=plain, loss=weights)
+    pair = replace(config.pair, batch=4, same_share=1.0, moves=shifts, augment=UNTOUCHED, loss=weights)
     known = replace(scans, validation=scans.training)
     best = train(PairTask(pair, known, seed=0, steps=120), config.loop, tmp_path, settings={})
     scores = load_checkpoint(best)["scores"]
