@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.inference.verdict import MIN_SCORE
+
 Row = dict[str, str]
 UNKNOWABLE = "two, mirrored"
 
@@ -28,8 +30,8 @@ def read(paths: list[Path]) -> list[Row]:
 
 
 def refused(rows: list[Row]) -> np.ndarray:
-    """Return whether the verdict refused each outcome."""
-    return np.array([r["passed"] != "True" for r in rows], bool)
+    """Return whether the verdict, with the least score that it asks for today, refuses each outcome."""
+    return scores(rows) < MIN_SCORE
 
 
 def scores(rows: list[Row], column: str = "score") -> np.ndarray:
