@@ -20,7 +20,8 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, from_param
 from stnreg.geometry.grid import Grid
 from stnreg.inference import anatomy_model
 from stnreg.inference.agreement import map_agreement
-from stnreg.inference.anatomy import Encoding, encode, fit_pair
+from stnreg.inference.anatomy import Encoding, encode
+from stnreg.inference.fit import fit_pair
 from stnreg.inference.weights import find
 from stnreg.metrics.bootstrap import bootstrap_mean
 from stnreg.preprocess.resample import resample

@@ -33,7 +33,7 @@ from benchmarks.variants import Variant, generator, make
 from benchmarks.verdict_features import FEATURES, Seen, features, see
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.inference import anatomy_model
-from stnreg.inference.anatomy import fit_pair
+from stnreg.inference.fit import fit_pair
 from stnreg.inference.verdict import Inside, judge
 from stnreg.inference.weights import Weights, find
 from stnreg.refine import refine_affine

@@ -9,9 +9,11 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine, compose
 from stnreg.geometry.grid import Grid
-from stnreg.inference.agreement import common_share, reach_mm, sample_maps
+from stnreg.inference.agreement import common_share
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
+from stnreg.inference.fit import reach_mm
 from stnreg.inference.maps import centroids_of
+from stnreg.inference.sampling import sample_maps
 from stnreg.refine.pyramid import build_levels
 from stnreg.refine.region import Region
 from stnreg.refine.samples import Scene, middle, take_samples

@@ -12,7 +12,8 @@ from stnreg.clock import Clock
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.inference.anatomy import Encoding, fit_pair
+from stnreg.inference.anatomy import Encoding
+from stnreg.inference.fit import fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import open_session
 from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Inside, judge

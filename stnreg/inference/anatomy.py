@@ -1,9 +1,9 @@
-"""From one scan to its pose, its structures and its brain; from two, to an affine. Onnxruntime and numpy.
+"""From one scan to its pose, its structures and its brain. Onnxruntime and numpy.
 
 An image is looked at twice. The pose network sees a 256 mm cube in any rotation and finds the head; the fine
 network sees the brain turned upright and scaled to the template. Each gives soft maps of structures, whose
-centroids are fitted by closed-form least squares. What was found in one image (`Encoding`) can be kept and used
-with any other.
+centroids are fitted to the template's. What was found in one image (`Encoding`) can be kept and used with any
+other; `stnreg.inference.fit` makes an affine of two.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,14 @@ from itertools import islice
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine, invert
-from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
-from stnreg.geometry.lie import geodesic_mean
 from stnreg.inference.maps import (
     MapNetwork,
-    cauchy_weights,
     centroids_of,
     fit_template,
     maps_grid,
-    robust_similarity,
     seen_by_network,
     voxel_mm3,
-    wholeness,
 )
 from stnreg.inference.pose import brain_shift_mm, field_center, find_poses
 from stnreg.preprocess.shrink import block_mean
@@ -35,7 +30,6 @@ REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more th
 MAX_FINE_PASSES = 3
 SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
 MAX_POSES = 10
-RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
 
 
 @dataclass(frozen=True)
@@ -125,58 +119,6 @@ def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwor
             break
         template_to_lps = encoding.template_to_lps
     return encoding
-
-
-def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
-    """Fit the transform between two images from the centroids of their structures.
-
-    Symmetric: exchanging the images gives the inverse. 9 degrees of freedom start from the 12-parameter fit.
-
-    Parameters
-    ----------
-    fixed, moving : Encoding
-    dof : int
-        6, 7, 9 or 12.
-
-    Returns
-    -------
-    fixed_to_moving : (4, 4) float64
-        LPS mm.
-    """
-    f, m, weights, whole = common_structures(fixed, moving)
-    ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2
-    weights = weights * whole
-    start = robust_similarity(f, m, weights, scale=dof != 6)
-    if dof in (6, 7):
-        return start[0]
-    trusted = weights * start[1]
-    for _ in range(3):
-        forward, backward = fit_affine(f, m, trusted, ridge=ridge), fit_affine(m, f, trusted, ridge=ridge)
-        fixed_to_moving = geodesic_mean([forward, invert(backward)])
-        # Distances both ways, so that the weights do not depend on which image is which.
-        there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
-        back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
-        trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
-    return fixed_to_moving
-
-
-def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array, Array]:
-    """Return the structures that both images show.
-
-    Returns
-    -------
-    fixed_lps, moving_lps : (structures, 3) float64
-        Centroids, mm.
-    weights : (structures,) float64
-        Worth, about 1 / mm^2.
-    whole : (structures,) float64
-        How far each can be believed to be all in view in both, 0 to 1.
-    """
-    both = ~np.isnan(fixed.centroids_lps[:, 0]) & ~np.isnan(moving.centroids_lps[:, 0])
-    growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
-    heads = np.linalg.det(moving.template_to_lps[:3, :3]) / np.linalg.det(fixed.template_to_lps[:3, :3])
-    weights = np.sqrt(fixed.weights * moving.weights)[both]
-    return fixed.centroids_lps[both], moving.centroids_lps[both], weights, wholeness(growth / heads)
 
 
 def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:

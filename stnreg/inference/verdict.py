@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.inference.agreement import common_share, map_agreement, reach_mm
+from stnreg.inference.agreement import common_share, map_agreement
 from stnreg.inference.anatomy import Encoding
+from stnreg.inference.fit import PARTIAL_MM, reach_mm
 
 MIN_SCORE = 0.72
 """Least agreement that is believed; `benchmarks/verdict.py` prints what it separates on validation heads."""
@@ -17,9 +18,6 @@ MAX_RESIDUAL_MM = 9.0
 
 MIN_COMMON_SHARE = 0.2
 """Least part of one brain that must be in view in the other image: a few structures can agree by chance."""
-
-PARTIAL_MM = 1.3
-"""Structures of two whole heads fix an affine to 0.9 mm (`reach_mm`); above this, part of the brain is extrapolated."""
 
 MIN_CORRELATION = 0.3
 """Least local correlation that refinement must find inside the brain; where there is none, nothing is left of it."""

@@ -8,10 +8,10 @@ import pytest
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
-from stnreg.inference.agreement import BRAIN_MM, reach_mm
 from stnreg.inference.anatomy import Encoding
+from stnreg.inference.fit import BRAIN_MM, PARTIAL_MM, reach_mm
 from stnreg.inference.pose import CORNERS
-from stnreg.inference.verdict import MIN_CORRELATION, MIN_PARTIAL_CORRELATION, PARTIAL_MM, Inside, judge
+from stnreg.inference.verdict import MIN_CORRELATION, MIN_PARTIAL_CORRELATION, Inside, judge
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))
 RADII = np.array([62.0, 82.0, 58.0])
