@@ -1,7 +1,8 @@
 """Put the weights and the man pages into the wheel, by pattern, so that neither list can drift.
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
-(`.safetensors`, `.ckpt`) stay out. An editable install needs neither: it reads the tree itself.
+(`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
+(`NAME-synthetic`). An editable install needs neither: it reads the tree itself.
 """
 
 from pathlib import Path
@@ -19,4 +20,6 @@ class ShipWeightsAndPages(BuildHookInterface):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         if version != "editable":
             for file in sorted([*top.glob("weights/*.onnx"), *top.glob("weights/*.json")]):
+                if file.stem.endswith("-synthetic"):
+                    continue
                 build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"
