@@ -11,6 +11,7 @@ from stnreg.inference.overlap import fit_maps
 from stnreg.inference.pose import CORNERS
 
 Array = np.ndarray
+WHOLE_SHARE = 0.9  # of the structures that are mapped: where so many are whole, centroids say all, however few they are
 RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
 # Root mean square distances of a brain's voxels from its middle, LPS.
 BRAIN_MM = (29.0, 38.0, 27.0)
@@ -37,6 +38,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         LPS mm.
     """
     f, m, weights, whole = common_structures(fixed, moving)
+    whole_share = whole.sum() / (len(fixed.weights) - 1)  # of all but the background
     ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2
     weights = weights * whole
     start = robust_similarity(f, m, weights, scale=dof != 6)
@@ -50,7 +52,9 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
         back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
         trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
-    return fit_maps(fixed, moving, fixed_to_moving) if reach_mm(fixed, moving) > PARTIAL_MM else fixed_to_moving
+    if whole_share < WHOLE_SHARE and reach_mm(fixed, moving) > PARTIAL_MM:
+        return fit_maps(fixed, moving, fixed_to_moving)
+    return fixed_to_moving
 
 
 def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array, Array]:
