@@ -15,8 +15,9 @@ SURE_MM = 4.5  # a pose whose structures lie this near to where they should is b
 LIKELY = 12  # poses that are followed where none of the looks was believed, of 24
 SAME_MM = 12.0  # poses nearer to each other than this lead to the same place
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
-CENTER_MM = 25.0  # and so is one this far from the middle of the cube
 UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
+CENTER_MM = 25.0  # and so is one this far from the middle of the cube,
+CLEAR_MM = 2.5  # unless its structures lie this near to where they should: whole heads leave about 2
 
 
 def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
@@ -51,7 +52,7 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
     seen = seen_by_network(array, grid, cube)
     first = _look(seen, cube, network)
     if first.residual_mm <= SURE_MM:
-        if _angle_deg(first.template_to_lps) > UPRIGHT_DEG or _distance_mm(first, center_lps) > CENTER_MM:
+        if _angle_deg(first.template_to_lps) > UPRIGHT_DEG or _is_aside(first, center_lps):
             first = min([first, _look_upright(array, grid, first, network)], key=lambda k: k.doubt)
         yield first.template_to_lps
     looks = [first]
@@ -100,9 +101,10 @@ def _look_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) ->
     return _look(seen_by_network(array, grid, cube), cube, network)
 
 
-def _distance_mm(look: _Look, center_lps: Array) -> float:
-    """Return how far the head was from the middle of the cube."""
-    return float(np.linalg.norm(look.template_to_lps[:3, 3] - center_lps))
+def _is_aside(look: _Look, center_lps: Array) -> bool:
+    """Tell whether the head was far from the middle of the cube, and its structures not clear for all that."""
+    distance_mm = np.linalg.norm(look.template_to_lps[:3, 3] - center_lps)
+    return bool(distance_mm > CENTER_MM and look.residual_mm > CLEAR_MM)
 
 
 def _angle_deg(template_to_lps: Array) -> float:

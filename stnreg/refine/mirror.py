@@ -1,12 +1,13 @@
 """Would the mirror of one image fit better? Then left and right were exchanged on the way of one of them."""
 
 from concurrent.futures import Executor
+from dataclasses import dataclass
 
-from stnreg.geometry.affine import compose
+from stnreg.geometry.affine import compose, nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.refine.gauss_newton import descend
+from stnreg.refine.gauss_newton import Outcome, descend
 from stnreg.refine.pyramid import Level
-from stnreg.refine.samples import Scene, take_samples
+from stnreg.refine.samples import Scene, middle, take_samples
 from stnreg.refine.views import both_views, mean_correlation
 
 SAMPLES = 10_000
@@ -14,10 +15,28 @@ MAX_STEPS, STOP_MM = 4, 0.3  # enough to turn to the mirror's own midplane
 GAIN = 0.06  # two people fit as well as each other's mirror; a head loses twice this by being mirrored
 
 
-def mirror_gain(
-    levels: tuple[Level, Level], fixed_to_moving: Matrix, moving_mirror: Matrix, pool: Executor | None = None
-) -> float:
-    """Return by how much the local correlation grows when the moving image is mirrored.
+@dataclass(frozen=True)
+class MirrorLook:
+    """What came of mirroring the moving image.
+
+    Parameters
+    ----------
+    gain : float
+        By how much the local correlation grows: negative where the image fits as it is, above `GAIN` where its mirror
+        fits clearly better.
+    way_out : (4, 4) float64 or None
+        Where the image fits clearly better than where it was, unmirrored: heads are almost symmetric, and a mirror
+        that steps out of a wrong place shows the head itself the way.
+    """
+
+    gain: float
+    way_out: Matrix | None
+
+
+def look_mirrored(
+    levels: tuple[Level, Level], fixed_to_moving: Matrix, moving_mirror: Matrix, dof: int, pool: Executor | None = None
+) -> MirrorLook:
+    """Mirror the moving image and see whether it fits better.
 
     Parameters
     ----------
@@ -27,17 +46,23 @@ def mirror_gain(
         What was found, LPS mm.
     moving_mirror : (4, 4) float64
         The reflection in the moving head's midplane, LPS mm.
-
-    Returns
-    -------
-    float
-        Negative where the image fits as it is; above `GAIN` where its mirror fits clearly better.
+    dof : int
+        Of the way out.
     """
     fixed, moving = (Scene(take_samples(level, SAMPLES), level) for level in levels)
-    mirrored = compose(moving_mirror, fixed_to_moving)
-    outcome = descend(fixed, moving, mirrored, dof=12, max_steps=MAX_STEPS, stop_mm=STOP_MM, pool=pool)
-    center = fixed.samples.center
-    return outcome.correlation - mean_correlation(both_views(fixed, moving, fixed_to_moving, center, pool))
+
+    def followed(start: Matrix, freedom: int) -> Outcome:
+        return descend(fixed, moving, start, dof=freedom, max_steps=MAX_STEPS, stop_mm=STOP_MM, pool=pool)
+
+    found = mean_correlation(both_views(fixed, moving, fixed_to_moving, fixed.samples.center, pool))
+    mirrored = followed(compose(moving_mirror, fixed_to_moving), 12)
+    if not fits_better_mirrored(mirrored.correlation - found):
+        return MirrorLook(mirrored.correlation - found, None)
+    unmirrored = compose(moving_mirror, mirrored.fixed_to_moving)
+    back = followed(nearest_dof(unmirrored, middle(fixed, moving, unmirrored), dof), dof)
+    if back.correlation <= found:
+        return MirrorLook(mirrored.correlation - found, None)
+    return MirrorLook(mirrored.correlation - back.correlation, back.fixed_to_moving)
 
 
 def fits_better_mirrored(gain: float) -> bool:

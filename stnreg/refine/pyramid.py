@@ -1,7 +1,7 @@
 """One image, coarse to fine, as the refinement looks at it: locally normalised, and where to take samples."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import closest_canonical
 from stnreg.preprocess.shrink import block_mean, shrink_factors
-from stnreg.refine.region import BLOCK_MM, BRAIN_SHARE, Image, Region, box_mean, crop, share_on
+from stnreg.refine.region import BLOCK_MM, BRAIN_SHARE, Image, Region, at_voxels, box_mean, crop, share_on
 from stnreg.refine.trilinear import interpolate, interpolate_with_gradient
 
 Array = np.ndarray
@@ -132,6 +132,18 @@ def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) ->
         mean[np.isnan(share)] = np.nan
         levels.append(Level(array, grid, share, part_grid, Local(mean, deviation, part_grid)))
     return levels
+
+
+def with_half_the_brain(level: Level, region: Region) -> Level:
+    """Leave every other block of the brain unsampled, where what surrounds the brain is looked at as well.
+
+    Skull and scalp keep their size over years in which a brain loses some of its own.
+    """
+    if region.brain is None or region.mask is not None:
+        return level
+    inside = at_voxels(region.brain, level.share_grid) > BRAIN_SHARE
+    odd = np.indices(level.share.shape).sum(0) % 2 == 1
+    return replace(level, share=np.where(inside & odd, np.float32(0), level.share))
 
 
 def upright(array: Array, grid: Grid) -> Image:

@@ -1,27 +1,23 @@
 """From a start within a few millimetres to the last one: Gauss-Newton, coarse to fine, inside the brain."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TypeVar
 
 import numpy as np
 
 from stnreg.geometry.affine import check_affine, nearest_dof
 from stnreg.geometry.matrix import Matrix
+from stnreg.refine.both import Side, on_both, second_worker
 from stnreg.refine.choose import heads_agree, is_drowned, is_same_contrast, is_same_person
 from stnreg.refine.freedom import supported_dof
 from stnreg.refine.gauss_newton import Outcome, descend
-from stnreg.refine.mirror import fits_better_mirrored, mirror_gain
-from stnreg.refine.pyramid import Level, build_levels, finest_levels
+from stnreg.refine.mirror import fits_better_mirrored, look_mirrored
+from stnreg.refine.pyramid import Level, build_levels, finest_levels, with_half_the_brain
 from stnreg.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
 from stnreg.refine.samples import Scene, extent, middle, motion_mm, take_samples
 from stnreg.refine.views import View, both_views, mean_correlation, mean_likeness, total_cost
 from stnreg.threads import one_blas_thread
-
-Built = TypeVar("Built")
 
 
 @dataclass(frozen=True)
@@ -151,18 +147,16 @@ def refine_affine(
         (fixed, Region(fixed_brain, fixed_mask, fixed_exclude)),
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
-    with one_blas_thread(), _workers(threads) as pool:
-        levels = _on_both(
-            lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool
-        )
+    with one_blas_thread(), second_worker(threads) as pool:
+        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
         descent = _coarse_to_fine(pairs, start, dof, pool)
-        stepped = perf_counter()
-        refined = _last_pass(sides, descent, pool) if descent.improved and descent.same_person else None
         gain = None
         if moving_mirror is not None:
-            gain = mirror_gain(pairs[MIRROR_LEVEL], descent.fixed_to_moving, moving_mirror, pool)
+            descent, gain = _beyond_mirror(pairs, descent, moving_mirror, dof, pool)
+        stepped = perf_counter()
+        refined = _last_pass(sides, descent, pool) if descent.improved and descent.same_person else None
     end = refined.fixed_to_moving if refined else descent.fixed_to_moving
     return Refined(
         fixed_to_moving=end,
@@ -182,7 +176,6 @@ def refine_affine(
     )
 
 
-Side = tuple[Image, Region]
 Scenes = tuple[Scene, Scene]
 
 
@@ -232,11 +225,25 @@ def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, 
     return descent if descent.improved else replace(descent, fixed_to_moving=given, dof=dof, after=before)
 
 
+def _beyond_mirror(
+    levels: list[tuple[Level, Level]], descent: _Descent, moving_mirror: Matrix, dof: int, pool: Executor | None
+) -> tuple[_Descent, float]:
+    """Return by how much the mirror fits better, and the descent from where it showed the way, if that is better."""
+    look = look_mirrored(levels[MIRROR_LEVEL], descent.fixed_to_moving, moving_mirror, descent.dof, pool)
+    if look.way_out is None:
+        return descent, look.gain
+    again = _coarse_to_fine(levels, look.way_out, dof, pool)
+    if mean_correlation(again.after) > mean_correlation(descent.after):
+        descent = replace(again, start=descent.start, before=descent.before)
+    return descent, look.gain
+
+
 def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | None) -> Outcome:
     """Finish one person on the images themselves: on the head if skull and scalp agree as the brain does.
 
-    A brain that has shrunk is measured against its skull. Where one image is stripped, or the contrasts differ,
-    what surrounds the brain does not help. Where noise drowns the finest voxels, coarser ones are used.
+    A brain that has shrunk is measured against its skull, and has half a say there. Where one image is stripped, or
+    the contrasts differ, what surrounds the brain does not help. Where noise drowns the finest voxels, coarser ones
+    are used.
     """
     current = descent.fixed_to_moving
 
@@ -246,7 +253,7 @@ def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | Non
         def both_regions(image: Image, region: Region) -> list[Level]:
             return finest_levels(image, spacing_mm, (region, region.with_surroundings()))
 
-        brains, heads = zip(*_on_both(both_regions, sides, pool), strict=True)
+        brains, heads = zip(*on_both(both_regions, sides, pool), strict=True)
 
         def fit(levels: tuple[Level, Level]) -> float:
             few = _scenes(levels, FEW_SAMPLES)
@@ -257,8 +264,10 @@ def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | Non
     brains, heads, brain, head = build(LAST.spacing_mm)
     if is_drowned(brain, mean_correlation(descent.after)):
         brains, heads, brain, head = build(PASSES[-1].spacing_mm)
-    chosen = heads if heads_agree(brain, head) else brains
-    return _descend(_scenes(chosen, LAST.samples), current, descent.dof, LAST, pool)
+    if heads_agree(brain, head):
+        first, second = (with_half_the_brain(level, region) for level, (_, region) in zip(heads, sides, strict=True))
+        brains = first, second
+    return _descend(_scenes(brains, LAST.samples), current, descent.dof, LAST, pool)
 
 
 def _scenes(levels: tuple[Level, Level], count: int, least_share: float = BRAIN_SHARE) -> Scenes:
@@ -269,22 +278,3 @@ def _scenes(levels: tuple[Level, Level], count: int, least_share: float = BRAIN_
 def _descend(scenes: Scenes, start: Matrix, dof: int, level_pass: Pass, pool: Executor | None) -> Outcome:
     p = level_pass
     return descend(*scenes, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, newton=p.newton, pool=pool)
-
-
-def _on_both(build: Callable[[Image, Region], Built], sides: tuple[Side, Side], pool: Executor | None) -> list[Built]:
-    """Do the same for both images, at once where there is a pool."""
-    if pool is None:
-        return [build(*side) for side in sides]
-    waiting = pool.submit(build, *sides[0])
-    second = build(*sides[1])
-    return [waiting.result(), second]
-
-
-@contextmanager
-def _workers(threads: int) -> Iterator[Executor | None]:
-    """Give a second thread to work on the other image; None where there is only one."""
-    if threads < 2:
-        yield None
-        return
-    with ThreadPoolExecutor(1) as pool:
-        yield pool

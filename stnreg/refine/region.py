@@ -39,11 +39,6 @@ class Region:
     mask: Image | None = None
     exclude: Image | None = None
 
-    @property
-    def has_surroundings(self) -> bool:
-        """Whether more may be looked at than the brain."""
-        return self.brain is not None and self.mask is None
-
     def with_surroundings(self) -> "Region":
         """Return the region that holds skull and scalp too, next to the brain."""
         if self.brain is None or self.mask is not None:

@@ -1,5 +1,7 @@
 """From maps to poses: with networks that know a small made-up anatomy exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,14 @@ def test_a_head_far_from_the_middle_of_a_large_field_is_found():
     truth = _pose((5, 5, 5), (-190, 0, 0))
     found = encode(_head(truth, grid), grid, MODEL)
     assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+
+
+@pytest.mark.parametrize(("rotation", "looks"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
+def test_an_upright_head_is_looked_at_once_wherever_it_lies_in_the_cube(rotation, looks):
+    seen = []
+    sharp = replace(_network((128, 128, 128), 2.0), run=lambda scan: seen.append(scan) or _run(scan))
+    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(sharp, MODEL.fine))
+    assert len(seen) == looks
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])

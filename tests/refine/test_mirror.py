@@ -1,9 +1,14 @@
 """An image whose left and right were exchanged fits its mirror better, and only then."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from stnreg.geometry.affine import Parameters, from_parameters
+from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm
 from stnreg.refine import refine_affine
+from stnreg.refine.mirror import look_mirrored
+from stnreg.refine.pyramid import build_levels
+from stnreg.refine.region import Region
 
 MOVE = from_parameters(Parameters((4.0, -3.0, 2.0), (3.0, -4.0, 5.0)), np.zeros(3))
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -37,3 +42,14 @@ def test_it_is_found_out_only_where_asked(head):
     refined = _refined(head, MOVE)
     assert refined.mirror_gain is None
     assert not refined.mirrored
+
+
+def test_what_helps_the_mirror_alone_is_no_exchange(head):
+    """A symmetric head some way off fits better once its mirror has stepped closer, and so does the head itself."""
+    even = replace(head, frequencies=np.concatenate([head.frequencies, head.frequencies * (-1, 1, 1)]).astype("f4"),
+                   phases=np.tile(head.phases, 2))  # fmt: skip
+    (level,) = build_levels(even.scan(np.eye(4)), (4.0,), Region(even.brain(np.eye(4))))
+    off = from_parameters(Parameters((0, 0, 0), (3.0, 4.0, -3.0)), np.zeros(3))
+    look = look_mirrored((level, level), off, MIRROR, 12)
+    assert mean_error_mm(look.way_out, np.eye(4), even.points()) < 0.5
+    assert abs(look.gain) < 0.02

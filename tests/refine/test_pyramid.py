@@ -3,7 +3,7 @@ import pytest
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
-from stnreg.refine.pyramid import build_levels, finest_levels
+from stnreg.refine.pyramid import build_levels, finest_levels, with_half_the_brain
 from stnreg.refine.region import Region
 
 EYE = np.eye(4)
@@ -45,6 +45,17 @@ def test_what_is_excluded_is_not_seen(head):
     points = np.float32([[-20, 20], [0, 0], [0, 0]])
     for level in (*build_levels((image, grid), (8.0, 4.0), region), *finest_levels((image, grid), 1.0, [region])):
         np.testing.assert_array_equal(np.isnan(level.seen_from(points, EYE)), [True, False])
+
+
+def test_half_of_the_brain_is_left_out_beside_its_surroundings_and_nowhere_else(head):
+    brain = Region(head.brain(EYE))
+    (level,) = finest_levels(head.scan(EYE), 1.0, [brain.with_surroundings()])
+    (own,) = finest_levels(head.scan(EYE), 1.0, [brain])
+    around, thinned = level.share > 0.5, with_half_the_brain(level, brain).share > 0.5
+    assert 0.48 < (around & ~thinned).sum() / (own.share > 0.5).sum() < 0.52
+    assert (around & ~thinned).sum() < around.sum() / 2
+    masked = Region(brain.brain, mask=brain.brain)
+    assert with_half_the_brain(own, masked) is own
 
 
 def test_an_array_off_its_grid_is_refused():
