@@ -58,6 +58,8 @@ class Encoding:
         Similarity from the template to the image.
     residual_mm : float
         Weighted root mean square distance of the centroids from where the similarity puts the template's.
+    misfit_mm : float
+        The same with the head's shape taken out: whether this is a pose to believe.
     volumes_mm3 : (structures,) float64
         What is in view of each structure.
     """
@@ -68,14 +70,15 @@ class Encoding:
     maps_grid: Grid
     template_to_lps: Array
     residual_mm: float
+    misfit_mm: float
     volumes_mm3: Array
 
     @property
     def doubt(self) -> float:
-        """The residual over how sharp the maps are of what is in view; lower is better."""
+        """The misfit over how sharp the maps are of what is in view; lower is better."""
         flat = self.maps[1:].reshape(len(self.maps) - 1, -1)
         sharp = np.einsum("kv,kv->", flat, flat) / max(float(flat.sum()), 1e-6)
-        return self.residual_mm / max(float(sharp), 1e-3)
+        return self.misfit_mm / max(float(sharp), 1e-3)
 
     @property
     def mirror(self) -> Array:
@@ -106,7 +109,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     tried: list[Encoding] = []
     for pose in islice(find_poses(coarse, coarse_grid, center, model.pose), MAX_POSES):
         tried.append(_follow(middle, middle_grid, pose, model.fine))
-        if tried[-1].residual_mm <= SURE_MM:
+        if tried[-1].misfit_mm <= SURE_MM:
             break
     return min(tried, key=lambda encoding: encoding.doubt)
 
@@ -131,5 +134,5 @@ def _look_closely(array: Array, grid: Grid, template_to_lps: Array, network: Map
     centroids = apply_affine(where.index_to_lps, centroids)
     weights = sureness / np.maximum(network.spread_mm, 0.5) ** 2
     volumes_mm3 = mass * voxel_mm3(where)
-    refined, residual_mm = fit_template(network, centroids, sureness, volumes_mm3)
-    return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, refined, residual_mm, volumes_mm3)
+    found = fit_template(network, centroids, sureness, volumes_mm3)
+    return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, *found, volumes_mm3)

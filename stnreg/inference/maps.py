@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine
-from stnreg.geometry.fitting import fit_similarity
+from stnreg.geometry.fitting import fit_affine, fit_similarity
 from stnreg.geometry.grid import Grid
 from stnreg.preprocess.intensity import percentile
 from stnreg.preprocess.resample import resample
 
 Array = np.ndarray
 MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
+STRAIN_MM = 12.0  # what a strain of 1 costs beside distances: heads differ by 0.1
 CUT_LOG = 0.4  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
 SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
 
@@ -84,17 +86,36 @@ def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
     return found, sharp.astype(np.float64), mass.astype(np.float64)
 
 
+class TemplateFit(NamedTuple):
+    """Where the template's head lies in an image.
+
+    Parameters
+    ----------
+    template_to_lps : (4, 4) float64
+        Similarity.
+    residual_mm : float
+        Weighted root mean square distance of the structures from where it puts them.
+    misfit_mm : float
+        The same where the head may also be wider, shorter or sheared, which has a price: what tells a right pose from
+        a wrong one, whatever the head's shape.
+    """
+
+    template_to_lps: Array
+    residual_mm: float
+    misfit_mm: float
+
+
 def fit_template(
     network: MapNetwork, centroids_lps: Array, sureness: Array, volumes_mm3: Array | None = None
-) -> tuple[Array, float]:
-    """Return template_to_lps (similarity) and the weighted RMS residual, mm.
+) -> TemplateFit:
+    """Fit the template's structures to those of an image.
 
     Where volumes are given, a structure that has much less than its share of the template's is cut by the end of the
     field of view; its centroid is that of a part, and is not believed.
     """
     both = ~np.isnan(centroids_lps[:, 0]) & ~np.isnan(network.template[:, 0])
     if both.sum() < 4:
-        return _upright(centroids_lps, both), float("inf")
+        return TemplateFit(_upright(centroids_lps, both), float("inf"), float("inf"))
     weights = (sureness / np.maximum(network.spread_mm, 0.5) ** 2)[both]
     template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights)
     if volumes_mm3 is not None and network.volumes_mm3 is not None:
@@ -105,8 +126,25 @@ def fit_template(
         weights = weights * whole
     if not SMALLEST_HEAD < np.cbrt(np.linalg.det(template_to_lps[:3, :3])) < LARGEST_HEAD:
         template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights, scale=False)
-    residual = np.linalg.norm(apply_affine(template_to_lps, network.template[both]) - centroids_lps[both], axis=1)
-    return template_to_lps, float(np.sqrt((weights @ residual**2) / weights.sum()))
+    template, centroids_lps = network.template[both], centroids_lps[both]
+    residual = np.linalg.norm(apply_affine(template_to_lps, template) - centroids_lps, axis=1)
+    residual_mm = float(np.sqrt((weights @ residual**2) / weights.sum()))
+    return TemplateFit(template_to_lps, residual_mm, _misfit_mm(template, centroids_lps, weights))
+
+
+def _misfit_mm(a: Array, b: Array, weights: Array) -> float:
+    """Return the weighted RMS distance that a mild affine from a to b leaves, its strain counted in."""
+    trust = np.ones(len(a))
+    for _ in range(6):
+        trusted = weights * trust
+        middle = np.average(a, axis=0, weights=trusted)
+        spread = np.average(((a - middle) ** 2).sum(1), weights=trusted) / 3
+        a_to_b = fit_affine(a, b, trusted, ridge=STRAIN_MM**2 / max(float(spread), 1.0))
+        distance = np.linalg.norm(apply_affine(a_to_b, a) - b, axis=1)
+        trust = cauchy_weights(distance, floor_mm=4.0)
+    similarity = fit_similarity(a, b, trusted)
+    strain = np.linalg.solve(similarity[:3, :3], a_to_b[:3, :3]) - np.eye(3)
+    return float(np.sqrt((weights @ distance**2) / weights.sum() + STRAIN_MM**2 * (strain**2).sum()))
 
 
 def wholeness(ratio: Array) -> Array:

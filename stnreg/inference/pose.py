@@ -37,8 +37,8 @@ class _Look:
     """What the pose network made of one look: a pose, and how well its structures lie where they should."""
 
     template_to_lps: Array
-    residual_mm: float
-    doubt: float  # the residual over how sharp the maps are; lower is better
+    misfit_mm: float
+    doubt: float  # the misfit over how sharp the maps are; lower is better
 
 
 def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Iterator[Array]:
@@ -51,7 +51,7 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
     seen = seen_by_network(array, grid, cube)
     first = _look(seen, cube, network)
-    if first.residual_mm <= SURE_MM:
+    if first.misfit_mm <= SURE_MM:
         if _angle_deg(first.template_to_lps) > UPRIGHT_DEG or _is_aside(first, center_lps):
             first = min([first, _look_upright(array, grid, first, network)], key=lambda k: k.doubt)
         yield first.template_to_lps
@@ -59,7 +59,7 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
     for turn in CUBE_TURNS[1:]:
         turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
         looks.append(_look(permuted(seen, turn), turned, network))
-        if looks[-1].residual_mm <= SURE_MM:
+        if looks[-1].misfit_mm <= SURE_MM:
             again = min([looks[-1], _look_upright(array, grid, looks[-1], network)], key=lambda k: k.doubt)
             yield again.template_to_lps
     upright = np.eye(4)
@@ -88,9 +88,9 @@ def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:
     centroids, sureness, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)
-    template_to_lps, residual_mm = fit_template(network, centroids, sureness, mass * voxel_mm3(where))
+    template_to_lps, _, misfit_mm = fit_template(network, centroids, sureness, mass * voxel_mm3(where))
     found = sureness[~np.isnan(centroids[:, 0])]
-    return _Look(template_to_lps, residual_mm, residual_mm / max(float(found.mean()) if len(found) else 0.0, 1e-3))
+    return _Look(template_to_lps, misfit_mm, misfit_mm / max(float(found.mean()) if len(found) else 0.0, 1e-3))
 
 
 def _look_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) -> _Look:
@@ -104,7 +104,7 @@ def _look_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) ->
 def _is_aside(look: _Look, center_lps: Array) -> bool:
     """Tell whether the head was far from the middle of the cube, and its structures not clear for all that."""
     distance_mm = np.linalg.norm(look.template_to_lps[:3, 3] - center_lps)
-    return bool(distance_mm > CENTER_MM and look.residual_mm > CLEAR_MM)
+    return bool(distance_mm > CENTER_MM and look.misfit_mm > CLEAR_MM)
 
 
 def _angle_deg(template_to_lps: Array) -> float:

@@ -30,7 +30,7 @@ def found_in(head_to_image=None, in_view=lambda points: np.ones(len(points), boo
     nothing = np.zeros(len(STRUCTURES) + 1)
     return Encoding(
         np.full((len(STRUCTURES) + 1, 3), np.nan), nothing, maps.T.reshape(-1, *GRID.shape).astype(np.float32),
-        GRID, head_to_image, 0.0, nothing,
+        GRID, head_to_image, 0.0, 0.0, nothing,
     )  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def encoding(in_view=lambda points: np.ones(len(points), bool)) -> Encoding:
     centroids = np.where(shown[:, None], np.vstack([[np.nan] * 3, STRUCTURES]), np.nan)
     maps = maps.reshape(-1, *GRID.shape)
     weights, volumes = np.where(shown, 1.0, 0.0), np.full(len(shown), 1000.0)
-    return Encoding(centroids, weights, maps, GRID, np.eye(4), 1.0, volumes)
+    return Encoding(centroids, weights, maps, GRID, np.eye(4), 1.0, 1.0, volumes)
 
 
 WHOLE = encoding()
