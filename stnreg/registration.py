@@ -12,7 +12,8 @@ from stnreg.clock import Clock
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.inference.anatomy import Encoding
+from stnreg.inference.anatomy import Encoding, threads_of_each
+from stnreg.inference.anatomy_model import LoadedAnatomy
 from stnreg.inference.fit import fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import open_session
@@ -102,7 +103,8 @@ def register(
     clock = Clock()
     with _reading((fixed, moving), header_source, volume is not None, threads) as waiting:
         with clock.stage("load network"):  # while the images are read
-            networks = open_networks(weights, threads, device) if weights.kind == "anatomy" else None
+            of_each = threads_of_each(threads, sum(not isinstance(image, Seen) for image in (fixed, moving)))
+            networks = open_networks(weights, of_each, device) if weights.kind == "anatomy" else None
             session = open_session(weights, threads=threads, device=device) if networks is None else None
         with clock.stage("read"):
             wholes = [each() for each in waiting]
@@ -117,9 +119,7 @@ def register(
         fixed_to_moving = nearest_dof(estimate.fixed_to_moving, a.grid.center_lps, dof)
     elif networks is not None:
         with clock.stage("network"):
-            first = fixed.encoding if isinstance(fixed, Seen) else networks.encode(a)
-            second = moving.encoding if isinstance(moving, Seen) else networks.encode(b)
-            seen: tuple[Encoding, Encoding] = (first, second)
+            seen = _look((fixed, a), (moving, b), networks, threads)
         with clock.stage("fit"):
             fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
             if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
@@ -173,6 +173,18 @@ def _reading(
         return
     with ThreadPoolExecutor(len(images)) as pool:
         yield [pool.submit(read, image).result for image in images]
+
+
+def _look(
+    fixed: tuple[Image | Seen, Volume], moving: tuple[Image | Seen, Volume], networks: LoadedAnatomy, threads: int
+) -> tuple[Encoding, Encoding]:
+    """Look at what was not looked at yet; at once where that is both images."""
+    (fixed_image, a), (moving_image, b) = fixed, moving
+    if isinstance(fixed_image, Seen):
+        return fixed_image.encoding, moving_image.encoding if isinstance(moving_image, Seen) else networks.encode(b)
+    if isinstance(moving_image, Seen):
+        return networks.encode(a), moving_image.encoding
+    return networks.encode_both(a, b, threads)
 
 
 def _refine(

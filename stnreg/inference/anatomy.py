@@ -6,7 +6,9 @@ centroids are fitted to the template's. What was found in one image (`Encoding`)
 other; `stnreg.inference.fit` makes an affine of two.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 
 import numpy as np
@@ -112,6 +114,40 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
         if tried[-1].misfit_mm <= SURE_MM:
             break
     return min(tried, key=lambda encoding: encoding.doubt)
+
+
+def encode_both(
+    fixed: tuple[Array, Grid], moving: tuple[Array, Grid], model: AnatomyModel, threads: int
+) -> tuple[Encoding, Encoding]:
+    """Look at two images, at once where there are threads for it.
+
+    Parameters
+    ----------
+    fixed, moving : (array, Grid)
+        As `encode` takes them.
+    model : AnatomyModel
+        Whose networks each run on `threads_of_each(threads, 2)`.
+    threads : int
+    """
+    if threads < 2:
+        return encode(*fixed, model), encode(*moving, model)
+    waiting = _helpers().submit(encode, *fixed, model)
+    second = encode(*moving, model)
+    return waiting.result(), second
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Keep threads that look at images: a new one would fetch all of a network's memory from the system again."""
+    return ThreadPoolExecutor(thread_name_prefix="stnreg-look")
+
+
+def threads_of_each(threads: int, images: int) -> int:
+    """Return how many threads a network has to look at one of so many images: two at once share what there is.
+
+    A network on two threads is not twice as fast as on one, two images beside each other are.
+    """
+    return max(threads // images, 1) if images else threads
 
 
 def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:

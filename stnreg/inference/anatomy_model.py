@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stnreg.errors import DataError
-from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode, encode_both
 from stnreg.inference.maps import MapNetwork
 from stnreg.inference.session import open_session, run_network
 from stnreg.inference.weights import Weights
@@ -25,6 +25,10 @@ class LoadedAnatomy:
     def encode(self, volume: Volume) -> Encoding:
         """Find pose, structures and brain of one image."""
         return encode(volume.array, volume.grid, self.model)
+
+    def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
+        """Look at two images, at once where there are threads for it."""
+        return encode_both((fixed.array, fixed.grid), (moving.array, moving.grid), self.model, threads)
 
 
 def load(weights: Weights, *, threads: int | None = None, device: str = "auto") -> LoadedAnatomy:

@@ -8,7 +8,7 @@ import pytest
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.inference.agreement import map_agreement
-from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode, encode_both, threads_of_each
 from stnreg.inference.fit import fit_pair
 from stnreg.inference.maps import MapNetwork
 
@@ -115,3 +115,15 @@ def test_an_empty_answer_of_the_network_is_not_an_error():
     found = encode(_head(_pose((0, 0, 0)), GRID), GRID, AnatomyModel(pose, MODEL.fine))
     assert isinstance(found, Encoding)
     assert np.isfinite(found.template_to_lps).all()
+
+
+def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
+    pair = [(_head(_pose(turn), GRID), GRID) for turn in ((0, 5, 0), (10, 0, -20))]
+    for threads in (1, 2, 5):
+        for found, (array, grid) in zip(encode_both(*pair, MODEL, threads), pair, strict=True):
+            np.testing.assert_array_equal(found.centroids_lps, encode(array, grid, MODEL).centroids_lps)
+
+
+def test_two_images_share_the_threads():
+    assert [threads_of_each(4, images) for images in (0, 1, 2)] == [4, 4, 2]
+    assert threads_of_each(1, 2) == 1
