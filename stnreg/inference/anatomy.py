@@ -6,6 +6,7 @@ centroids are fitted to the template's. What was found in one image (`Encoding`)
 other; `stnreg.inference.fit` makes an affine of two.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -140,6 +141,10 @@ def encode_both(
 def _helpers() -> ThreadPoolExecutor:
     """Keep threads that look at images: a new one would fetch all of a network's memory from the system again."""
     return ThreadPoolExecutor(thread_name_prefix="stnreg-look")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def threads_of_each(threads: int, images: int) -> int:

@@ -1,6 +1,8 @@
 """From maps to poses: with networks that know a small made-up anatomy exactly."""
 
+import os
 from dataclasses import replace
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
@@ -122,6 +124,17 @@ def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
     for threads in (1, 2, 5):
         for found, (array, grid) in zip(encode_both(*pair, MODEL, threads), pair, strict=True):
             np.testing.assert_array_equal(found.centroids_lps, encode(array, grid, MODEL).centroids_lps)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_looks_with_threads_of_its_own():
+    pair = [(_head(_pose((0, 5, 0)), GRID), GRID)] * 2
+    encode_both(*pair, MODEL, 2)
+    child = get_context("fork").Process(target=encode_both, args=(*pair, MODEL, 2))
+    child.start()
+    child.join(60)
+    child.kill()
+    assert child.exitcode == 0
 
 
 def test_two_images_share_the_threads():
