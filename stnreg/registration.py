@@ -12,7 +12,7 @@ from stnreg.clock import Clock
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.inference.anatomy import Encoding, threads_of_each
+from stnreg.inference.anatomy import threads_of_each
 from stnreg.inference.anatomy_model import LoadedAnatomy
 from stnreg.inference.fit import fit_pair
 from stnreg.inference.predict import predict_pair
@@ -28,6 +28,7 @@ from stnreg.preprocess.masks import NAMES as MASKS
 from stnreg.preprocess.masks import Mask, load_masks
 from stnreg.refine.refinement import Refined, refine_affine
 from stnreg.result import Registration
+from stnreg.second_look import Aligned, Pair, look_again, needs_second_look
 from stnreg.threads import default_threads
 
 __all__ = ["DEFAULT_MODEL", "Dof", "Registration", "register"]
@@ -118,20 +119,15 @@ def register(
             estimate = predict_pair(a, b, weights, session, initial=start, threads=threads)
         fixed_to_moving = nearest_dof(estimate.fixed_to_moving, a.grid.center_lps, dof)
     elif networks is not None:
+        align = partial(_align, a, b, dof=dof, refine=refine, masks=masks, min_score=min_score, threads=threads)
         with clock.stage("network"):
             seen = _look((fixed, a), (moving, b), networks, threads)
-        with clock.stage("fit"):
-            fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
-            if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
-                fixed_to_moving = nearest_dof(fixed_to_moving, a.grid.center_lps, dof)
-        if refine:
-            with clock.stage("refine"):
-                refined = _refine(a, b, seen, fixed_to_moving, dof, threads, masks)
-            fixed_to_moving = refined.fixed_to_moving
-        with clock.stage("verdict"):
-            inside = Inside(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
-            fitted = start is None and dof >= 9
-            verdict = judge(*seen, fixed_to_moving, min_score, inside=inside, fitted=fitted)
+        aligned = align(seen, start, clock=clock)
+        if start is None and needs_second_look(aligned):
+            with clock.stage("second look"):
+                images = (a.array, a.grid), (b.array, b.grid)
+                aligned = look_again(images, seen, networks.model, partial(align, clock=Clock())) or aligned
+        fixed_to_moving, refined, verdict = aligned.fixed_to_moving, aligned.refined, aligned.verdict
     return Registration(
         fixed_to_moving,
         a,
@@ -177,7 +173,7 @@ def _reading(
 
 def _look(
     fixed: tuple[Image | Seen, Volume], moving: tuple[Image | Seen, Volume], networks: LoadedAnatomy, threads: int
-) -> tuple[Encoding, Encoding]:
+) -> Pair:
     """Look at what was not looked at yet; at once where that is both images."""
     (fixed_image, a), (moving_image, b) = fixed, moving
     if isinstance(fixed_image, Seen):
@@ -187,10 +183,40 @@ def _look(
     return networks.encode_both(a, b, threads)
 
 
+def _align(
+    fixed: Volume,
+    moving: Volume,
+    seen: Pair,
+    start: Matrix | None,
+    *,
+    dof: int,
+    refine: bool,
+    masks: dict[str, Mask],
+    min_score: float | None,
+    threads: int,
+    clock: Clock,
+) -> Aligned:
+    """Fit what was seen of a pair, or take a start; refine it; judge it."""
+    with clock.stage("fit"):
+        fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
+        if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
+            fixed_to_moving = nearest_dof(fixed_to_moving, fixed.grid.center_lps, dof)
+    refined = None
+    if refine:
+        with clock.stage("refine"):
+            refined = _refine(fixed, moving, seen, fixed_to_moving, dof, threads, masks)
+        fixed_to_moving = refined.fixed_to_moving
+    with clock.stage("verdict"):
+        inside = Inside(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
+        fitted = start is None and dof >= 9
+        verdict = judge(*seen, fixed_to_moving, min_score, inside=inside, fitted=fitted)
+    return Aligned(seen, fixed_to_moving, refined, verdict)
+
+
 def _refine(
     fixed: Volume,
     moving: Volume,
-    seen: tuple[Encoding, Encoding],
+    seen: Pair,
     start: Matrix,
     dof: int,
     threads: int,

@@ -7,6 +7,7 @@ other; `stnreg.inference.fit` makes an affine of two.
 """
 
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -106,15 +107,41 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
         Where they lie.
     model : AnatomyModel
     """
+    tried: list[Encoding] = []
+    for encoding in islice(encode_poses(array, grid, model), MAX_POSES):
+        tried.append(encoding)
+        if encoding.misfit_mm <= SURE_MM:
+            break
+    return min(tried, key=lambda encoding: encoding.doubt)
+
+
+def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Encoding]:
+    """Give what one pose after the other leads to, the likeliest first, and whether it is believed or not.
+
+    Parameters
+    ----------
+    array, grid, model
+        As `encode`.
+    """
     coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
     center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
-    tried: list[Encoding] = []
-    for pose in islice(find_poses(coarse, coarse_grid, center, model.pose), MAX_POSES):
-        tried.append(_follow(middle, middle_grid, pose, model.fine))
-        if tried[-1].misfit_mm <= SURE_MM:
-            break
-    return min(tried, key=lambda encoding: encoding.doubt)
+    for pose in find_poses(coarse, coarse_grid, center, model.pose):
+        yield _follow(middle, middle_grid, pose, model.fine)
+
+
+@one_blas_thread()
+def encode_from(array: Array, grid: Grid, template_to_lps: Array, model: AnatomyModel) -> Encoding:
+    """Look at one image closely from a pose that is known from elsewhere.
+
+    Parameters
+    ----------
+    array, grid, model
+        As `encode`.
+    template_to_lps : (4, 4) float64
+        A similarity.
+    """
+    return _follow(*block_mean(array, grid, model.fine.spacing_mm), template_to_lps, model.fine)
 
 
 def encode_both(

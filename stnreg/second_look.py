@@ -1,0 +1,107 @@
+"""A head that was taken for one that lies another way: the pair tells which way it lies.
+
+Each image is looked at alone, and where little of a head is in view the likeliest pose may be a wrong one. Another
+image of the same head settles it: under the right pose the intensities of both correlate to the last voxel, under a
+wrong one next to nothing does.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+from stnreg.geometry.affine import compose, invert, nearest_dof
+from stnreg.geometry.matrix import Matrix
+from stnreg.inference.agreement import map_agreement
+from stnreg.inference.anatomy import AnatomyModel, Encoding, encode_from, encode_poses
+from stnreg.inference.fit import fit_pair
+from stnreg.inference.pose import SAME_MM, brain_shift_mm
+from stnreg.inference.verdict import MAX_RESIDUAL_MM, Verdict
+from stnreg.refine.refinement import Refined
+from stnreg.refine.region import Image
+from stnreg.threads import one_blas_thread
+
+POSES = 16  # that are followed, of those that the first looks give
+TRIED = 4  # and that are refined
+
+Pair = tuple[Encoding, Encoding]
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What was seen of a pair, what came of it, and what is thought of that."""
+
+    seen: Pair
+    fixed_to_moving: Matrix
+    refined: Refined | None
+    verdict: Verdict
+
+
+def needs_second_look(aligned: Aligned) -> bool:
+    """Tell whether a pair was refined, is not believed, and may be so because of a wrong pose.
+
+    Where the refinement found one head, or its mirror, it was not the pose.
+    """
+    refined = aligned.refined
+    if refined is None or refined.same_person or refined.mirrored:
+        return False
+    return aligned.verdict.passed is False
+
+
+def look_again(
+    images: tuple[Image, Image], seen: Pair, model: AnatomyModel, align: Callable[[Pair, Matrix | None], Aligned]
+) -> Aligned | None:
+    """Look at the image that is less sure from every pose, and let the pair choose.
+
+    Only one head in both images can choose with certainty; for two people, and where neither pose fits, there is no
+    answer.
+
+    Parameters
+    ----------
+    images : tuple of (array, Grid)
+        Fixed and moving, (z, y, x).
+    seen : tuple of Encoding
+        What was made of them at first.
+    model : AnatomyModel
+    align : callable
+        Fits, refines and judges a pair that was seen so, from a fixed_to_moving or, where that is None, from the fit.
+    """
+    doubtful = int(seen[1].doubt > seen[0].doubt)
+
+    def paired(encoding: Encoding) -> Pair:
+        return (seen[0], encoding) if doubtful else (encoding, seen[1])
+
+    with one_blas_thread():
+        candidates = [e for e in islice(encode_poses(*images[doubtful], model), POSES) if _is_a_head(e)]
+    for encoding in _best_agreeing(candidates, paired)[:TRIED]:
+        found = align(paired(encoding), None)
+        if found.refined is not None and found.refined.same_person:
+            closer = _as_the_pair_says(images, seen, doubtful, found.fixed_to_moving, model)
+            return max(found, align(paired(closer), found.fixed_to_moving), key=lambda k: k.verdict.score or 0.0)
+    return None
+
+
+def _is_a_head(encoding: Encoding) -> bool:
+    return encoding.residual_mm <= MAX_RESIDUAL_MM
+
+
+def _best_agreeing(candidates: list[Encoding], paired: Callable[[Encoding], Pair]) -> list[Encoding]:
+    """Sort by how well the structures of both images agree once they are fitted; one of each pose."""
+
+    def agreement(encoding: Encoding) -> float:
+        pair = paired(encoding)
+        return map_agreement(*pair, fit_pair(*pair))
+
+    kept: list[Encoding] = []
+    for encoding in sorted(candidates, key=agreement, reverse=True):
+        if all(brain_shift_mm(encoding.template_to_lps, other.template_to_lps) > SAME_MM for other in kept):
+            kept.append(encoding)
+    return kept
+
+
+def _as_the_pair_says(
+    images: tuple[Image, Image], seen: Pair, doubtful: int, fixed_to_moving: Matrix, model: AnatomyModel
+) -> Encoding:
+    """Look at the doubtful image once more, from where the other image says that its head lies."""
+    sure_to_doubtful = fixed_to_moving if doubtful else invert(fixed_to_moving)
+    pose = nearest_dof(compose(sure_to_doubtful, seen[1 - doubtful].template_to_lps), (0, 0, 0), 7)
+    return encode_from(*images[doubtful], pose, model)
