@@ -14,7 +14,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.inference.agreement import map_agreement
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.inference.fit import fit_pair
-from stnreg.inference.pose import SAME_MM, brain_shift_mm
+from stnreg.inference.pose import distinct
 from stnreg.inference.verdict import MAX_RESIDUAL_MM, Verdict
 from stnreg.refine.refinement import Refined
 from stnreg.refine.region import Image
@@ -28,7 +28,18 @@ Pair = tuple[Encoding, Encoding]
 
 @dataclass(frozen=True)
 class Aligned:
-    """What was seen of a pair, what came of it, and what is thought of that."""
+    """What was seen of a pair, what came of it, and what is thought of that.
+
+    Parameters
+    ----------
+    seen : tuple of Encoding
+        Of fixed and moving.
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+    refined : Refined or None
+        None where it was not refined.
+    verdict : Verdict
+    """
 
     seen: Pair
     fixed_to_moving: Matrix
@@ -64,6 +75,12 @@ def look_again(
     model : AnatomyModel
     align : callable
         Fits, refines and judges a pair that was seen so, from a fixed_to_moving or, where that is None, from the fit.
+
+    Returns
+    -------
+    Aligned or None
+        The better believed of the pose that leaves one head and of a closer look from where that puts it; None where
+        no pose leaves one head.
     """
     doubtful = int(seen[1].doubt > seen[0].doubt)
 
@@ -91,11 +108,8 @@ def _best_agreeing(candidates: list[Encoding], paired: Callable[[Encoding], Pair
         pair = paired(encoding)
         return map_agreement(*pair, fit_pair(*pair))
 
-    kept: list[Encoding] = []
-    for encoding in sorted(candidates, key=agreement, reverse=True):
-        if all(brain_shift_mm(encoding.template_to_lps, other.template_to_lps) > SAME_MM for other in kept):
-            kept.append(encoding)
-    return kept
+    ranked = sorted(candidates, key=agreement, reverse=True)
+    return list(distinct(ranked, lambda encoding: encoding.template_to_lps))
 
 
 def _as_the_pair_says(

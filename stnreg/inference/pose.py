@@ -1,8 +1,9 @@
 """The first look: where the head is and which way it is turned, whatever its rotation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.inference.maps import MapNetwork, centroids_of, fit_template, maps_grid, seen_by_network, voxel_mm3
 
 Array = np.ndarray
+Found = TypeVar("Found")
 SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
 LIKELY = 12  # poses that are followed where none of the looks was believed, of 24
 SAME_MM = 12.0  # poses nearer to each other than this lead to the same place
@@ -65,16 +67,17 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork)
     upright = np.eye(4)
     upright[:3, 3] = center_lps
     uprights = sorted((_look_upright(array, grid, k, network) for k in looks), key=lambda k: k.doubt)
-    yield from distinct([*(look.template_to_lps for look in uprights[:LIKELY]), upright])
+    yield from distinct([*(look.template_to_lps for look in uprights[:LIKELY]), upright], lambda pose: pose)
 
 
-def distinct(poses: list[Array]) -> Iterator[Array]:
-    """Leave out poses that put the brain where an earlier one does."""
+def distinct(found: Iterable[Found], pose_of: Callable[[Found], Array]) -> Iterator[Found]:
+    """Leave out what puts the brain where an earlier one does, by its template_to_lps."""
     kept: list[Array] = []
-    for pose in poses:
+    for one in found:
+        pose = pose_of(one)
         if all(brain_shift_mm(pose, other) > SAME_MM for other in kept):
             kept.append(pose)
-            yield pose
+            yield one
 
 
 def brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
