@@ -31,13 +31,13 @@ from benchmarks.phantoms import OTHERS, not_a_head
 from benchmarks.roc import show
 from benchmarks.variants import Variant, generator, make
 from benchmarks.verdict_features import FEATURES, Seen, features, see
+from stnreg.alignment import align, what_refinement_found
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.inference import anatomy_model
 from stnreg.inference.fit import fit_pair
-from stnreg.inference.verdict import Inside, judge
+from stnreg.inference.verdict import judge
 from stnreg.inference.weights import Weights, find
-from stnreg.refine import Refined, refine_affine
-from stnreg.second_look import Aligned, Pair, look_again, needs_second_look
+from stnreg.second_look import look_again, needs_second_look
 
 FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
 ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t2", "offset", "mirrored")
@@ -97,46 +97,27 @@ class Bench:
         """Return one line of the CSV."""
         (fixed, a), (moving, b) = self.seen(trial.fixed), self.seen(trial.moving)
         e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
-        start = fit_pair(e, f)
-        if trial.start != "found":
-            middle = apply_affine(e.template_to_lps, np.zeros(3))
-            rng = generator(trial.fixed, trial.moving, trial.start)
-            start = compose(start, wrong(trial.start, middle, rng))
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
-        fitted = trial.start == "found"
-        align = partial(self._align, a, b, fitted=fitted)
-        aligned = align((e, f), start)
-        if fitted and needs_second_look(aligned):
-            images = (a.image, a.grid), (b.image, b.grid)
-            aligned = look_again(images, (e, f), self.model, align) or aligned
+        images = (a.image, a.grid), (b.image, b.grid)
+        as_register = partial(align, images, refine=self.refine, threads=1)
+        if trial.start == "found":
+            aligned = as_register((e, f))
+            if needs_second_look(aligned):
+                aligned = look_again(images, (e, f), self.model, as_register) or aligned
+        else:
+            middle = apply_affine(e.template_to_lps, np.zeros(3))
+            away = wrong(trial.start, middle, generator(trial.fixed, trial.moving, trial.start))
+            aligned = as_register((e, f), compose(fit_pair(e, f), away))
         (e, f), fixed_to_moving, verdict = aligned.seen, aligned.fixed_to_moving, aligned.verdict
-        inside = _inside(aligned.refined)
+        inside = what_refinement_found(aligned.refined)
         if aligned.refined is not None:
             row |= {name: getattr(aligned.refined, name) for name in REFINED}
         # What is refused whatever the score.
+        fitted = trial.start == "found"
         gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, inside=inside, fitted=fitted).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row
-
-    def _align(self, a: Variant, b: Variant, seen: Pair, start: np.ndarray | None, *, fitted: bool) -> Aligned:
-        """Refine and judge, as `register` does."""
-        e, f = seen
-        fixed_to_moving = fit_pair(e, f) if start is None else start
-        refined = None
-        if self.refine:
-            refined = refine_affine(
-                (a.image, a.grid),
-                (b.image, b.grid),
-                fixed_to_moving,
-                fixed_brain=(e.brain, e.maps_grid),
-                moving_brain=(f.brain, f.maps_grid),
-                moving_mirror=f.mirror,
-                threads=1,
-            )
-            fixed_to_moving = refined.fixed_to_moving
-        verdict = judge(e, f, fixed_to_moving, inside=_inside(refined), fitted=fitted)
-        return Aligned(seen, fixed_to_moving, refined, verdict)
 
     def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray) -> Row:
         """Return how far off a transform is, and what that is called."""
@@ -154,10 +135,6 @@ class Bench:
         share = label_dice(a.head, b.head, found) / label_dice(a.head, b.head, true)
         outcome = "failed" if exchanged or error > APART_MM or share < DICE_SHARE else "good"
         return {"people": 2, "error_mm": error, "dice_share": share, "outcome": outcome}
-
-
-def _inside(refined: Refined | None) -> Inside | None:
-    return Inside(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
 
 
 def wrong(kind: str, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -8,16 +8,16 @@ from typing import Literal
 
 import numpy as np
 
+from stnreg.alignment import Pair, align
 from stnreg.clock import Clock
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference.anatomy import threads_of_each
 from stnreg.inference.anatomy_model import LoadedAnatomy
-from stnreg.inference.fit import fit_pair
 from stnreg.inference.predict import predict_pair
 from stnreg.inference.session import open_session
-from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY, Inside, judge
+from stnreg.inference.verdict import NOTHING_TO_JUDGE_BY
 from stnreg.inference.weights import Weights, find
 from stnreg.io.chain import load_chain
 from stnreg.io.images import Image, as_volume, take_volume
@@ -25,10 +25,9 @@ from stnreg.io.volume import HeaderSource, Volume
 from stnreg.looking import DEFAULT_MODEL, Seen, open_networks
 from stnreg.preprocess.initialise import center_geometry, center_moments
 from stnreg.preprocess.masks import NAMES as MASKS
-from stnreg.preprocess.masks import Mask, load_masks
-from stnreg.refine.refinement import Refined, refine_affine
+from stnreg.preprocess.masks import load_masks
 from stnreg.result import Registration
-from stnreg.second_look import Aligned, Pair, look_again, needs_second_look
+from stnreg.second_look import look_again, needs_second_look
 from stnreg.threads import default_threads
 
 __all__ = ["DEFAULT_MODEL", "Dof", "Registration", "register"]
@@ -119,14 +118,14 @@ def register(
             estimate = predict_pair(a, b, weights, session, initial=start, threads=threads)
         fixed_to_moving = nearest_dof(estimate.fixed_to_moving, a.grid.center_lps, dof)
     elif networks is not None:
-        align = partial(_align, a, b, dof=dof, refine=refine, masks=masks, min_score=min_score, threads=threads)
         with clock.stage("network"):
             seen = _look((fixed, a), (moving, b), networks, threads)
-        aligned = align(seen, start, clock=clock)
+        images = (a.array, a.grid), (b.array, b.grid)
+        as_asked = partial(align, images, dof=dof, refine=refine, masks=masks, min_score=min_score, threads=threads)
+        aligned = as_asked(seen, start, clock=clock)
         if start is None and needs_second_look(aligned):
             with clock.stage("second look"):
-                images = (a.array, a.grid), (b.array, b.grid)
-                aligned = look_again(images, seen, networks.model, partial(align, clock=Clock())) or aligned
+                aligned = look_again(images, seen, networks.model, as_asked) or aligned
         fixed_to_moving, refined, verdict = aligned.fixed_to_moving, aligned.refined, aligned.verdict
     return Registration(
         fixed_to_moving,
@@ -181,59 +180,6 @@ def _look(
     if isinstance(moving_image, Seen):
         return networks.encode(a), moving_image.encoding
     return networks.encode_both(a, b, threads)
-
-
-def _align(
-    fixed: Volume,
-    moving: Volume,
-    seen: Pair,
-    start: Matrix | None,
-    *,
-    dof: int,
-    refine: bool,
-    masks: dict[str, Mask],
-    min_score: float | None,
-    threads: int,
-    clock: Clock,
-) -> Aligned:
-    """Fit what was seen of a pair, or take a start; refine it; judge it."""
-    with clock.stage("fit"):
-        fixed_to_moving = fit_pair(*seen, dof=dof) if start is None else start
-        if start is not None or dof == 9:  # scales along the axes of a grid that the fit knows nothing of
-            fixed_to_moving = nearest_dof(fixed_to_moving, fixed.grid.center_lps, dof)
-    refined = None
-    if refine:
-        with clock.stage("refine"):
-            refined = _refine(fixed, moving, seen, fixed_to_moving, dof, threads, masks)
-        fixed_to_moving = refined.fixed_to_moving
-    with clock.stage("verdict"):
-        inside = Inside(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
-        fitted = start is None and dof >= 9
-        verdict = judge(*seen, fixed_to_moving, min_score, inside=inside, fitted=fitted)
-    return Aligned(seen, fixed_to_moving, refined, verdict)
-
-
-def _refine(
-    fixed: Volume,
-    moving: Volume,
-    seen: Pair,
-    start: Matrix,
-    dof: int,
-    threads: int,
-    masks: dict[str, Mask],
-) -> Refined:
-    """Refine on the intensities inside both brains, or where masks say."""
-    return refine_affine(
-        (fixed.array, fixed.grid),
-        (moving.array, moving.grid),
-        start,
-        fixed_brain=(seen[0].brain, seen[0].maps_grid),
-        moving_brain=(seen[1].brain, seen[1].maps_grid),
-        moving_mirror=seen[1].mirror,
-        **masks,
-        dof=dof,
-        threads=threads,
-    )
 
 
 def _start(init: str, fixed: Volume, moving: Volume) -> tuple[Matrix | None, tuple[str, ...]]:

@@ -6,45 +6,21 @@ wrong one next to nothing does.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import islice
 
+from stnreg.alignment import Aligned, Pair
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference.agreement import map_agreement
 from stnreg.inference.anatomy import AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.inference.fit import fit_pair
 from stnreg.inference.pose import distinct
-from stnreg.inference.verdict import MAX_RESIDUAL_MM, Verdict
-from stnreg.refine.refinement import Refined
+from stnreg.inference.verdict import MAX_RESIDUAL_MM
 from stnreg.refine.region import Image
 from stnreg.threads import one_blas_thread
 
 POSES = 16  # that are followed, of those that the first looks give
 TRIED = 4  # and that are refined
-
-Pair = tuple[Encoding, Encoding]
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """What was seen of a pair, what came of it, and what is thought of that.
-
-    Parameters
-    ----------
-    seen : tuple of Encoding
-        Of fixed and moving.
-    fixed_to_moving : (4, 4) float64
-        LPS mm.
-    refined : Refined or None
-        None where it was not refined.
-    verdict : Verdict
-    """
-
-    seen: Pair
-    fixed_to_moving: Matrix
-    refined: Refined | None
-    verdict: Verdict
 
 
 def needs_second_look(aligned: Aligned) -> bool:
