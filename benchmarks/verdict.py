@@ -37,7 +37,7 @@ from stnreg.inference import anatomy_model
 from stnreg.inference.fit import fit_pair
 from stnreg.inference.verdict import judge
 from stnreg.inference.weights import Weights, find
-from stnreg.second_look import look_again, needs_second_look
+from stnreg.second_look import align_or_look_again
 
 FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
 ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t2", "offset", "mirrored")
@@ -99,22 +99,19 @@ class Bench:
         e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
         images = (a.image, a.grid), (b.image, b.grid)
-        as_register = partial(align, images, refine=self.refine, threads=1)
-        if trial.start == "found":
-            aligned = as_register((e, f))
-            if needs_second_look(aligned):
-                aligned = look_again(images, (e, f), self.model, as_register) or aligned
-        else:
+        start = None
+        if trial.start != "found":
             middle = apply_affine(e.template_to_lps, np.zeros(3))
             away = wrong(trial.start, middle, generator(trial.fixed, trial.moving, trial.start))
-            aligned = as_register((e, f), compose(fit_pair(e, f), away))
+            start = compose(fit_pair(e, f), away)
+        as_register = partial(align, images, refine=self.refine, threads=1)
+        aligned = align_or_look_again(images, (e, f), self.model, as_register, start)
         (e, f), fixed_to_moving, verdict = aligned.seen, aligned.fixed_to_moving, aligned.verdict
         inside = what_refinement_found(aligned.refined)
         if aligned.refined is not None:
             row |= {name: getattr(aligned.refined, name) for name in REFINED}
         # What is refused whatever the score.
-        fitted = trial.start == "found"
-        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, inside=inside, fitted=fitted).passed
+        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, inside=inside, fitted=start is None).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row

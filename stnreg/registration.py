@@ -27,7 +27,7 @@ from stnreg.preprocess.initialise import center_geometry, center_moments
 from stnreg.preprocess.masks import NAMES as MASKS
 from stnreg.preprocess.masks import load_masks
 from stnreg.result import Registration
-from stnreg.second_look import look_again, needs_second_look
+from stnreg.second_look import align_or_look_again
 from stnreg.threads import default_threads
 
 __all__ = ["DEFAULT_MODEL", "Dof", "Registration", "register"]
@@ -122,10 +122,7 @@ def register(
             seen = _look((fixed, a), (moving, b), networks, threads)
         images = (a.array, a.grid), (b.array, b.grid)
         as_asked = partial(align, images, dof=dof, refine=refine, masks=masks, min_score=min_score, threads=threads)
-        aligned = as_asked(seen, start, clock=clock)
-        if start is None and needs_second_look(aligned):
-            with clock.stage("second look"):
-                aligned = look_again(images, seen, networks.model, as_asked) or aligned
+        aligned = align_or_look_again(images, seen, networks.model, as_asked, start, clock=clock)
         fixed_to_moving, refined, verdict = aligned.fixed_to_moving, aligned.refined, aligned.verdict
     return Registration(
         fixed_to_moving,

@@ -1,4 +1,4 @@
-"""A head that was taken for one that lies another way: the pair tells which way it lies.
+"""An affine of two images that were seen, and of a head that was taken for one that lies another way.
 
 Each image is looked at alone, and where little of a head is in view the likeliest pose may be a wrong one. Another
 image of the same head settles it: under the right pose the intensities of both correlate to the last voxel, under a
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from stnreg.alignment import Aligned, Pair
+from stnreg.clock import Clock
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.inference.agreement import map_agreement
@@ -21,6 +22,44 @@ from stnreg.threads import one_blas_thread
 
 POSES = 16  # that are followed, of those that the first looks give
 TRIED = 4  # and that are refined
+
+
+def align_or_look_again(
+    images: tuple[Image, Image],
+    seen: Pair,
+    model: AnatomyModel,
+    align: Callable[..., Aligned],
+    start: Matrix | None = None,
+    *,
+    clock: Clock | None = None,
+) -> Aligned:
+    """Align what was seen of a pair; where that may have been from a wrong pose, look a second time.
+
+    Parameters
+    ----------
+    images : tuple of (array, Grid)
+        Fixed and moving, (z, y, x).
+    seen : tuple of Encoding
+        What was made of each.
+    model : AnatomyModel
+        What looked at them, and looks again.
+    align : callable
+        `stnreg.alignment.align` of these images, as it was asked for.
+    start : (4, 4) float64, optional
+        A fixed_to_moving, LPS mm; no second look takes its place.
+    clock : Clock, optional
+        To time the stages with.
+
+    Returns
+    -------
+    Aligned
+    """
+    clock = clock or Clock()
+    aligned = align(seen, start, clock=clock)
+    if start is not None or not needs_second_look(aligned):
+        return aligned
+    with clock.stage("second look"):
+        return look_again(images, seen, model, align) or aligned
 
 
 def needs_second_look(aligned: Aligned) -> bool:
