@@ -19,7 +19,7 @@ from benchmarks.painted import VALIDATION_ANATOMIES, Scan, Scanner, painted_pair
 from benchmarks.variants import Variant, generator, make
 from stnreg.geometry.affine import apply_affine, compose, invert
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import Volume, save_volume
+from stnreg.images.volume import Volume, save_volume
 
 Array = np.ndarray
 OTHER_GRID_MM, THICK_MM = (0.9, 0.9, 1.2), (1.0, 1.0, 5.0)

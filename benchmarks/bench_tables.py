@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.bench import METHODS, OURS, RESULTS, read
 from benchmarks.bench_pairs import ROWS
-from stnreg.metrics.bootstrap import bootstrap_mean
+from stnreg.evaluation.bootstrap import bootstrap_mean
 
 LOST_MM, LOST_SHARE, NEAR_MM = 5.0, 0.6, 3.0
 Line = dict[str, str]

@@ -8,9 +8,9 @@ from benchmarks.heads import Head, random_turn
 from benchmarks.looks import THICK_MM, visits
 from benchmarks.painted import VALIDATION_ANATOMIES, Scanner, brain_of, load_anatomy, paint
 from benchmarks.variants import Variant, generator
+from stnreg.evaluation.foreground import foreground_mask
 from stnreg.geometry.affine import compose
 from stnreg.geometry.grid import Grid
-from stnreg.metrics.foreground import foreground_mask
 
 PAINTED = tuple(f"anatomy{number}" for number in VALIDATION_ANATOMIES)
 VISITS = ("study1", "study2")

@@ -21,13 +21,13 @@ import numpy as np
 
 from benchmarks.heads import Head, label_centroids
 from benchmarks.painted import load_anatomy
+from stnreg.evaluation import overlap, similarity, surface
+from stnreg.evaluation.evaluate import METRICS
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
-from stnreg.io.transform import save_transform
-from stnreg.io.volume import Volume, save_volume
-from stnreg.metrics import overlap, similarity, surface
-from stnreg.metrics.evaluation import METRICS
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import Volume, save_volume
+from stnreg.resampling.resample import resample
+from stnreg.transforms.io.files import save_transform
 
 ANATOMIES = (13, 14)
 BAR_S = 10.0

@@ -22,16 +22,16 @@ import nibabel
 import numpy as np
 import SimpleITK as sitk
 
+from stnreg.datasets.pair_table import load_pairs
 from stnreg.errors import StnregError
 from stnreg.geometry.grid import Grid
-from stnreg.inference.onnx_file import foreign_operators, has_external_data
-from stnreg.io.chain import load_chain
-from stnreg.io.in_place import save_in_place
-from stnreg.io.pairs import load_pairs
-from stnreg.io.points import load_points
-from stnreg.io.transform import save_transform, written_by_us
-from stnreg.io.volume import Reference, load_reference, load_volume, save_volume
-from stnreg.preprocess.apply import move
+from stnreg.images.header_only import save_in_place
+from stnreg.images.volume import Reference, load_reference, load_volume, save_volume
+from stnreg.models.onnx_file import foreign_operators, has_external_data
+from stnreg.resampling.apply import move
+from stnreg.transforms.io.files import save_transform, written_by_us
+from stnreg.transforms.io.links import load_chain
+from stnreg.transforms.io.points import load_points
 
 LIMIT_S = 20.0
 """A case that takes longer ends the run: it counts as a hang."""

@@ -12,8 +12,8 @@ import numpy as np
 from stnreg.geometry.affine import apply_affine, compose, invert
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import load_volume
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import load_volume
+from stnreg.resampling.resample import resample
 
 VALIDATION_HEADS = 18  # the last ones of train/ixi by name
 MIN_LABEL_VOXELS = 50  # as the scorer of the shared pairs counts labels

@@ -4,8 +4,8 @@ import numpy as np
 
 from benchmarks.heads import Head, shared_folder
 from benchmarks.painted import VALIDATION_ANATOMIES, Scanner, brain_of, load_anatomy, paint
-from stnreg.io.volume import load_volume
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import load_volume
+from stnreg.resampling.resample import resample
 
 THICK_MM = (1.0, 1.0, 5.0)  # slices of a clinical FLAIR
 

@@ -16,15 +16,15 @@ import numpy as np
 
 from benchmarks.heads import Head, brain_points, label_dice, load_heads, oblique, oracle, random_turn, turned
 from benchmarks.looks import THICK_MM, painted_heads, visits
+from stnreg.evaluation.bootstrap import bootstrap_mean
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
-from stnreg.inference import anatomy_model
-from stnreg.inference.agreement import map_agreement
-from stnreg.inference.anatomy import Encoding, encode, encode_both, threads_of_each
-from stnreg.inference.fit import fit_pair
-from stnreg.inference.weights import find
-from stnreg.metrics.bootstrap import bootstrap_mean
-from stnreg.preprocess.resample import resample
+from stnreg.models.card import find
+from stnreg.registration.anatomy.agreement import map_agreement
+from stnreg.registration.anatomy.encode import Encoding, encode, encode_both, threads_of_each
+from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.resampling.resample import resample
 
 Row = dict[str, object]
 ALL = "straight,oblique,turned,known,painted,t1 to t2,t1 to flair,visits,stripped,half field,cost"
@@ -68,9 +68,9 @@ def known_moves(heads: list[Head], count: int, model, name: str, change: Callabl
     for k in range(count):
         head = heads[k % len(heads)]
         truth = random_move(rng, head)
-        fixed = encode(spoil(head.image, rng), head.grid, model)
+        fixed = encode(augment_scan(head.image, rng), head.grid, model)
         moving = moved(change(head, k), truth)
-        there = encode(spoil(moving.image, rng), moving.grid, model)
+        there = encode(augment_scan(moving.image, rng), moving.grid, model)
         found = fit_pair(fixed, there)
         rows.append(
             {
@@ -104,7 +104,7 @@ def moved(head: Head, fixed_to_moving: np.ndarray) -> Head:
     )
 
 
-def spoil(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def augment_scan(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Give an image its own noise (3 to 6 % of its bright tissue) and bias field (+-30 %)."""
     top = float(np.percentile(image[image > 0], 90))
     lines = [np.linspace(-1, 1, n, dtype=np.float32) for n in image.shape]
@@ -166,7 +166,7 @@ def symmetric(encodings: list[Encoding], heads: list[Head]) -> float:
 
 def cost_and_symmetry(heads: list[Head], name: str, threads: int) -> None:
     """Print how far there and back is from the identity, and what a pair costs where `register` looks at it."""
-    model = anatomy_model.load(find(name), threads=threads_of_each(threads, 2), device="cpu").model
+    model = load_encoder(find(name), threads=threads_of_each(threads, 2), device="cpu").model
     encode(heads[0].image, heads[0].grid, model)  # the first look also loads SimpleITK
     encodings, seconds = [], []
     for a, b in zip(heads[::2], heads[1::2], strict=False):
@@ -208,7 +208,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
-    model = anatomy_model.load(find(options.model), threads=options.threads, device="cpu").model
+    model = load_encoder(find(options.model), threads=options.threads, device="cpu").model
     heads = load_heads(options.split)
     pairs = all_pairs(heads, options.pairs)
     rows = []

@@ -10,9 +10,9 @@ from pathlib import Path
 from safetensors import safe_open
 from torch import nn
 
-from stnreg.model.anatomy import AnatomyNet, AnatomyShape
-from stnreg.model.layers import Layer, layer_table
-from stnreg.model.localisation import PairArchitecture, PairNet
+from stnreg.networks.anatomy import AnatomyNet, AnatomyShape
+from stnreg.networks.layers import Layer, layer_table
+from stnreg.networks.pair import PairArchitecture, PairNet
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 GAP, TOP, LOW = 10, 34, 22

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.heads import VALIDATION_HEADS, shared_folder
-from stnreg.model.parameters import ORDER
+from stnreg.networks.parameters import ORDER
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results/order.csv"

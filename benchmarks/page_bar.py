@@ -17,9 +17,9 @@ from statistics import median
 import numpy as np
 
 from benchmarks.heads import shared_folder
-from stnreg.io.volume import load_volume
-from stnreg.page import write_study_page
-from stnreg.picture import write_thumbnail
+from stnreg.images.volume import load_volume
+from stnreg.reports.figure import write_thumbnail
+from stnreg.reports.page import write_study_page
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from browser import Page, find_chromium

@@ -12,8 +12,8 @@ import numpy as np
 from benchmarks.heads import shared_folder
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import load_volume
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import load_volume
+from stnreg.resampling.resample import resample
 
 VALIDATION_ANATOMIES = (13, 14, 15)
 FLUID_AROUND, FIRST_OUTSIDE = 24, 500  # FreeSurfer codes: CSF around the brain; from 500 on outside it

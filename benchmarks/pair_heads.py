@@ -10,8 +10,8 @@ import numpy as np
 from heads import Head, label_dice
 
 import stnreg
-from stnreg.io.volume import load_volume
-from stnreg.preprocess.initialise import center_geometry
+from stnreg.images.volume import load_volume
+from stnreg.preprocessing.initial_transform import center_geometry
 
 
 def load(folder: Path, which: str) -> Head:

@@ -28,12 +28,12 @@ from benchmarks.paper_tables import (
     show_failures,
     show_figure,
 )
+from stnreg.datasets.pair_table import Pair
 from stnreg.errors import StnregError
-from stnreg.io.pairs import Pair
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import Volume, load_volume
-from stnreg.metrics.evaluation import evaluate
-from stnreg.preprocess.cube import shrink_volume
+from stnreg.evaluation.evaluate import evaluate
+from stnreg.images.volume import Volume, load_volume
+from stnreg.preprocessing.cube import shrink_volume
+from stnreg.transforms.io.files import load_transform
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks/results/paper.csv"

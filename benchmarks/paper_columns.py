@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.heads import shared_folder
-from stnreg.io.pairs import Pair, load_pairs
-from stnreg.simulate.build import build_recipe
-from stnreg.simulate.dataset import simulate
+from stnreg.datasets.pair_table import Pair, load_pairs
+from stnreg.simulation.build import build_recipe
+from stnreg.simulation.dataset import simulate
 
 VALIDATION_ANATOMIES = (13, 14, 15)
 CUBE_VOXELS = 64  # of 2 mm, as the published training saw them

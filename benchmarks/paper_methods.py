@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stnreg.geometry.matrix import Matrix
-from stnreg.inference import weights
-from stnreg.io.volume import Volume
-from stnreg.preprocess.initialise import center_geometry
+from stnreg.images.volume import Volume
+from stnreg.models import card as weights
+from stnreg.preprocessing.initial_transform import center_geometry
 
 Method = Callable[[Volume, Volume, str, int], Matrix]  # fixed, moving, column, threads
 

@@ -15,11 +15,11 @@ import numpy as np
 from benchmarks.paper import ROOT, load
 from benchmarks.paper_columns import COLUMNS
 from benchmarks.paper_methods import METHODS
+from stnreg.core.files import write_atomic
 from stnreg.geometry.grid import Grid
-from stnreg.io.files import write_atomic
-from stnreg.io.volume import Volume
-from stnreg.picture import plane_grids
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import Volume
+from stnreg.reports.figure import plane_grids
+from stnreg.resampling.resample import resample
 
 BLUE, ORANGE = np.array([0.0, 0.45, 1.0]), np.array([1.0, 0.55, 0.0])
 MOVING_SHARE = 0.35  # of the grey of the moving image beside the other two

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.variants import Variant, generator, spoilt
 from stnreg.geometry.grid import Grid
-from stnreg.simulate.fields import blurred, smooth_field
+from stnreg.simulation.fields import blurred, smooth_field
 
 Array = np.ndarray
 

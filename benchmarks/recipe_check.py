@@ -18,9 +18,9 @@ from benchmarks.heads import Head, brain_points, load_heads
 from stnreg.baselines.run import align
 from stnreg.geometry.affine import invert, mean_error_mm
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.volume import Volume
-from stnreg.preprocess.resample import resample
-from stnreg.simulate.scanner import random_scanner, scan
+from stnreg.images.volume import Volume
+from stnreg.resampling.resample import resample
+from stnreg.simulation.scanner import random_scanner, scan
 
 ANGLE_DEG, SHIFT_MM, BAR_MM = 10.0, 10.0, 0.5
 SEED = 11

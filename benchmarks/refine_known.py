@@ -27,7 +27,7 @@ from benchmarks.painted import (
 )
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.fitting import fit_similarity
-from stnreg.refine import Refined, refine_affine
+from stnreg.registration.refine import Refined, refine_affine
 
 OTHER_GRID, THICK = (0.9, 0.9, 1.2), (0.9, 0.9, 4.0)
 PARTNER = 5  # each head is paired with the fifth one after it

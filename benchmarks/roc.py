@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.inference.verdict import MIN_SCORE
+from stnreg.registration.quality import MIN_SCORE
 
 Row = dict[str, str]
 UNKNOWABLE = "two, mirrored"

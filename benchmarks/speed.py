@@ -65,8 +65,8 @@ def make_whole_heads(folder: str) -> None:
 
     from benchmarks.heads import shared_folder
     from stnreg.geometry.grid import Grid
-    from stnreg.io.volume import Volume, load_volume, save_volume
-    from stnreg.preprocess.resample import resample
+    from stnreg.images.volume import Volume, load_volume, save_volume
+    from stnreg.resampling.resample import resample
 
     for name in ("sub-01", "sub-02"):
         scan = load_volume(shared_folder() / f"data/dev/ds000011/{name}_T1w.nii.gz")

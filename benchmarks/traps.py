@@ -22,9 +22,9 @@ from stnreg.cli import main as stnreg_main
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import Volume, load_reference, load_volume, save_volume
-from stnreg.preprocess.resample import resample
+from stnreg.images.volume import Volume, load_reference, load_volume, save_volume
+from stnreg.resampling.resample import resample
+from stnreg.transforms.io.files import load_transform
 
 LIMIT_MM = 0.3
 CLEAN = Path(__file__).resolve().parents[1] / "examples" / "fixed.nii.gz"

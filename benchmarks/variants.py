@@ -13,8 +13,8 @@ import numpy as np
 from benchmarks.heads import Head, brain_points, random_turn
 from stnreg.geometry.affine import apply_affine, compose, invert, random_affine
 from stnreg.geometry.grid import Grid
-from stnreg.preprocess.resample import resample
-from stnreg.simulate.fields import blurred, smooth_field
+from stnreg.resampling.resample import resample
+from stnreg.simulation.fields import blurred, smooth_field
 
 Array = np.ndarray
 Change = Callable[[Array, Head, np.random.Generator], Array]

@@ -31,13 +31,13 @@ from benchmarks.phantoms import OTHERS, not_a_head
 from benchmarks.roc import show
 from benchmarks.variants import Variant, generator, make
 from benchmarks.verdict_features import FEATURES, Seen, features, see
-from stnreg.alignment import align, what_refinement_found
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
-from stnreg.inference import anatomy_model
-from stnreg.inference.fit import fit_pair
-from stnreg.inference.verdict import judge
-from stnreg.inference.weights import Weights, find
-from stnreg.second_look import align_or_look_again
+from stnreg.models.card import Weights, find
+from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.registration.estimate import align, refinement_stats
+from stnreg.registration.pose_retry import register_with_retry
+from stnreg.registration.quality import assess
 
 FAILED_MM, GOOD_MM, APART_MM, DICE_SHARE = 5.0, 2.5, 6.0, 0.6
 ONE_PERSON = ("moved", "turned", "stripped", "half", "slab", "noisy", "hole", "t2", "offset", "mirrored")
@@ -65,7 +65,7 @@ class Bench:
 
     def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int, measure_all: bool) -> None:
         self.heads = {head.name: head for head in heads}
-        self.model = anatomy_model.load(weights, threads=threads, device="cpu").model
+        self.model = load_encoder(weights, threads=threads, device="cpu").model
         self.weights, self.refine, self.measure_all = (
             "+".join(part[:8] for part in weights.identity.split("+")),
             refine,
@@ -105,13 +105,13 @@ class Bench:
             away = wrong(trial.start, middle, generator(trial.fixed, trial.moving, trial.start))
             start = compose(fit_pair(e, f), away)
         as_register = partial(align, images, refine=self.refine, threads=1)
-        aligned = align_or_look_again(images, (e, f), self.model, as_register, start)
+        aligned = register_with_retry(images, (e, f), self.model, as_register, start)
         (e, f), fixed_to_moving, verdict = aligned.seen, aligned.fixed_to_moving, aligned.verdict
-        inside = what_refinement_found(aligned.refined)
+        inside = refinement_stats(aligned.refined)
         if aligned.refined is not None:
             row |= {name: getattr(aligned.refined, name) for name in REFINED}
         # What is refused whatever the score.
-        gate = verdict.passed or judge(e, f, fixed_to_moving, 0.0, inside=inside, fitted=start is None).passed
+        gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, inside=inside, fitted=start is None).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row

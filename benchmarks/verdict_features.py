@@ -9,15 +9,15 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine, compose
 from stnreg.geometry.grid import Grid
-from stnreg.inference.agreement import common_share
-from stnreg.inference.anatomy import AnatomyModel, Encoding, encode
-from stnreg.inference.fit import reach_mm
-from stnreg.inference.maps import centroids_of
-from stnreg.inference.sampling import sample_maps
-from stnreg.refine.pyramid import build_levels
-from stnreg.refine.region import Region
-from stnreg.refine.samples import Scene, middle, take_samples
-from stnreg.refine.views import both_views, mean_correlation, mean_likeness
+from stnreg.registration.anatomy.agreement import common_share
+from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode
+from stnreg.registration.anatomy.fit import affine_standard_error_mm
+from stnreg.registration.anatomy.maps import centroids_of
+from stnreg.registration.refine.linearization import linearize_both, mean_correlation, mean_raw_correlation
+from stnreg.registration.refine.pyramid import build_levels
+from stnreg.registration.refine.region import Region
+from stnreg.registration.refine.samples import Scene, middle, take_samples
+from stnreg.resampling.channels import sample_maps
 
 Array = np.ndarray
 SPACINGS_MM, SAMPLES = (4.0, 2.0), (10_000, 15_000)
@@ -37,7 +37,7 @@ FEATURES = (
     "determinant",
     "stretch",  # largest over smallest singular value
     "common_share",  # volume of the smaller brain in view over the larger one's
-    "reach_mm",  # how far off an affine through the structures may be, over the whole brain
+    "affine_standard_error_mm",  # how far off an affine through the structures may be, over the whole brain
     "overlap",  # of the samples of a brain, how many see the other image; the smaller of both
     "correlation_4mm",  # local correlation inside the brain, an intensity map between
     "correlation_2mm",
@@ -107,8 +107,8 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         brain_dice(a, b, fixed_to_moving),
         a.residual_mm,
         b.residual_mm,
-        a.doubt,
-        b.doubt,
+        a.pose_uncertainty,
+        b.pose_uncertainty,
         int(both.sum()),
         fixed.sharpness,
         moving.sharpness,
@@ -119,11 +119,11 @@ def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_movin
         float(np.linalg.det(fixed_to_moving[:3, :3])),
         float(singular[0] / singular[-1]),
         common_share(a, b, fixed_to_moving),
-        reach_mm(a, b),
+        affine_standard_error_mm(a, b),
         min(v.share for v in views[0]),
         mean_correlation(views[0]),
         mean_correlation(views[1]),
-        mean_likeness(views[0]),
+        mean_raw_correlation(views[0]),
         mean_correlation(mirrored),
     )
     return dict(zip(FEATURES, map(float, values), strict=True))
@@ -141,7 +141,7 @@ def brain_dice(fixed: Encoding, moving: Encoding, fixed_to_moving: Array) -> flo
 
 
 def _views(fixed: Scene, moving: Scene, fixed_to_moving: Array):
-    return both_views(fixed, moving, fixed_to_moving, middle(fixed, moving, fixed_to_moving))
+    return linearize_both(fixed, moving, fixed_to_moving, middle(fixed, moving, fixed_to_moving))
 
 
 def _brain_ml(encoding: Encoding) -> float:

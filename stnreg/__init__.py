@@ -11,12 +11,12 @@ from typing import Any
 __version__ = "0.1.0"
 
 _FACE = {
-    "register": "stnreg.registration",
-    "look": "stnreg.looking",
-    "Registration": "stnreg.result",
-    "Seen": "stnreg.looking",
-    "apply_transform": "stnreg.preprocess.apply",
-    "evaluate": "stnreg.metrics.evaluation",
+    "register": "stnreg.registration.register",
+    "look": "stnreg.registration.encoding",
+    "Registration": "stnreg.registration.result",
+    "Seen": "stnreg.registration.encoding",
+    "apply_transform": "stnreg.resampling.apply",
+    "evaluate": "stnreg.evaluation.evaluate",
 }
 
 __all__ = ["__version__", *_FACE]

@@ -1,8 +1,8 @@
-from stnreg.looking import Seen as Seen
-from stnreg.looking import look as look
-from stnreg.metrics.evaluation import evaluate as evaluate
-from stnreg.preprocess.apply import apply_transform as apply_transform
-from stnreg.registration import register as register
-from stnreg.result import Registration as Registration
+from stnreg.evaluation.evaluate import evaluate as evaluate
+from stnreg.registration.encoding import Seen as Seen
+from stnreg.registration.encoding import look as look
+from stnreg.registration.register import register as register
+from stnreg.registration.result import Registration as Registration
+from stnreg.resampling.apply import apply_transform as apply_transform
 
 __version__: str

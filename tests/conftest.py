@@ -3,6 +3,8 @@
 Strategies are registered by type, so a test says `st.from_type(Grid)` and imports nothing from here.
 """
 
+import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from hypothesis import strategies as st
 
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
 
 settings.register_profile("stnreg", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("stnreg")
@@ -133,3 +135,35 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("the shared scans are not on this machine (set STNREG_SHARED)")
     return folder
+
+
+@pytest.fixture
+def network(tmp_path):
+    """A network file of our kind whose answer is always one theta, with its sidecar."""
+    onnx = pytest.importorskip("onnx")
+
+    def write(theta=None, name="shift", size=16, **changes):
+        theta = np.eye(3, 4, dtype=np.float32) if theta is None else np.asarray(theta, np.float32)
+        helper = onnx.helper
+        pair = helper.make_tensor_value_info("pair", onnx.TensorProto.FLOAT, [1, 2, size, size, size])
+        answer = helper.make_tensor_value_info("theta", onnx.TensorProto.FLOAT, [1, 3, 4])
+        constant = onnx.numpy_helper.from_array(theta[None], "constant")
+        graph = helper.make_graph(
+            [helper.make_node("Identity", ["constant"], ["theta"])], name, [pair], [answer], [constant]
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+        content = model.SerializeToString()
+        (tmp_path / f"{name}.onnx").write_bytes(content)
+        card = {
+            "name": name,
+            "kind": "pair",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "size": size,
+            "spacing_mm": 16.0,
+            "normalise": "minmax",
+            **changes,
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(card))
+        return tmp_path / f"{name}.onnx"
+
+    return write

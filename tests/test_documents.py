@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stnreg.io.volume import load_volume, save_volume
+from stnreg.images.volume import load_volume, save_volume
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stnreg.geometry.orientation import axis_codes
-from stnreg.io.volume import load_volume
+from stnreg.images.volume import load_volume
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

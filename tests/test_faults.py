@@ -15,9 +15,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from stnreg.core.files import check_output, write_atomic
 from stnreg.errors import DataError
-from stnreg.io.files import check_output, write_atomic
-from stnreg.io.volume import load_volume
+from stnreg.images.volume import load_volume
 
 ROOT = Path(__file__).parents[1]
 LINE = ["small.nii", "-r", "small.nii", "-t", "ras:move.ras", "-o", "out.nii", "--threads", "1"]

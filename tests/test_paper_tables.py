@@ -94,8 +94,8 @@ def test_rows_are_appended_and_come_back(paper, tables, tmp_path):
 def test_a_known_move_is_measured_in_mm(paper, tables, phantom, grids_by_name, tmp_path):
     import numpy as np
 
-    from stnreg.io.pairs import Pair
-    from stnreg.io.transform import save_transform
+    from stnreg.datasets.pair_table import Pair
+    from stnreg.transforms.io.files import save_transform
 
     move = np.eye(4)
     move[:3, 3] = (8.0, 0.0, 0.0)

@@ -9,8 +9,8 @@ import numpy as np
 from stnreg.baselines.engines import EngineMissing, silent
 from stnreg.baselines.recipes import Recipe
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
+from stnreg.transforms.io.files import load_transform
 
 SEED = 20
 

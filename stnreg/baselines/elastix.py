@@ -10,7 +10,7 @@ from stnreg.baselines.recipes import Recipe
 from stnreg.errors import DataError
 from stnreg.geometry.affine import compose
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
 
 
 def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:

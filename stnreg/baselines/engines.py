@@ -15,7 +15,7 @@ import numpy as np
 
 from stnreg.baselines.recipes import HOW_TO_GET
 from stnreg.errors import DataError, GeometryError, UsageProblem
-from stnreg.io.volume import Volume, save_volume
+from stnreg.images.volume import Volume, save_volume
 
 
 class EngineMissing(UsageProblem):

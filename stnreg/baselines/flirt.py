@@ -9,8 +9,8 @@ import numpy as np
 from stnreg.baselines.engines import find_program, run_program, write_pair
 from stnreg.baselines.recipes import Recipe
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.fsl import from_fsl
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
+from stnreg.transforms.io.fsl import from_fsl
 
 
 def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:

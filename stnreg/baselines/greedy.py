@@ -9,7 +9,7 @@ from stnreg.baselines.engines import find_program, run_program, silent, write_pa
 from stnreg.baselines.recipes import Recipe
 from stnreg.geometry.matrix import Matrix
 from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
 
 
 def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:

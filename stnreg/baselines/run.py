@@ -12,8 +12,8 @@ from stnreg.baselines.engines import check_grids
 from stnreg.baselines.recipes import HOW_TO_GET, RECIPES, SIMPLEITK_METRICS, Recipe
 from stnreg.errors import UsageProblem
 from stnreg.geometry.matrix import Matrix, check_affine
-from stnreg.io.images import Image, as_volume
-from stnreg.io.volume import HeaderSource, Volume
+from stnreg.images.inputs import Image, as_volume
+from stnreg.images.volume import HeaderSource, Volume
 
 PACKAGES = {"simpleitk": "SimpleITK", "ants": "antspyx", "greedy": "picsl_greedy", "elastix": "itk-elastix"}
 

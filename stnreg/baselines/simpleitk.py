@@ -9,7 +9,7 @@ import numpy as np
 from stnreg.baselines.engines import silent, to_simpleitk
 from stnreg.baselines.recipes import COARSE, Level, Recipe
 from stnreg.geometry.matrix import Matrix
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
 
 
 def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:

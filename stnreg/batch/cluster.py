@@ -5,7 +5,7 @@ from uuid import uuid4
 
 from stnreg.batch.table import Row
 from stnreg.batch.task import Task
-from stnreg.batch.work import lost_row, run_task
+from stnreg.batch.work import run_task, worker_died_row
 from stnreg.errors import DataError, UsageProblem
 
 TIMEOUT_S = 20
@@ -53,7 +53,9 @@ def run_on_dask(tasks: Sequence[Task], address: str) -> Iterator[Row]:
                 yield future.result()
             elif isinstance(trouble, KilledWorker):
                 died = trouble.allowed_failures + 1
-                yield lost_row(task, "its Dask workers died, one after the other; have they enough memory?", died)
+                yield worker_died_row(
+                    task, "its Dask workers died, one after the other; have they enough memory?", died
+                )
             else:
-                yield lost_row(task, f"the Dask worker failed: {type(trouble).__name__}: {trouble}", 1)
+                yield worker_died_row(task, f"the Dask worker failed: {type(trouble).__name__}: {trouble}", 1)
             future.release()

@@ -23,7 +23,7 @@ TRIES = 2
 
 def default_jobs(threads: int) -> int:
     """Return as many workers as cores and free memory allow, one at least."""
-    from stnreg.threads import default_threads
+    from stnreg.core.threads import default_threads
 
     free = free_memory()
     by_memory = default_threads() if free is None else free // MEMORY_PER_WORKER
@@ -54,8 +54,8 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: b
     read_ahead : bool, optional
         Whether a worker is told its next pair early, to read while it works; on a GPU when left out.
     """
-    from stnreg.batch.ahead import is_worth_it
-    from stnreg.batch.work import lost_row
+    from stnreg.batch.prefetch import is_worth_it
+    from stnreg.batch.work import worker_died_row
 
     if read_ahead is None:
         read_ahead = bool(tasks) and is_worth_it(tasks[0].settings.register["device"])
@@ -82,13 +82,13 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: b
                     if tries[task.pair.id] < TRIES:
                         waiting.put_back(task)
                     else:
-                        yield lost_row(task, worker.epitaph(), TRIES)
+                        yield worker_died_row(task, worker.exit_reason(), TRIES)
                     workers[workers.index(worker)] = _Worker(threads)
     finally:
         for worker in workers:
             worker.process.terminate()
         for worker in workers:
-            worker.bury()
+            worker.close()
 
 
 class _Queue:
@@ -144,13 +144,13 @@ class _Worker:
             self.task = None
         return row
 
-    def epitaph(self) -> str:
+    def exit_reason(self) -> str:
         """Say how it died."""
         code = self.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         return f"the worker {how}, twice; is there enough memory? (fewer at once: --jobs)"
 
-    def bury(self) -> None:
+    def close(self) -> None:
         """Wait for the end of a process that was told to end."""
         self.connection.close()
         self.process.join(5)

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from stnreg.core.files import write_atomic
 from stnreg.errors import DataError
-from stnreg.io.files import write_atomic
 
 Row = dict[str, Any]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from stnreg import __version__
-from stnreg.batch.names import Outputs, Scheme
+from stnreg.batch.naming import Outputs, Scheme
+from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
-from stnreg.inference.weights import find
-from stnreg.io.pairs import Pair
+from stnreg.models.card import find
 
 Qc = Literal["none", "png", "html"]
 

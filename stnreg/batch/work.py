@@ -5,19 +5,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stnreg import describe, picture, registration, report
-from stnreg.batch.ahead import ReadAhead
-from stnreg.batch.names import is_stripped
+from stnreg.batch.naming import is_stripped
+from stnreg.batch.prefetch import Prefetcher
 from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
 from stnreg.batch.task import Task, digest_file
+from stnreg.core.files import check_input, check_output
 from stnreg.errors import StnregError
-from stnreg.inference.weights import find
-from stnreg.io.files import check_input, check_output
-from stnreg.io.images import as_volume
-from stnreg.io.volume import Volume, load_volume
-from stnreg.looking import Seen, look
-from stnreg.preprocess.apply import save_moved
-from stnreg.result import Registration
+from stnreg.images.inputs import as_volume
+from stnreg.images.volume import Volume, load_volume
+from stnreg.models.card import find
+from stnreg.registration import register as registration
+from stnreg.registration.encoding import Seen, look
+from stnreg.registration.result import Registration
+from stnreg.reports import description, figure, streams
+from stnreg.resampling.apply import save_moved
 
 STATUS = {True: PASSED, False: FAILED, None: NOT_JUDGED}
 
@@ -49,7 +50,7 @@ def failure_row(task: Task, status: str, reason: str) -> Row:
     return _known(task) | {"status": status, "reasons": reason}
 
 
-def lost_row(task: Task, reason: str, tries: int) -> Row:
+def worker_died_row(task: Task, reason: str, tries: int) -> Row:
     """Return the row of a pair whose worker died, again."""
     return failure_row(task, LOST, reason) | {"tries": tries}
 
@@ -73,7 +74,7 @@ def _align(task: Task, moving: Volume | None) -> Row:
     )
     began = time.perf_counter()
     result.save(transform=out.transform)
-    picture.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.fixed_to_moving)
+    figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.fixed_to_moving)
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.register["header_source"], series=True, constant=True)
@@ -83,11 +84,11 @@ def _align(task: Task, moving: Volume | None) -> Row:
         inverse=out.inverse if settings.inverse else None,
         **settings.sampling,
     )
-    document = describe.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
-    words = describe.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
+    document = description.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
+    words = description.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
     for path, source in task.sidecars.items():
-        report.write_json(words | {"SkullStripped": is_stripped(source)}, path)
-    report.write_json(document | words, out.document)
+        streams.write_json(words | {"SkullStripped": is_stripped(source)}, path)
+    streams.write_json(document | words, out.document)
     return (
         _known(task)
         | _figures(result, document)
@@ -102,11 +103,11 @@ def _align(task: Task, moving: Volume | None) -> Row:
 
 
 def _draw(task: Task, result: Registration) -> None:
-    images = (result.fixed, result.moving, result.fixed_to_moving, describe.summary(result))
+    images = (result.fixed, result.moving, result.fixed_to_moving, description.summary(result))
     if task.settings.qc == "png":
-        picture.write_qc_png(task.outputs.png, *images)
+        figure.write_qc_png(task.outputs.png, *images)
     elif task.settings.qc == "html":
-        from stnreg.page import write_qc_html
+        from stnreg.reports.page import write_qc_html
 
         write_qc_html(task.outputs.html, *images)
 
@@ -144,7 +145,7 @@ def _sweep(path: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-_ahead = ReadAhead()
+_ahead = Prefetcher()
 _kept: dict[tuple[Any, ...], Seen | Volume] = {}
 _looking = threading.Lock()  # a Dask worker may run tasks in threads
 

@@ -10,7 +10,7 @@ InterpolationName = Literal["linear", "nearest", "bspline", "lanczos", "label"]
 
 def _model_names() -> list[str]:
     """Name the networks, for a shell that completes `--model`."""
-    from stnreg.inference.weights import names
+    from stnreg.models.card import names
 
     return names()
 

@@ -60,13 +60,13 @@ def apply_transform(
 
     Everything is composed first and the image is resampled once, onto the grid of REFERENCE.
     """
-    from stnreg import report
-    from stnreg.io.chain import load_chain, parse_link
-    from stnreg.io.files import check_output
-    from stnreg.io.transform import check_transform_output, save_transform
-    from stnreg.io.volume import check_image_output, load_reference, load_volume
-    from stnreg.preprocess.apply import save_moved
-    from stnreg.threads import default_threads
+    from stnreg.core.files import check_output
+    from stnreg.core.threads import default_threads
+    from stnreg.images.volume import check_image_output, load_reference, load_volume
+    from stnreg.reports import streams
+    from stnreg.resampling.apply import save_moved
+    from stnreg.transforms.io.files import check_transform_output, save_transform
+    from stnreg.transforms.io.links import load_chain, parse_link
 
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
     inputs += [path for link in transform for path in parse_link(link).paths]
@@ -91,7 +91,7 @@ def apply_transform(
     reference_to_moving = chain.matrix  # before the voxels, which may take long
     image = load_volume(moving, header_source, series=True, constant=True)
     for warning in (*onto.warnings, *image.warnings, *chain.warnings):
-        report.note(f"warning: {warning}")
+        streams.note(f"warning: {warning}")
     if write_composed is not None:
         save_transform(write_composed, reference_to_moving, fixed=onto, moving=whereabouts)
     save_moved(
@@ -109,15 +109,15 @@ def apply_transform(
 def _apply_to_points(
     table_path: Path, is_ras: bool, links: list[str], is_inverted: bool, output: Path, write_composed: Path | None
 ) -> None:
-    from stnreg import report
-    from stnreg.io.chain import load_chain
-    from stnreg.io.points import load_points, save_points
-    from stnreg.io.transform import save_transform
+    from stnreg.reports import streams
+    from stnreg.transforms.io.files import save_transform
+    from stnreg.transforms.io.links import load_chain
+    from stnreg.transforms.io.points import load_points, save_points
 
     chain = load_chain(links, is_inverted=is_inverted)
     table = load_points(table_path)
     for warning in chain.warnings:
-        report.note(f"warning: {warning}")
+        streams.note(f"warning: {warning}")
     if write_composed is not None:
         save_transform(write_composed, chain.matrix)
     to_lps = (-1, -1, 1) if is_ras else (1, 1, 1)  # and back

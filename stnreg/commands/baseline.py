@@ -44,8 +44,8 @@ def baseline(
     FIXED to points of MOVING, in LPS millimetres, whatever the engine writes. No engine judges its result, and
     neither does this command.
     """
-    from stnreg import report
-    from stnreg.threads import default_threads
+    from stnreg.core.threads import default_threads
+    from stnreg.reports import streams
 
     threads = threads or default_threads()
     if print_recipe:
@@ -63,10 +63,10 @@ def baseline(
         document = _run(fixed, moving, output, transforms, method, metric, header_source, threads, writing)
     except StnregError as error:
         if json == "-":
-            report.write_json({"error": str(error), "command": command_line()}, "-")
+            streams.write_json({"error": str(error), "command": command_line()}, "-")
         raise
     if json is not None:
-        report.write_json(document | {"command": command_line()}, json)
+        streams.write_json(document | {"command": command_line()}, json)
 
 
 def _run(
@@ -80,15 +80,16 @@ def _run(
     threads: int,
     writing: dict[str, Any],
 ) -> dict[str, Any]:
-    from stnreg import describe, registration, report
     from stnreg.baselines.run import align
-    from stnreg.io.transform import save_transform
-    from stnreg.preprocess.apply import save_moved
+    from stnreg.core.clock import Clock
+    from stnreg.reports import description, streams
+    from stnreg.resampling.apply import save_moved
+    from stnreg.transforms.io.files import save_transform
 
     found = align(fixed, moving, method, metric=metric, header_source=header_source, threads=threads)
     for warning in (*found.fixed.warnings, *found.moving.warnings):
-        report.note(f"warning: {warning}")
-    clock = registration.Clock()
+        streams.note(f"warning: {warning}")
+    clock = Clock()
     with clock.stage("write"):
         for path in transforms:
             save_transform(path, found.fixed_to_moving, fixed=found.fixed, moving=found.moving)
@@ -98,7 +99,7 @@ def _run(
     return {
         "fixed": fixed,
         "moving": moving,
-        "transform": describe.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
+        "transform": description.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
         "verdict": {"passed": None, "score": None, "reasons": [f"{method} judges nothing"], "same_person": None},
         "metrics": {},
         "timings_s": {name: round(value, 4) for name, value in timings_s.items()},
@@ -106,6 +107,6 @@ def _run(
         "device": "cpu",
         "threads": threads,
         "warnings": [*found.fixed.warnings, *found.moving.warnings],
-        "versions": describe.versions() | found.versions,
+        "versions": description.versions() | found.versions,
         "outputs": {"image": output, "transforms": transforms},
     }

@@ -71,17 +71,17 @@ def batch(
     Each pair's transform, image and JSON go into DIR under its id. DIR/results.csv grows as pairs are done;
     DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
     """
-    from stnreg import report
-    from stnreg.batch.names import NOT_BIDS, describe_dataset, plain
-    from stnreg.batch.names import bids as bids_names
+    from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
+    from stnreg.batch.naming import bids as bids_names
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.task import Settings, make_tasks
-    from stnreg.inference.session import device_for, parse_device
-    from stnreg.inference.weights import find
-    from stnreg.io.files import write_atomic
-    from stnreg.io.pairs import load_pairs
-    from stnreg.page import write_study_page
+    from stnreg.core.files import write_atomic
+    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.models.card import find
+    from stnreg.models.runtime import device_for, parse_device
+    from stnreg.reports import streams
+    from stnreg.reports.page import write_study_page
 
     # Refused here, once, rather than by every worker.
     if dof not in (6, 7, 9, 12):
@@ -102,7 +102,7 @@ def batch(
     sampling = {"interp": interp, "background": background, "dtype": dtype}
     settings = Settings(register, sampling, image, inverse, qc)
     tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
-    with report.progress("registering") as show:
+    with streams.progress("registering") as show:
         rows = run_batch(
             tasks,
             folder,
@@ -113,10 +113,10 @@ def batch(
             show=show,
         )
     if bids:
-        report.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
+        streams.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
         write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
-    report.note(summary(rows, folder))
+    streams.note(summary(rows, folder))
     raise typer.Exit(exit_code(rows, on_fail))
 
 

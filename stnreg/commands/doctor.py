@@ -12,13 +12,13 @@ def doctor(json: options.Json = None) -> None:
     Each line is group, name, ok|missing|wrong, detail; tab-separated off a terminal. What is missing is optional, and
     the line says how to get it. What is wrong would change or prevent a result: the exit status is then 4.
     """
-    from stnreg import report
-    from stnreg.environment import examine
+    from stnreg.reports import streams
+    from stnreg.reports.environment import examine
 
     findings = list(examine())
     if json is not None:
-        report.write_json({"findings": [finding._asdict() for finding in findings]}, json)
+        streams.write_json({"findings": [finding._asdict() for finding in findings]}, json)
     if json != "-":
-        report.show_table(("group", "name", "status", "detail"), findings)
+        streams.show_table(("group", "name", "status", "detail"), findings)
     if any(finding.status == "wrong" for finding in findings):
         raise typer.Exit(ExitCode.DATA)

@@ -76,7 +76,7 @@ def evaluate(
     Off a terminal each figure is a line metric, label, value, unit, tab-separated; with --pairs the interval and
     the number of pairs follow. Distances are between surfaces, in mm.
     """
-    from stnreg import report
+    from stnreg.reports import streams
 
     one_pair = fixed is not None and moved is not None
     if one_pair == (pairs is not None) or (fixed is not None and not one_pair):
@@ -95,24 +95,24 @@ def evaluate(
     if pairs is not None:
         _evaluate_table(pairs, options, json, csv)
         return
-    from stnreg.metrics.evaluation import evaluate as measure
+    from stnreg.evaluation.evaluate import evaluate as measure
 
     files = {"fixed_labels": fixed_labels, "moved_labels": moved_labels, "mask": mask, "transform": transform}
     rows = measure(fixed, moved, **options, **files, truth=truth, warp=warp)
     if json:
         figures = [row._asdict() for row in rows]
-        report.write_json({"fixed": fixed, "moved": moved, "options": options | files, "measures": figures}, json)
+        streams.write_json({"fixed": fixed, "moved": moved, "options": options | files, "measures": figures}, json)
     if csv:
-        report.write_csv(PAIR_HEADER, rows, csv)
+        streams.write_csv(PAIR_HEADER, rows, csv)
     if "-" not in (str(json), str(csv)):
-        report.show_table(PAIR_HEADER, rows, title=f"{moved} on {fixed}")
+        streams.show_table(PAIR_HEADER, rows, title=f"{moved} on {fixed}")
 
 
 def _evaluate_table(table: Path, options: dict, json: Path | None, csv: Path | None) -> None:
     """Measure every row of a table, summarise, and exit 4 if a row could not be read."""
-    from stnreg import report
-    from stnreg.io.pairs import load_pairs
-    from stnreg.metrics.table import evaluate_pair, summarise
+    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.evaluation.table import evaluate_pair, summarise
+    from stnreg.reports import streams
 
     measured, unreadable = {}, {}
     for pair in load_pairs(table):
@@ -120,17 +120,17 @@ def _evaluate_table(table: Path, options: dict, json: Path | None, csv: Path | N
             measured[pair.id] = evaluate_pair(pair, **options)
         except DataError as error:
             unreadable[pair.id] = str(error)
-            report.note(f"{pair.id}: {error}")
+            streams.note(f"{pair.id}: {error}")
     summary = summarise(measured.values())
     if json:
         figures = {name: [row._asdict() for row in rows] for name, rows in measured.items()}
         means = [dict(zip(TABLE_HEADER, row, strict=True)) for row in summary]
-        report.write_json({"options": options, "summary": means, "pairs": figures, "unreadable": unreadable}, json)
+        streams.write_json({"options": options, "summary": means, "pairs": figures, "unreadable": unreadable}, json)
     if csv:
         rows = [(name, *row) for name, measures in measured.items() for row in measures]
-        report.write_csv(("id", *PAIR_HEADER), rows, csv)
+        streams.write_csv(("id", *PAIR_HEADER), rows, csv)
     if "-" not in (str(json), str(csv)):
-        report.show_table(TABLE_HEADER, summary, title=f"{len(measured)} pairs of {table}, mean and 95 % interval")
+        streams.show_table(TABLE_HEADER, summary, title=f"{len(measured)} pairs of {table}, mean and 95 % interval")
     if unreadable:
         raise typer.Exit(ExitCode.DATA)
 

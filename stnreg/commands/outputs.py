@@ -12,7 +12,7 @@ from stnreg.commands._options import InterpolationName
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from stnreg.registration import Registration
+    from stnreg.registration.register import Registration
 
 HeaderSource = Literal["auto", "sform", "qform"]
 
@@ -91,9 +91,9 @@ def check_outputs(
     DataError
         If an input is missing, or a place cannot be written to.
     """
-    from stnreg.io.files import check_input, check_output
-    from stnreg.io.transform import check_transform_output
-    from stnreg.io.volume import check_image_output
+    from stnreg.core.files import check_input, check_output
+    from stnreg.images.volume import check_image_output
+    from stnreg.transforms.io.files import check_transform_output
 
     if output is None and not transforms and json is None and not others:
         raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
@@ -121,7 +121,7 @@ def check_outputs(
 
 def start_files(init: str) -> list[Path]:
     """Return the files that `--init` names, if it names any."""
-    from stnreg.io.chain import parse_link
+    from stnreg.transforms.io.links import parse_link
 
     return [] if init in ("auto", "header", "geometry", "moments") else parse_link(init).paths
 
@@ -132,7 +132,7 @@ def as_written(result: "Registration", path: Path) -> "Registration":
     FLIRT and LTA hold the inverse, and inverting twice costs the last digit: then images and JSON follow the file,
     so that `apply-transform` makes the same bytes of it.
     """
-    from stnreg.io.chain import load_chain
+    from stnreg.transforms.io.links import load_chain
 
     link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
     return replace(result, fixed_to_moving=load_chain([link], result.fixed, result.moving).matrix)
@@ -140,20 +140,20 @@ def as_written(result: "Registration", path: Path) -> "Registration":
 
 def draw_qc(path: Path, result: "Registration") -> None:
     """Draw a registration for people, as a picture or a page: the suffix says which."""
-    from stnreg.describe import summary
+    from stnreg.reports.description import summary
 
     if path.suffix.lower() == ".html":
-        from stnreg.page import write_qc_html as write
+        from stnreg.reports.page import write_qc_html as write
     else:
-        from stnreg.picture import write_qc_png as write
+        from stnreg.reports.figure import write_qc_png as write
     write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
 
 
 def carry_along(one: Also, result: "Registration", header_source: HeaderSource, **sampling: Any) -> None:
     """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
-    from stnreg.io.volume import load_volume
-    from stnreg.preprocess.apply import save_moved
-    from stnreg.report import note
+    from stnreg.images.volume import load_volume
+    from stnreg.reports.streams import note
+    from stnreg.resampling.apply import save_moved
 
     image = load_volume(one.image, header_source, series=True, constant=True)
     for warning in image.warnings:

@@ -12,7 +12,7 @@ import typer
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from stnreg.pairing.draw import Drawn
+    from stnreg.datasets.draw import Drawn
 
 SHOWN = 20  # missing things told on the terminal
 COLUMNS = ("id", "split", "fixed", "moving", "subject", "moving_subject", "fixed_visit", "moving_visit")
@@ -76,11 +76,11 @@ def pairs(
 
     Example: stnreg pairs adni ADNI -o PAIRS.csv --kind longitudinal --table TADPOLE_D1_D2.csv --sequence 'MPR*'
     """
-    from stnreg import report
-    from stnreg.io.files import check_output, write_atomic
-    from stnreg.pairing.adni import DAYS, find_adni
-    from stnreg.pairing.draw import SPLITS, draw_pairs
-    from stnreg.pairing.trees import find_bids, find_folder
+    from stnreg.core.files import check_output, write_atomic
+    from stnreg.datasets.adni import DAYS, find_adni
+    from stnreg.datasets.draw import SPLITS, draw_pairs
+    from stnreg.datasets.trees import find_bids, find_folder
+    from stnreg.reports import streams
 
     _refuse(source, {"--table": table, "--sequence": sequence, "--days": days}, "adni")
     _refuse(source, {"--suffix": suffix}, "bids")
@@ -98,15 +98,15 @@ def pairs(
             missing, _table(("subject", "visit", "reason"), ((m.subject, m.visit, m.reason) for m in found.missing))
         )
     for one in found.missing[:SHOWN]:
-        report.note(f"missing: {one.subject} {one.visit}: {one.reason}")
+        streams.note(f"missing: {one.subject} {one.visit}: {one.reason}")
     if found.missing:
-        report.note(f"{len(found.missing)} missing in all" + ("" if missing else "; --missing FILE.csv lists them"))
+        streams.note(f"{len(found.missing)} missing in all" + ("" if missing else "; --missing FILE.csv lists them"))
     for name, count in zip(SPLITS, counts, strict=True):
         there = sum(pair.split == name for pair in drawn)
         if there < count:
-            report.note(f"{name}: {there} pairs, of {count} asked for: there are no more without using one twice")
+            streams.note(f"{name}: {there} pairs, of {count} asked for: there are no more without using one twice")
     people = len({scan.subject for scan in found.scans})
-    report.note(f"{len(drawn)} pairs from {len(found.scans)} scans of {people} people are listed in {output}")
+    streams.note(f"{len(drawn)} pairs from {len(found.scans)} scans of {people} people are listed in {output}")
 
 
 def _refuse(source: str, options: dict[str, object], owner: str) -> None:

@@ -42,11 +42,11 @@ def preprocess(
     Each IMAGE becomes DIR/NAME.nii.gz, a cube about the image's own middle. The header says where the cube lies, so
     it can be laid over the image; with --reference it lies on FIXED, and DIR/NAME.tfm says how it got there.
     """
-    from stnreg.io.files import check_output
-    from stnreg.io.transform import save_transform
-    from stnreg.io.volume import Reference, load_volume, save_volume
-    from stnreg.preprocess.pipeline import cube_grid, prepare_image, prepare_pair
-    from stnreg.report import note
+    from stnreg.core.files import check_output
+    from stnreg.images.volume import Reference, load_volume, save_volume
+    from stnreg.preprocessing.pipeline import cube_grid, prepare_image, prepare_pair
+    from stnreg.reports.streams import note
+    from stnreg.transforms.io.files import save_transform
 
     step = _spacing(spacing)
     outputs = {image: output / f"{_stem(image)}.nii.gz" for image in images}

@@ -74,10 +74,11 @@ def register(
 
     The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
     """
-    from stnreg import describe, registration, report
-    from stnreg.inference.session import device_for
-    from stnreg.inference.verdict import failure
-    from stnreg.io.in_place import save_in_place
+    from stnreg.images.header_only import save_in_place
+    from stnreg.models.runtime import device_for
+    from stnreg.registration import register as registration
+    from stnreg.registration.quality import failure
+    from stnreg.reports import description, streams
 
     transforms = transform_outputs(output, transform)
     more = [parse_also(text, interp) for text in also]
@@ -110,7 +111,7 @@ def register(
             threads=threads,
         )
         for warning in result.warnings:
-            report.note(f"warning: {warning}")
+            streams.note(f"warning: {warning}")
         for path in transforms:
             result.save(transform=path)
         if transforms:
@@ -126,16 +127,16 @@ def register(
             result.save(output, interp=interp, **sampling)
     except StnregError as error:
         if json == "-":
-            report.write_json({"error": str(error), "command": command_line()}, "-")
+            streams.write_json({"error": str(error), "command": command_line()}, "-")
         raise
     if json is not None:
         outputs: dict[str, Any] = {"image": output, "transforms": transforms, "qc": qc, "inverse": inverse}
         outputs["also"] = [asdict(one) for one in more]
-        report.write_json(
-            describe.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
+        streams.write_json(
+            description.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
         )
     message = failure(result.verdict)
     if message:
-        report.note(f"judged a failed registration: {message}")
+        streams.note(f"judged a failed registration: {message}")
         if on_fail == "exit":
             raise typer.Exit(ExitCode.FAILED)

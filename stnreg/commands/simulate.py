@@ -84,10 +84,10 @@ def simulate(
     exist; both images have their own noise, bias field and texture. PAIRS.csv in DIR lists them. Stopped, it
     continues when it is run again.
     """
-    from stnreg import report
-    from stnreg.simulate.build import build_recipe
-    from stnreg.simulate.dataset import simulate as make
-    from stnreg.threads import default_threads
+    from stnreg.core.threads import default_threads
+    from stnreg.reports import streams
+    from stnreg.simulation.build import build_recipe
+    from stnreg.simulation.dataset import simulate as make
 
     counts = _counts(split)
     recipe = build_recipe(
@@ -101,9 +101,9 @@ def simulate(
         follow_up=follow_up,
         loss=atrophy,
     )
-    with report.progress("pairs") as show:
+    with streams.progress("pairs") as show:
         table = make(recipe, output, counts, seed=seed, jobs=jobs or default_threads(), progress=show)
-    report.note(f"{sum(counts)} pairs are in {output}, listed in {table}")
+    streams.note(f"{sum(counts)} pairs are in {output}, listed in {table}")
 
 
 def _counts(text: str) -> tuple[int, int, int]:

@@ -92,7 +92,7 @@ def train(
     installed. Continue an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or
     machines: torchrun --nproc-per-node N -m stnreg train ...
     """
-    from stnreg.report import note
+    from stnreg.reports.streams import note
     from stnreg.training import require_training
 
     require_training()

@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from stnreg.model.parameters import theta_from_parts
+from stnreg.networks.parameters import theta_from_parts
 from stnreg.training.config import AugmentConfig, MovesConfig
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from stnreg.errors import DataError
-from stnreg.model.localisation import PairArchitecture
+from stnreg.networks.pair import PairArchitecture
 
 Settings = typing.TypeVar("Settings")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stnreg.io.files import write_atomic
+from stnreg.core.files import write_atomic
 from stnreg.training.record import Figure
 
 PANEL_PX = (360, 220)  # wide, high

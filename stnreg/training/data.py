@@ -138,9 +138,9 @@ def pack_scans(
 
 def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) -> Grid:
     """Put one scan into `image` (P, P, P) uint8, and return its cube."""
-    from stnreg.io.volume import load_volume
-    from stnreg.preprocess.cube import sample_cube
-    from stnreg.preprocess.pipeline import cube_grid
+    from stnreg.images.volume import load_volume
+    from stnreg.preprocessing.cube import sample_cube
+    from stnreg.preprocessing.pipeline import cube_grid
 
     volume = load_volume(path)
     cube = cube_grid(volume.grid, len(image), spacing_mm)
@@ -150,7 +150,7 @@ def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) 
 
 def _theta(truth: Path | None, fixed: Grid, moving: Grid) -> Matrix:
     """Return a known map (3, 4) between two cubes; NaN where it is not known."""
-    from stnreg.io.transform import load_transform
+    from stnreg.transforms.io.files import load_transform
 
     if truth is None:
         return np.full((3, 4), np.nan)

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from stnreg import __version__
+from stnreg.core.files import write_atomic
 from stnreg.errors import DataError, StnregError
-from stnreg.io.files import write_atomic
-from stnreg.model.localisation import PairArchitecture, PairNet
+from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.released import Released

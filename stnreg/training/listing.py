@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from stnreg.datasets.pair_table import Pair, load_pairs
 from stnreg.errors import DataError
-from stnreg.io.pairs import Pair, load_pairs
 from stnreg.training.data import Listed
 
 SUFFIXES = (".nii", ".nii.gz", ".mgz")

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Generator, Tensor, nn
 
-from stnreg.model.localisation import PairNet
-from stnreg.model.losses import grid_point_error, inverse_consistency, lattice_points, mse, parameter_error
-from stnreg.model.sampling import compose_theta, identity_theta, invert_theta, warp
+from stnreg.networks.losses import grid_point_error, inverse_consistency, lattice_points, mse, parameter_error
+from stnreg.networks.pair import PairNet
+from stnreg.networks.spatial_transformer import compose_theta, identity_theta, invert_theta, warp
 from stnreg.training.augment import corrupt, curriculum, random_moves, step_generator
 from stnreg.training.config import PairConfig
 from stnreg.training.data import Scans

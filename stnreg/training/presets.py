@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from stnreg.errors import UsageProblem
-from stnreg.model.localisation import PairArchitecture
-from stnreg.model.parameters import HEADS
+from stnreg.networks.pair import PairArchitecture
+from stnreg.networks.parameters import HEADS
 from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfig
 
 PAPER = "paper"

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.model.localisation import PairArchitecture
-from stnreg.model.parameters import carry_raw
+from stnreg.networks.pair import PairArchitecture
+from stnreg.networks.parameters import carry_raw
 from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.config import STILL, PairConfig, TrainConfig, lay_over, merge, read_toml, to_dict
 from stnreg.training.data import Scans, load_scans, pack_scans, save_scans

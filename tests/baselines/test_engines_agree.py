@@ -8,7 +8,7 @@ from stnreg.baselines.run import align
 from stnreg.errors import DataError, GeometryError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import Volume
+from stnreg.images.volume import Volume
 
 MOVE = from_parameters(Parameters((6.0, -4.0, 5.0), (4.0, -6.0, 7.0)), (0, 0, 0))
 QUICK = ["sitk-affine", "sitk-rigid", "ants-fast", "greedy", "elastix-rigid", "flirt", "niftyreg"]

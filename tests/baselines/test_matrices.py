@@ -9,7 +9,7 @@ from stnreg.baselines.elastix import parameter_map_matrix
 from stnreg.baselines.flirt import from_fsl
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.io.volume import Volume, save_volume
+from stnreg.images.volume import Volume, save_volume
 
 
 @given(st.lists(st.floats(-3, 3, allow_subnormal=False), min_size=12, max_size=12), st.booleans())

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stnreg.batch.names import plain
+from stnreg.batch.naming import plain
 from stnreg.batch.task import Settings, Task, make_tasks
-from stnreg.io.pairs import Pair
+from stnreg.datasets.pair_table import Pair
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = {

@@ -4,8 +4,8 @@ import numpy as np
 
 import stnreg
 from stnreg.batch.work import run_task
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import load_volume
+from stnreg.images.volume import load_volume
+from stnreg.transforms.io.files import load_transform
 
 
 def test_a_pair_comes_out_as_register_makes_it(quick_tasks):
@@ -39,7 +39,7 @@ def test_what_cannot_be_read_is_recorded_with_its_file(quick_tasks):
 
 def test_a_defect_ends_one_pair_alone(quick_tasks, monkeypatch):
     (task,) = quick_tasks("a")
-    monkeypatch.setattr("stnreg.registration.register", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("stnreg.registration.register.register", lambda *a, **k: 1 / 0)
     row = run_task(task)
     assert row["status"] == "error"
     assert "ZeroDivisionError" in row["reasons"]

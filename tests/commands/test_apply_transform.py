@@ -11,9 +11,9 @@ import pytest
 from stnreg import cli
 from stnreg.errors import ExitCode
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
-from stnreg.io.transform import load_transform, save_transform
-from stnreg.io.volume import load_volume, save_volume
-from stnreg.preprocess.apply import move
+from stnreg.images.volume import load_volume, save_volume
+from stnreg.resampling.apply import move
+from stnreg.transforms.io.files import load_transform, save_transform
 
 MOVE = from_parameters(Parameters((7.0, -4.0, 11.0), (5, -8, 12)), (5, -10, 20))
 

@@ -8,11 +8,11 @@ import pytest
 from stnreg import cli
 from stnreg.baselines.recipes import RECIPES
 from stnreg.errors import ExitCode
-from stnreg.io.transform import load_transform, written_by_us
-from stnreg.io.volume import load_volume
-from stnreg.simulate.cubes import CubeRecipe
-from stnreg.simulate.dataset import make_pair
-from stnreg.simulate.moves import Ranges
+from stnreg.images.volume import load_volume
+from stnreg.simulation.cubes import CubeRecipe
+from stnreg.simulation.dataset import make_pair
+from stnreg.simulation.moves import Ranges
+from stnreg.transforms.io.files import load_transform, written_by_us
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
-from stnreg import __version__, environment
+from stnreg import __version__
 from stnreg.cli import main
-from stnreg.inference import weights
+from stnreg.models import card as weights
+from stnreg.reports import environment
 
 
 def run(*arguments) -> int:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from stnreg import cli
+from stnreg.evaluation.evaluate import METRICS
 from stnreg.geometry.affine import Parameters, from_parameters
-from stnreg.io.transform import save_transform
-from stnreg.metrics.evaluation import METRICS
+from stnreg.transforms.io.files import save_transform
 
 
 def run(*arguments):

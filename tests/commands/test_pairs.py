@@ -5,8 +5,8 @@ import typer
 from typer.testing import CliRunner
 
 from stnreg.commands.pairs import pairs
+from stnreg.datasets.pair_table import load_pairs
 from stnreg.errors import DataError, UsageProblem
-from stnreg.io.pairs import load_pairs
 
 
 def run(*arguments):

@@ -4,8 +4,8 @@ import pytest
 
 from stnreg import cli
 from stnreg.geometry.affine import apply_affine
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import load_volume
+from stnreg.images.volume import load_volume
+from stnreg.transforms.io.files import load_transform
 
 
 def run(*arguments):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from stnreg.cli import main
-from stnreg.io.transform import load_transform, save_transform
+from stnreg.transforms.io.files import load_transform, save_transform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIXED, MOVING = str(EXAMPLES / "fixed.nii.gz"), str(EXAMPLES / "moving.nii.gz")

@@ -11,9 +11,9 @@ from stnreg.cli import main
 from stnreg.commands.outputs import Also, parse_also
 from stnreg.errors import UsageProblem
 from stnreg.geometry.affine import apply_affine, mean_error_mm
-from stnreg.io.chain import load_chain
-from stnreg.io.transform import load_transform
-from stnreg.io.volume import load_volume, save_volume
+from stnreg.images.volume import load_volume, save_volume
+from stnreg.transforms.io.files import load_transform
+from stnreg.transforms.io.links import load_chain
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"

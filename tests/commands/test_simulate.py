@@ -3,8 +3,8 @@
 import pytest
 
 from stnreg import cli
+from stnreg.datasets.pair_table import load_pairs
 from stnreg.errors import ExitCode
-from stnreg.io.pairs import load_pairs
 
 
 def run(*arguments):

@@ -9,9 +9,9 @@ import pytest
 
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
-from stnreg.io.transform import save_transform
-from stnreg.io.volume import load_reference, load_volume, save_volume
-from stnreg.preprocess.apply import save_moved
+from stnreg.images.volume import load_reference, load_volume, save_volume
+from stnreg.resampling.apply import save_moved
+from stnreg.transforms.io.files import save_transform
 
 
 @dataclass(frozen=True)

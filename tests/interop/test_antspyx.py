@@ -9,9 +9,9 @@ import pytest
 
 from stnreg.geometry.affine import Parameters, apply_affine, corner_error_mm, from_parameters, invert
 from stnreg.geometry.grid import Grid
-from stnreg.io.transform import load_transform, save_transform
-from stnreg.io.volume import load_reference, load_volume
-from stnreg.preprocess.apply import move
+from stnreg.images.volume import load_reference, load_volume
+from stnreg.resampling.apply import move
+from stnreg.transforms.io.files import load_transform, save_transform
 
 ants = pytest.importorskip("ants")
 
@@ -42,7 +42,7 @@ def test_a_chain_is_in_its_order(case: Any, tmp_path: Path) -> None:
     fixed, moving = (ants.image_read(str(p)) for p in (case.fixed, case.moving))
     chain = [str(tmp_path / "first.mat"), str(tmp_path / "second.mat")]
     case.check(ants.apply_transforms(fixed, moving, chain).numpy().T)
-    from stnreg.io.chain import load_chain
+    from stnreg.transforms.io.links import load_chain
 
     assert corner_error_mm(load_chain(chain).matrix, case.fixed_to_moving, HEAD) < 1e-9
 

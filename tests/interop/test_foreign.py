@@ -10,9 +10,9 @@ import pytest
 from stnreg.geometry.affine import corner_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.io.chain import load_chain
-from stnreg.io.transform import save_transform
-from stnreg.io.volume import load_reference
+from stnreg.images.volume import load_reference
+from stnreg.transforms.io.files import save_transform
+from stnreg.transforms.io.links import load_chain
 
 linear = pytest.importorskip("nitransforms.linear")
 lta = pytest.importorskip("nitransforms.io.lta")

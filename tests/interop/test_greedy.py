@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from stnreg.geometry.affine import invert
-from stnreg.io.transform import save_transform
-from stnreg.io.volume import load_volume
+from stnreg.images.volume import load_volume
+from stnreg.transforms.io.files import save_transform
 
 picsl_greedy = pytest.importorskip("picsl_greedy")
 

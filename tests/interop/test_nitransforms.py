@@ -9,7 +9,7 @@ import pytest
 from stnreg.geometry.affine import corner_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.io.transform import load_transform, save_transform
+from stnreg.transforms.io.files import load_transform, save_transform
 
 linear = pytest.importorskip("nitransforms.linear")
 
@@ -36,7 +36,7 @@ def test_it_makes_our_image(case: Any) -> None:
     apply = pytest.importorskip("nitransforms.resampling").apply
     moved = apply(linear.load(case.tfm, fmt="itk"), str(case.moving), reference=str(case.fixed), order=1)
     theirs = np.asarray(moved.dataobj).T
-    from stnreg.io.volume import load_volume
+    from stnreg.images.volume import load_volume
 
     ours = load_volume(case.ours).array
     # Single precision of the matrix, and of the coordinates, costs some 1e-3 of a voxel.

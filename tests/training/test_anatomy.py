@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from stnreg.model.anatomy import AnatomyMaps, AnatomyNet, AnatomyShape  # noqa: E402
-from stnreg.structures import NAMES, STRUCTURES  # noqa: E402
-from stnreg.training.anatomy import corrupt, data, moves  # noqa: E402
+from stnreg.core.structures import NAMES, STRUCTURES  # noqa: E402
+from stnreg.networks.anatomy import AnatomyMaps, AnatomyNet, AnatomyShape  # noqa: E402
+from stnreg.training.anatomy import augment, data, poses  # noqa: E402
 from stnreg.training.anatomy.data import POSE, class_shares, gather, normalise  # noqa: E402
 from stnreg.training.anatomy.pack import pack  # noqa: E402
 from stnreg.training.anatomy.painting import paint  # noqa: E402
@@ -85,15 +85,15 @@ def test_gather_is_zero_outside():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_rotations_are_rotations(seed):
-    for ranges in (POSE.ranges, moves.MoveRanges(180, 0, 0, 0, 0, 0, 0, 0)):
-        rotation = moves.random_rotation(ranges, _generator(seed))
+    for ranges in (POSE.ranges, poses.MoveRanges(180, 0, 0, 0, 0, 0, 0, 0)):
+        rotation = poses.random_rotation(ranges, _generator(seed))
         assert torch.allclose(rotation @ rotation.T, torch.eye(3, dtype=torch.float64), atol=1e-9)
         assert torch.linalg.det(rotation) == pytest.approx(1.0)
 
 
 def test_swelling_magnifies_around_its_centre():
-    points = moves.box_points((9, 9, 9), 5.0)
-    out = moves.swell(points, torch.zeros(1, 3), torch.tensor([0.5]), torch.tensor([15.0]))
+    points = poses.box_points((9, 9, 9), 5.0)
+    out = poses.local_scaling(points, torch.zeros(1, 3), torch.tensor([0.5]), torch.tensor([15.0]))
     assert torch.allclose(out[4, 4, 4], points[4, 4, 4])
     assert out[4, 4, 5].norm() < points[4, 4, 5].norm()
 
@@ -111,19 +111,19 @@ def test_painting_gives_t1_its_order_most_often():
 
 def test_corruption_keeps_shape_and_is_repeatable():
     image = torch.rand(20, 20, 20, generator=_generator(1))
-    box = moves.box_points((20, 20, 20), 4.0)
-    for spoil in (
-        corrupt.bias_field,
-        corrupt.noise,
-        corrupt.blur,
-        lambda i, g: corrupt.thick_slices(i, 2.5, g),
-        lambda i, g: i.masked_fill(corrupt.unseen(box, g, hard=True), 0.0),
-        lambda i, g: corrupt.deface(i, box, g),
-        lambda i, g: corrupt.holes(i, box, g),
-        lambda i, g: corrupt.strip(i, i > 0.5, g),
-        lambda i, g: corrupt.random_curve(i, g, monotone=False),
+    box = poses.box_points((20, 20, 20), 4.0)
+    for augment_scan in (
+        augment.bias_field,
+        augment.noise,
+        augment.blur,
+        lambda i, g: augment.thick_slices(i, 2.5, g),
+        lambda i, g: i.masked_fill(augment.unseen(box, g, hard=True), 0.0),
+        lambda i, g: augment.deface(i, box, g),
+        lambda i, g: augment.random_lesions(i, box, g),
+        lambda i, g: augment.strip(i, i > 0.5, g),
+        lambda i, g: augment.random_curve(i, g, monotone=False),
     ):
-        a, b = spoil(image, _generator(5)), spoil(image, _generator(5))
+        a, b = augment_scan(image, _generator(5)), augment_scan(image, _generator(5))
         assert a.shape == image.shape
         assert torch.equal(a, b)
         assert torch.isfinite(a).all()
@@ -136,7 +136,7 @@ def test_only_what_is_in_view_is_asked_for(packed, monkeypatch):
     def left_half(box, generator, *, hard):
         return box[..., 0] > 0
 
-    monkeypatch.setattr(corrupt, "unseen", left_half)
+    monkeypatch.setattr(augment, "unseen", left_half)
     monkeypatch.setattr(data, "CUT_SHARE", 1.0)
     cut = AnatomyTask("fine", packed).make_batch(3)[1]
     middle = cut.shape[-1] // 2
@@ -146,7 +146,7 @@ def test_only_what_is_in_view_is_asked_for(packed, monkeypatch):
 
 
 def test_normalise_is_what_inference_does():
-    from stnreg.preprocess.intensity import percentile
+    from stnreg.preprocessing.intensity import percentile
 
     image = torch.rand(40, 40, 40, generator=_generator(2)) ** 3
     expected = percentile(image.numpy(), 1.0, 99.5, ceiling=1.5)
@@ -154,7 +154,7 @@ def test_normalise_is_what_inference_does():
 
 
 def test_losses_are_best_at_the_truth():
-    points = moves.box_points((6, 6, 6), 5.0)
+    points = poses.box_points((6, 6, 6), 5.0)
     shares = torch.softmax(3 * torch.randn(1, 4, 6, 6, 6, generator=_generator(3)), 1)
     at_truth = share_losses(shares.log(), shares, points)
     off = share_losses(shares.log().roll(1, 2), shares, points)
@@ -185,15 +185,15 @@ def test_images_are_shown_again_but_never_twice_the_same_and_a_resumed_run_sees_
 
 def test_an_image_that_is_cut_again_loses_what_is_asked_for(monkeypatch):
     image, shares = torch.rand(8, 8, 8), torch.softmax(torch.randn(3, 4, 4, 4), 0)
-    points = moves.box_points((8, 8, 8), 10.0)
+    points = poses.box_points((8, 8, 8), 10.0)
     monkeypatch.setattr(data, "CUT_SHARE", 1.0)
-    monkeypatch.setattr(corrupt, "unseen", lambda box, generator, *, hard: box[..., 0] > 0)
-    seen, left = data.spoil_again(image, shares, points, _generator(0))
+    monkeypatch.setattr(augment, "unseen", lambda box, generator, *, hard: box[..., 0] > 0)
+    seen, left = data.augment_again(image, shares, points, _generator(0))
     assert torch.allclose(left[0, ..., 2:], torch.ones(()))
     assert torch.allclose(left.sum(0), torch.ones(4, 4, 4))
     assert torch.allclose(left[1:, ..., :2], shares[1:, ..., :2])
-    monkeypatch.setattr(corrupt, "unseen", lambda box, generator, *, hard: box[..., 0] > -30)
-    kept = data.spoil_again(image, shares, points, _generator(0))[1]
+    monkeypatch.setattr(augment, "unseen", lambda box, generator, *, hard: box[..., 0] > -30)
+    kept = data.augment_again(image, shares, points, _generator(0))[1]
     assert torch.equal(kept, shares), "a quarter of the brain is too little to cut down to"
     assert seen.shape == image.shape
 

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from stnreg.model.sampling import identity_theta  # noqa: E402
+from stnreg.networks.spatial_transformer import identity_theta  # noqa: E402
 from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator, window  # noqa: E402
 from stnreg.training.config import UNTOUCHED, AugmentConfig, MovesConfig  # noqa: E402
 

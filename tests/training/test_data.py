@@ -6,8 +6,8 @@ pytest.importorskip("torch")
 
 from stnreg.errors import DataError
 from stnreg.geometry.affine import Parameters, from_parameters
-from stnreg.io.transform import save_transform
 from stnreg.training.data import Listed, load_scans, pack_scans, save_scans
+from stnreg.transforms.io.files import save_transform
 
 
 def write_scan(path, seed=0):

@@ -6,10 +6,10 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 from stnreg.errors import DataError, StnregError  # noqa: E402
-from stnreg.inference.onnx_file import has_external_data  # noqa: E402
-from stnreg.inference.session import open_session  # noqa: E402
-from stnreg.inference.weights import find  # noqa: E402
-from stnreg.model.localisation import PairNet  # noqa: E402
+from stnreg.models.card import find  # noqa: E402
+from stnreg.models.onnx_file import has_external_data  # noqa: E402
+from stnreg.models.runtime import open_session  # noqa: E402
+from stnreg.networks.pair import PairNet  # noqa: E402
 from stnreg.training import export  # noqa: E402
 from stnreg.training.checkpoint import load_weights, save_checkpoint  # noqa: E402
 from stnreg.training.config import to_dict  # noqa: E402

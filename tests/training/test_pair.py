@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from stnreg.errors import UsageProblem  # noqa: E402
-from stnreg.model.sampling import compose_theta, warp  # noqa: E402
+from stnreg.networks.spatial_transformer import compose_theta, warp  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.config import STILL, UNTOUCHED, LossConfig, MovesConfig  # noqa: E402
 from stnreg.training.loop import train  # noqa: E402

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stnreg.structures import GROUP_OF, NAMES
-from stnreg.training.anatomy import corrupt, moves
-from stnreg.training.anatomy.moves import MoveRanges, uniform
+from stnreg.core.structures import GROUP_OF, NAMES
+from stnreg.training.anatomy import augment, poses
 from stnreg.training.anatomy.painting import paint
+from stnreg.training.anatomy.poses import MoveRanges, uniform
 
 CUT_SHARE = 0.5  # of the images, whose field of view is cut
 LEAST_LEFT = 0.3  # of the brain that is in view, after a cut of an image that is shown again
@@ -89,7 +89,7 @@ def normalise(image: Tensor) -> Tensor:
     return ((image - low) / (high - low).clamp_min(1e-6)).clamp(0, 1.5)
 
 
-def swellings(template: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+def local_scalings(template: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
     """Draw ventricles that grow or shrink, and a few random spots: centres, strengths, radii in mm."""
     ventricles = template[[NAMES.index("lateral_ventricle_L"), NAMES.index("lateral_ventricle_R")]].float()
     pull = uniform(generator, -0.35, 0.6)
@@ -114,11 +114,11 @@ def training_image(
     """
     finer = recipe.oversampling[int(uniform(generator, 0, len(recipe.oversampling)))]
     fine = tuple(int(n * finer) for n in recipe.shape)
-    box = moves.box_points(fine, recipe.spacing_mm * recipe.shape[0] / fine[0])
-    box_to_template = moves.random_box_to_template(recipe.ranges, generator)
-    points = moves.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
+    box = poses.box_points(fine, recipe.spacing_mm * recipe.shape[0] / fine[0])
+    box_to_template = poses.random_box_to_template(recipe.ranges, generator)
+    points = poses.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
     if uniform(generator) < 0.7:
-        points = moves.swell(points, *swellings(template, generator))
+        points = poses.local_scaling(points, *local_scalings(template, generator))
     template_to_index = torch.from_numpy(subject["template_to_index"]).float()
     index = points @ template_to_index[:3, :3].T + template_to_index[:3, 3]
     classes = gather(torch.from_numpy(subject["classes"]), index)
@@ -127,11 +127,11 @@ def training_image(
     else:
         image = sample_linear(torch.from_numpy(subject["image"]), index) / 255.0
         if uniform(generator) < 0.45:
-            image = corrupt.random_curve(image, generator, monotone=uniform(generator) < 0.5)
+            image = augment.random_curve(image, generator, monotone=uniform(generator) < 0.5)
     hidden = torch.zeros(classes.shape, dtype=torch.bool)
     if uniform(generator) < CUT_SHARE:
-        hidden = corrupt.unseen(box, generator, hard=uniform(generator) < 0.6)
-    image = spoil(image, classes > 0, hidden, points, recipe, generator)
+        hidden = augment.unseen(box, generator, hard=uniform(generator) < 0.6)
+    image = augment_scan(image, classes > 0, hidden, points, recipe, generator)
     # Only what is in view is asked for: where a structure is cut, a guess at the rest would be one at the pose.
     classes = classes.masked_fill(hidden, 0)
     maps = int(GROUP_OF.max()) + 1 if recipe.grouped else len(NAMES)
@@ -139,7 +139,7 @@ def training_image(
     return normalise(image), class_shares(wanted, tuple(n // 2 for n in recipe.shape), maps)
 
 
-def spoil(
+def augment_scan(
     image: Tensor, brain: Tensor, hidden: Tensor, points: Tensor, recipe: Recipe, generator: torch.Generator
 ) -> Tensor:
     """Put the image through what happens to scans, and bring it to the network's grid.
@@ -151,26 +151,26 @@ def spoil(
         return uniform(generator) < share
 
     if chance(0.22):
-        image = corrupt.strip(image, brain, generator)
+        image = augment.strip(image, brain, generator)
     elif chance(0.2):
-        image = corrupt.deface(image, points, generator)
+        image = augment.deface(image, points, generator)
     if chance(0.12):
-        image = corrupt.holes(image, points, generator)
+        image = augment.random_lesions(image, points, generator)
     if chance(0.8):
-        image = corrupt.bias_field(image, generator)
+        image = augment.bias_field(image, generator)
     padded = chance(0.5)
     if padded:
         image = image.masked_fill(hidden, 0.0)
     if tuple(image.shape) != recipe.shape:
-        image = corrupt.gaussian_blur(image, (0.4 * image.shape[0] / recipe.shape[0],) * 3)
+        image = augment.gaussian_blur(image, (0.4 * image.shape[0] / recipe.shape[0],) * 3)
         image = functional.interpolate(image[None, None], size=recipe.shape, mode="trilinear")[0, 0]
         hidden = functional.interpolate(hidden[None, None].float(), size=recipe.shape, mode="nearest")[0, 0] > 0
     elif chance(0.7):
-        image = corrupt.blur(image, generator)
+        image = augment.blur(image, generator)
     if chance(0.25):
-        image = corrupt.thick_slices(image, recipe.spacing_mm, generator)
+        image = augment.thick_slices(image, recipe.spacing_mm, generator)
     if chance(0.8):
-        image = corrupt.noise(image, generator)
+        image = augment.noise(image, generator)
     if not padded:
         image = image.masked_fill(hidden, 0.0)
     if chance(0.5):
@@ -178,7 +178,7 @@ def spoil(
     return image
 
 
-def spoil_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def augment_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Make another training image of one: cut, another contrast, bias field and noise.
 
     Painting an image takes longer than a step on it, so each is shown a few times, never twice the same.
@@ -188,7 +188,7 @@ def spoil_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.
     image : (D, H, W) float32
     shares : (maps, D/2, H/2, W/2) float32
     points : (D, H, W, 3) float32
-        Voxel centres of the image, as `moves.box_points` gives them.
+        Voxel centres of the image, as `poses.box_points` gives them.
 
     Returns
     -------
@@ -200,14 +200,14 @@ def spoil_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.
         return uniform(generator) < share
 
     if chance(CUT_SHARE):
-        image, shares = _cut(image, shares, corrupt.unseen(points, generator, hard=chance(0.75)))
+        image, shares = _cut(image, shares, augment.unseen(points, generator, hard=chance(0.75)))
     if chance(0.5):
-        image = corrupt.bias_field(image, generator)
+        image = augment.bias_field(image, generator)
     image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
     if chance(0.3):
-        image = corrupt.random_curve(image, generator, monotone=chance(0.5))
+        image = augment.random_curve(image, generator, monotone=chance(0.5))
     if chance(0.5):
-        image = corrupt.noise(image, generator)
+        image = augment.noise(image, generator)
     return normalise(image), shares
 
 

@@ -1,6 +1,6 @@
 """Turn scans with label maps, and label maps alone, into the small arrays that the painter samples.
 
-A packed subject is one `.npz`: `classes` (uint8 index into `stnreg.structures.STRUCTURES`), either `tissue`
+A packed subject is one `.npz`: `classes` (uint8 index into `stnreg.core.structures.STRUCTURES`), either `tissue`
 (uint8, the original code, for painting) or `image` (uint8 scan), and `template_to_index`, the similarity that
 takes millimetres of the template to (x, y, z) voxel indices. The template is the mean, left-right symmetric
 configuration of the structures' centroids.
@@ -12,9 +12,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
-from stnreg.geometry.affine import apply_affine, invert
-from stnreg.geometry.fitting import fit_affine, fit_similarity
-from stnreg.structures import (
+from stnreg.core.structures import (
     FREESURFER_CORTEX,
     FREESURFER_WHITE,
     NAMES,
@@ -22,6 +20,8 @@ from stnreg.structures import (
     dlmuse_lookup,
     mirror_index,
 )
+from stnreg.geometry.affine import apply_affine, invert
+from stnreg.geometry.fitting import fit_affine, fit_similarity
 
 VOTERS = 12  # scans that vote on the parcels of a label map that has none
 MIN_VOXELS = 20

@@ -1,14 +1,14 @@
 """Paint scans from label maps: random contrast per tissue, T1-like most often, with parts, texture and blur.
 
-The tissues and their contrasts are those of `stnreg.simulate.tissues`, and codes are its byte codes.
+The tissues and their contrasts are those of `stnreg.simulation.tissues`, and codes are its byte codes.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stnreg.simulate.tissues import CONTRASTS, EYES, HEAD, NAMES, tissue_of_code
-from stnreg.training.anatomy.moves import uniform
+from stnreg.simulation.tissues import CONTRASTS, EYES, HEAD, NAMES, tissue_of_code
+from stnreg.training.anatomy.poses import uniform
 
 SHARES = {"t1": 0.5, "t2": 0.14, "flair": 0.12, "pd": 0.08}  # the rest: any contrast at all
 

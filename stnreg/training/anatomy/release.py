@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.model.anatomy import AnatomyMaps, AnatomyShape
-from stnreg.structures import GROUPS, NAMES
+from stnreg.core.structures import GROUPS, NAMES
+from stnreg.networks.anatomy import AnatomyMaps, AnatomyShape
 from stnreg.training.released import Released
 
 

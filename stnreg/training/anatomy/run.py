@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.core.structures import NAMES
 from stnreg.errors import DataError, UsageProblem
-from stnreg.structures import NAMES
 from stnreg.training.anatomy.pack import pack
 from stnreg.training.anatomy.release import rows
 from stnreg.training.anatomy.task import KINDS, AnatomyTask, split

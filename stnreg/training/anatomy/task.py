@@ -6,11 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from stnreg.model.anatomy import AnatomyNet, AnatomyShape
-from stnreg.structures import GROUPS, NAMES
-from stnreg.training.anatomy.data import FINE, POSE, Subjects, spoil_again, training_image
-from stnreg.training.anatomy.moves import box_points
+from stnreg.core.structures import GROUPS, NAMES
+from stnreg.networks.anatomy import AnatomyNet, AnatomyShape
+from stnreg.training.anatomy.data import FINE, POSE, Subjects, augment_again, training_image
 from stnreg.training.anatomy.pack import VALIDATION_ANATOMIES, VALIDATION_SCANS
+from stnreg.training.anatomy.poses import box_points
 
 RECIPES = {"pose": POSE, "fine": FINE}
 KINDS = tuple(RECIPES)
@@ -126,7 +126,7 @@ class AnatomyTask:
         if (earlier, which) not in self._kept:
             self._kept[earlier, which] = _small(*self._make(earlier, which, self.subjects))
         image, shares = self._kept[earlier, which]
-        return spoil_again(image.float(), shares.float(), self.voxels, generator)
+        return augment_again(image.float(), shares.float(), self.voxels, generator)
 
     def _keep(self, step: int, made: list[tuple[Tensor, Tensor]]) -> None:
         self._kept = {key: value for key, value in self._kept.items() if step - KEPT_STEPS <= key[0] <= step}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stnreg.structures import GROUP_OF, GROUPS, mirror_index
+from stnreg.core.structures import GROUP_OF, GROUPS, mirror_index
 from stnreg.training.anatomy.pack import class_centroids, mean_present
 
 

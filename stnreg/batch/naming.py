@@ -1,0 +1,193 @@
+"""How the outputs of a pair are named: a folder for each id, or the entities of BIDS derivatives."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stnreg import __version__
+from stnreg.datasets.pair_table import Pair
+from stnreg.errors import DataError
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where the files of one pair go, whether or not all of them are asked for.
+
+    Attributes
+    ----------
+    image, inverse, labels : Path
+        MOVING on FIXED, FIXED on MOVING, the labels of MOVING on FIXED.
+    transform : Path
+    document : Path
+        JSON: what was found, and from what.
+    image_document, inverse_document : Path or None
+        Sidecars of the images, where their naming asks for them.
+    png, html : Path
+        Pictures for people.
+    thumbnail : Path
+        The small picture that goes on the page of the study.
+    fixed_name, moving_name : str or None
+        What sidecars call the images; their paths where left out.
+    """
+
+    image: Path
+    inverse: Path
+    labels: Path
+    transform: Path
+    document: Path
+    png: Path
+    html: Path
+    thumbnail: Path
+    image_document: Path | None = None
+    inverse_document: Path | None = None
+    fixed_name: str | None = None
+    moving_name: str | None = None
+
+
+Scheme = Callable[[Pair, Path], Outputs]
+
+SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+DESCRIPTION = "dataset_description.json"
+BIDS_VERSION = "1.9.0"
+NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
+"""What stands beside derivatives without being named by the specification; goes into `.bidsignore`."""
+ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
+
+
+def plain(pair: Pair, folder: Path) -> Outputs:
+    """Name outputs `ID/moved.nii.gz`, `ID/moved.tfm` and so on.
+
+    Raises
+    ------
+    DataError
+        If the id cannot be the name of a folder.
+    """
+    if not SAFE_ID.fullmatch(pair.id):
+        raise DataError(f"id {pair.id!r}: names a folder, so it holds letters, digits and . _ + - only")
+    own = folder / pair.id
+    return Outputs(
+        own / "moved.nii.gz",
+        own / "inverse.nii.gz",
+        own / "moved-labels.nii.gz",
+        own / "moved.tfm",
+        own / "registration.json",
+        own / "qc.png",
+        own / "qc.html",
+        own / "thumbnail.webp",
+    )
+
+
+def bids(pair: Pair, folder: Path) -> Outputs:
+    """Name outputs as BIDS derivatives do: `sub-01/anat/sub-01_from-T1w_to-MNI152_mode-image_xfm.tfm`.
+
+    Raises
+    ------
+    DataError
+        If the name of the moving image has no `sub-` entity.
+    """
+    moving, suffix = parse_bids(pair.moving)
+    if "sub" not in moving:
+        raise DataError(f"{pair.moving}: --bids needs names such as sub-01_T1w.nii.gz; this one has no sub-")
+    space = space_of(pair.fixed, moving)
+    entities = "_".join(f"{key}-{value}" for key, value in moving.items() if key not in ("space", "desc"))
+    session = [f"ses-{moving['ses']}"] if "ses" in moving else []
+    kind = pair.moving.parent.name if pair.moving.parent.name in ("anat", "func", "dwi", "perf", "pet") else "anat"
+    own = folder.joinpath(f"sub-{moving['sub']}", *session, kind)
+    transform = f"{entities}_from-{suffix}_to-{space}_mode-image_xfm"
+    image = f"{entities}_space-{space}_{suffix}"
+    inverse = f"{entities}_space-{suffix}_desc-{space}_{suffix}"
+    return Outputs(
+        own / f"{image}.nii.gz",
+        own / f"{inverse}.nii.gz",
+        own / f"{entities}_space-{space}_dseg.nii.gz",
+        own / f"{transform}.tfm",
+        own / f"{transform}.json",
+        folder / "figures" / f"{image}.png",
+        folder / "figures" / f"{image}.html",
+        folder / "figures" / f"{image}_thumbnail.webp",
+        own / f"{image}.json",
+        own / f"{inverse}.json",
+        uri(pair.fixed),
+        uri(pair.moving),
+    )
+
+
+def dataset_of(path: Path) -> Path | None:
+    """Return the BIDS dataset that a file lies in: the nearest folder above it with a description."""
+    return next((folder for folder in path.absolute().parents if (folder / DESCRIPTION).is_file()), None)
+
+
+def uri(path: Path) -> str:
+    """Return the BIDS URI of a file in a dataset, whose name there is its folder's; its path where it is in none."""
+    root = dataset_of(path)
+    return str(path) if root is None else f"bids:{link_name(root)}:{path.absolute().relative_to(root).as_posix()}"
+
+
+def link_name(root: Path) -> str:
+    """Return what `DatasetLinks` calls a dataset.
+
+    Examples
+    --------
+    >>> link_name(Path("/data/ds-000011"))
+    'ds000011'
+    """
+    return re.sub("[^A-Za-z0-9]", "", root.name) or "raw"
+
+
+def is_stripped(image: Path) -> bool:
+    """Tell whether the skull was taken off: what the image's own sidecar says, or its name; raw scans have theirs."""
+    sidecar = image.with_name(image.name.partition(".")[0] + ".json")
+    try:
+        return bool(json.loads(sidecar.read_text(encoding="utf-8"))["SkullStripped"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return parse_bids(image)[0].get("desc") == "brain"
+
+
+def describe_dataset(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:
+    """Return the `dataset_description.json` of derivatives that were made from these pairs."""
+    roots = sorted({root for p in pairs for image in (p.fixed, p.moving) if (root := dataset_of(image)) is not None})
+    return {
+        "Name": f"stnreg: registrations in {folder.name}",
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "stnreg", "Version": __version__}],
+        "DatasetLinks": {link_name(root): root.as_uri() for root in roots},
+    }
+
+
+def parse_bids(path: Path) -> tuple[dict[str, str], str]:
+    """Return the entities of a BIDS file name, in its order, and its suffix.
+
+    Examples
+    --------
+    >>> parse_bids(Path("sub-01_ses-2_T1w.nii.gz"))
+    ({'sub': '01', 'ses': '2'}, 'T1w')
+    """
+    stem = path.name.partition(".")[0]
+    return dict(ENTITY.findall(stem)), re.sub("[^A-Za-z0-9]", "", stem.rpartition("_")[2]) or "image"
+
+
+def space_of(fixed: Path, moving: dict[str, str]) -> str:
+    """Return the label of the fixed image's space, letters and digits alone.
+
+    A template's own name; the suffix of an image of the same person and session; else with whose it is.
+
+    Examples
+    --------
+    >>> space_of(Path("tpl-MNI152NLin2009cAsym_res-01_T1w.nii.gz"), {"sub": "01"})
+    'MNI152NLin2009cAsym'
+    >>> space_of(Path("sub-01_T1w.nii.gz"), {"sub": "01"})
+    'T1w'
+    >>> space_of(Path("sub-01_ses-1_T1w.nii.gz"), {"sub": "01", "ses": "2"})
+    'ses1T1w'
+    """
+    entities, suffix = parse_bids(fixed)
+    if "tpl" in entities:
+        return entities["tpl"]
+    if "sub" not in entities:
+        return re.sub("[^A-Za-z0-9]", "", fixed.name.partition(".")[0])
+    other = [f"{key}{entities[key]}" for key in ("sub", "ses") if key in entities and entities[key] != moving.get(key)]
+    return "".join(other) + suffix

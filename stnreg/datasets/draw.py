@@ -1,0 +1,93 @@
+"""Pairs out of scans: of two people, or of two visits of one; nobody in two splits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from stnreg.datasets.scans import Scan
+from stnreg.errors import DataError
+
+SPLITS = ("train", "validation", "test")
+Kind = Literal["random", "longitudinal"]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One pair of a list."""
+
+    split: str
+    fixed: Scan
+    moving: Scan
+
+
+def draw_pairs(scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int], seed: int = 0) -> list[Drawn]:
+    """Draw pairs, none twice; fewer than asked for where there are no more.
+
+    People are dealt to the splits first, at random, in proportion to the pairs that are asked for.
+
+    Parameters
+    ----------
+    scans : sequence of Scan
+        One for each visit.
+    kind : {"random", "longitudinal"}
+        Two people, a visit of each; or two visits of one person, the earlier one fixed.
+    counts : (train, validation, test)
+    seed : int
+
+    Raises
+    ------
+    DataError
+        If there are too few people for the splits that are asked for.
+    """
+    visits: dict[str, list[Scan]] = {}
+    for scan in sorted(scans, key=lambda scan: (scan.subject, scan.visit)):
+        visits.setdefault(scan.subject, []).append(scan)
+    rng = np.random.default_rng(seed)
+    able = sorted(person for person, own in visits.items() if kind == "random" or len(own) > 1)
+    least = 2 if kind == "random" else 1
+    wanted = sum(count > 0 for count in counts)
+    if len(able) < least * wanted:
+        have = "people" if kind == "random" else "people with two visits"
+        raise DataError(f"{len(able)} {have}, of {len(visits)}: too few for {wanted} splits of {least} or more each")
+    drawn = []
+    for split, people, count in zip(SPLITS, deal(able, counts, least, rng), counts, strict=True):
+        own = [visits[person] for person in people]
+        possible = _of_two(own, count, rng) if kind == "random" else _of_one(own, count, rng)
+        drawn += [Drawn(split, fixed, moving) for fixed, moving in possible]
+    return drawn
+
+
+def deal(people: Sequence[str], counts: Sequence[int], least: int, rng: np.random.Generator) -> list[list[str]]:
+    """Deal people to the splits in proportion to `counts`, at least `least` to each that has one."""
+    shuffled = [people[k] for k in rng.permutation(len(people))]
+    exact = len(people) * np.array(counts) / sum(counts)
+    shares = np.floor(exact).astype(int)
+    shares[np.argsort(shares - exact, kind="stable")[: len(people) - int(shares.sum())]] += 1
+    for k, count in enumerate(counts):
+        while count and shares[k] < least:
+            shares[int(np.argmax(shares))] -= 1
+            shares[k] += 1
+    ends = np.cumsum(shares)
+    return [sorted(shuffled[end - share : end]) for share, end in zip(shares, ends, strict=True)]
+
+
+def _of_two(people: list[list[Scan]], count: int, rng: np.random.Generator) -> list[tuple[Scan, Scan]]:
+    """Draw pairs of different people's scans, without repetition."""
+    scans = [scan for own in people for scan in own]
+    person = np.repeat(np.arange(len(people)), [len(own) for own in people])
+    possible = len(scans) ** 2 - int((np.bincount(person) ** 2).sum()) if people else 0
+    seen: dict[tuple[int, int], None] = {}
+    while len(seen) < min(count, possible):
+        for fixed, moving in rng.integers(len(scans), size=(2 * count, 2)).tolist():
+            if person[fixed] != person[moving] and len(seen) < count:
+                seen.setdefault((fixed, moving))
+    return [(scans[fixed], scans[moving]) for fixed, moving in seen]
+
+
+def _of_one(people: list[list[Scan]], count: int, rng: np.random.Generator) -> list[tuple[Scan, Scan]]:
+    """Draw two visits of one person, the earlier first, without repetition."""
+    every = [pair for own in people for pair in combinations(own, 2)]
+    return [every[k] for k in rng.permutation(len(every))[:count]]

@@ -1,0 +1,82 @@
+"""Figures over a table of pairs: each pair measured, then means with their intervals."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from stnreg.datasets.pair_table import Pair
+from stnreg.evaluation.bootstrap import bootstrap_mean
+from stnreg.evaluation.evaluate import evaluate
+from stnreg.evaluation.measure import Measure
+
+
+class Summary(NamedTuple):
+    """Mean over pairs of one figure, with the 95 % percentile bootstrap interval around it."""
+
+    metric: str
+    label: str
+    value: float
+    unit: str
+    low: float
+    high: float
+    pairs: int
+
+
+def evaluate_pair(pair: Pair, **options: object) -> list[Measure]:
+    """Warp a row's moving image and labels through its transform, and measure.
+
+    Parameters
+    ----------
+    pair : Pair
+        Without a transform the images are compared where their headers put them.
+    **options
+        As `evaluate`; `before` is passed over for a row without a transform.
+
+    Returns
+    -------
+    measures : list of Measure
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read.
+    UsageProblem
+        If a metric lacks its column.
+    """
+    return evaluate(
+        pair.fixed,
+        pair.moving,
+        fixed_labels=pair.fixed_labels,
+        moved_labels=pair.moving_labels,
+        mask=pair.fixed_mask,
+        transform=pair.transform,
+        truth=pair.truth,
+        warp=True,
+        **(options | {"before": bool(options.get("before")) and pair.transform is not None}),
+    )
+
+
+def summarise(measured: Iterable[Iterable[Measure]]) -> list[Summary]:
+    """Average each figure over pairs; figures of single labels are left out, their means are in.
+
+    Parameters
+    ----------
+    measured : iterable of iterables of Measure
+        One inner iterable per pair.
+
+    Returns
+    -------
+    summary : list of Summary
+        In the order in which the figures first came. A figure that is undefined in a pair does not count there.
+    """
+    columns: dict[tuple[str, str, str], list[float]] = {}
+    for measures in measured:
+        for metric, label, value, unit in measures:
+            if not label.isdecimal():
+                columns.setdefault((metric, label, unit), []).append(value)
+    return [
+        Summary(metric, label, mean, unit, low, high, count)
+        for (metric, label, unit), values in columns.items()
+        for mean, low, high, count in [bootstrap_mean(np.array(values))]
+    ]

@@ -1,0 +1,1 @@
+"""Images and their files: grids in LPS mm, headers, readers, writers."""

@@ -1,0 +1,121 @@
+"""Images that a text describes (NRRD, MetaImage): what the text says, and the voxels that it promises.
+
+Read here and not through ITK, whose readers take a damaged text on trust and then write where they should not.
+"""
+
+import bz2
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.errors import DataError
+from stnreg.geometry.grid import Grid
+from stnreg.images.gzip_streams import GZIP, ZLIB, inflate_bytes
+
+Encoding = Literal["raw", "gzip", "zlib", "bzip2", "text"]
+MAX_HEADER_BYTES = 2**20
+_WINDOW = {"gzip": GZIP, "zlib": ZLIB}
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a header says.
+
+    Attributes
+    ----------
+    grid : Grid
+        Of the first three axes, LPS mm.
+    size : tuple of int
+        Voxels along every axis, the fastest first.
+    dtype : numpy.dtype
+        As stored.
+    data : Path
+        The file of the voxels: the header's own, or another.
+    offset : int
+        Where they begin in it; -1 for "as many bytes as needed, at its end".
+    encoding : {"raw", "gzip", "zlib", "bzip2", "text"}
+    """
+
+    grid: Grid
+    size: tuple[int, ...]
+    dtype: np.dtype[Any]
+    data: Path
+    offset: int
+    encoding: Encoding
+
+    @property
+    def nbytes(self) -> int:
+        """How many bytes the voxels have, unpacked."""
+        return prod(self.size) * self.dtype.itemsize
+
+
+def read_voxels(header: Described, path: Path) -> NDArray[Any]:
+    """Return the voxels, ([...,] z, y, x), native byte order.
+
+    Raises
+    ------
+    DataError
+        If the file holds fewer, or is damaged.
+    """
+    with open(header.data, "rb") as stream:
+        if header.offset < 0:
+            stream.seek(max(header.data.stat().st_size - header.nbytes, 0))
+        else:
+            stream.seek(header.offset)
+        content = stream.read(header.nbytes) if header.encoding == "raw" else stream.read()
+    if header.encoding in _WINDOW:
+        content = inflate_bytes(content, header.nbytes, path, _WINDOW[header.encoding])
+    elif header.encoding == "bzip2":
+        content = bz2.BZ2Decompressor().decompress(content, header.nbytes)
+    if header.encoding == "text":
+        array = np.array(content.split(maxsplit=prod(header.size))[: prod(header.size)], dtype=np.float64)
+        array = array.astype(header.dtype.newbyteorder("="))
+    else:
+        whole = len(content) // header.dtype.itemsize
+        array = np.frombuffer(content, header.dtype, min(whole, prod(header.size)))
+    if array.size < prod(header.size):
+        raise DataError(f"{path}: is cut short: {prod(header.size)} voxels were expected. Copy it again.")
+    return array.reshape(header.size[::-1]).astype(header.dtype.newbyteorder("="), copy=False)
+
+
+def text_of(path: Path, ends: Callable[[bytes], int]) -> tuple[list[str], int]:
+    """Return the lines of a header, and where the voxels begin.
+
+    Parameters
+    ----------
+    path : Path
+    ends : callable
+        Returns where a header ends in the first bytes of the file; -1 if it does not.
+
+    Raises
+    ------
+    DataError
+        If no end is found.
+    """
+    with open(path, "rb") as stream:
+        head = stream.read(MAX_HEADER_BYTES)
+    end = ends(head)
+    if end < 0:
+        raise DataError(f"{path}: its header has no end. It is cut short or damaged; copy it again.")
+    return head[:end].decode("latin-1").splitlines(), end
+
+
+def data_file(path: Path, name: str) -> Path:
+    """Return the file of the voxels that a header names, beside it.
+
+    Raises
+    ------
+    DataError
+        If it names several, or one that is not there.
+    """
+    if name.upper().startswith("LIST") or "%" in name:
+        raise DataError(f"{path}: has its voxels in several files, which is not read here. Convert it to .nii.gz.")
+    found = path.parent / name
+    if "\0" in name or not found.is_file():
+        raise DataError(f"{path}: has its voxels in {name[:200]}, and there is no such file beside it.")
+    return found

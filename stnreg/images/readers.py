@@ -1,0 +1,179 @@
+"""Opening image files: one small record per format, with the voxels left on the disk until they are asked for."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.core.files import check_input
+from stnreg.errors import DataError, StnregError
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.orientation import lps_from_ras
+from stnreg.images import metaimage, nrrd
+from stnreg.images.gzip_streams import inflate
+from stnreg.images.headers import HeaderSource, world_of_nifti
+from stnreg.images.raw_voxels import read_voxels
+
+NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
+PACKED_SUFFIXES = (".gz", ".mgz")
+DESCRIBED_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
+MAX_VOXELS = 2**31
+MAX_INFLATION = 1040
+"""Deflate cannot pack more than 1032 bytes into one."""
+
+
+@dataclass(frozen=True)
+class OpenImage:
+    """A file whose header has been read.
+
+    Attributes
+    ----------
+    grid : Grid
+        By the header rule.
+    header : nibabel.Nifti1Header or None
+        None where the format is not NIfTI.
+    differs : bool
+        Whether the header's two forms disagree.
+    path : str
+        For messages.
+    warnings : tuple of str
+        What the header rule had to say.
+    read : callable
+        Returns the voxels, ([...,] z, y, x); raises DataError where the file is damaged.
+    """
+
+    grid: Grid
+    header: Any
+    differs: bool
+    path: str
+    warnings: tuple[str, ...]
+    read: Callable[[], NDArray[Any]]
+
+
+def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
+    """Open an image by its suffix and read its header.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, of no known format, or promises more than it can hold.
+    """
+    found = check_input(path)
+    if not found.is_file():
+        raise DataError(f"{found}: is a pipe or a device; an image is read from a file.")
+    name = found.name.lower()
+    if name.endswith(NIBABEL_SUFFIXES):
+        return _read_with_nibabel(found, header_source)
+    if name.endswith(DESCRIBED_SUFFIXES):
+        return _read_described(found)
+    known = " ".join(NIBABEL_SUFFIXES + DESCRIBED_SUFFIXES)
+    raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: convert it with dcm2niix.")
+
+
+def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
+    import nibabel
+
+    with damage(path):
+        image: Any = nibabel.load(path)
+        shape = tuple(int(count) for count in image.shape)
+        data_type = image.get_data_dtype()
+    if data_type.fields is not None or data_type.kind not in "iufb":
+        raise DataError(f"{path}: holds {data_type}, not one number per voxel (colour or complex). Convert it first.")
+    if len(shape) < 3:
+        raise DataError(f"{path}: has {len(shape)} axes; a 3-D image was expected.")
+    data = Path(image.file_map["image"].filename or path)
+    if image.dataobj.offset < 348 and getattr(image.header, "is_single", False):
+        raise DataError(f"{path}: the header puts the voxels into itself. Repair it: vox_offset is usually 352.")
+    _check_promise(path, shape, data_type.itemsize, data, data.name.lower().endswith(PACKED_SUFFIXES))
+    size = shape[0], shape[1], shape[2]
+    if isinstance(image.header, nibabel.Nifti1Header):  # Nifti2Header is one too
+        world = world_of_nifti(image.header, size, str(path), header_source)
+        grid, header, differs, warnings = world.grid, image.header, world.differs, world.warnings
+    else:
+        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, ()
+
+    def read() -> NDArray[Any]:
+        with damage(path):
+            return _voxels(image.dataobj, path)
+
+    return OpenImage(grid, header, differs, str(path), warnings, read)
+
+
+def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
+    """Return what one of nibabel's array proxies stands for, ([...,] z, y, x), native byte order.
+
+    Packed files are unpacked here, since nibabel's way through `gzip` takes twice as long.
+    """
+    if path.name.lower().endswith(PACKED_SUFFIXES):
+        size = prod(proxy.shape) * proxy.dtype.itemsize
+        stored = np.frombuffer(inflate(path, proxy.offset + size), np.uint8, offset=proxy.offset)
+        array = stored.view(proxy.dtype).reshape(proxy.shape[::-1])
+    else:
+        array = np.asarray(proxy.get_unscaled()).T
+    slope, inter = getattr(proxy, "slope", 1.0), getattr(proxy, "inter", 0.0)
+    if (slope, inter) == (1.0, 0.0):
+        return array.astype(array.dtype.newbyteorder("="), copy=False)
+    scaled = np.empty(array.shape, np.float32)
+    for place, part in zip(scaled, array, strict=True):  # in double precision, but never all of it at once
+        place[...] = part * np.float64(slope) + np.float64(inter)
+    return scaled
+
+
+def _read_described(path: Path) -> OpenImage:
+    read_header = metaimage.read_header if path.name.lower().endswith((".mha", ".mhd")) else nrrd.read_header
+    with damage(path):
+        header = read_header(path)
+    _check_promise(path, header.size, header.dtype.itemsize, header.data, header.encoding != "raw")
+
+    def read() -> NDArray[Any]:
+        with damage(path):
+            return read_voxels(header, path)
+
+    return OpenImage(header.grid, None, True, str(path), (), read)
+
+
+def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float64]) -> Grid:
+    try:
+        return Grid(size, lps_from_ras(index_to_ras))
+    except DataError as error:
+        raise DataError(f"{path}: its header does not describe a grid: {error}") from error
+
+
+def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int, data: Path, is_packed: bool) -> None:
+    """Refuse a header that promises more than the file of the voxels can hold, before anything is allocated for it."""
+    if min(shape) < 1:
+        raise DataError(f"{path}: the header says {shape}; each axis needs a voxel at least.")
+    room = data.stat().st_size * (MAX_INFLATION if is_packed else 1)
+    if prod(shape) > MAX_VOXELS or prod(shape) * bytes_per_voxel > room:
+        raise DataError(
+            f"{path}: the header promises {' x '.join(map(str, shape))} voxels, more than the file can hold. "
+            "It is cut short or damaged; copy it again."
+        )
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Turn what readers raise on damaged files into one DataError that names the file."""
+    try:
+        yield
+    except StnregError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path}: does not fit into memory.") from error
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: is cut short or damaged ({error}). Copy it again.") from error
+    except Exception as error:  # nibabel and ITK raise nearly every class there is on a damaged header
+        raise DataError(f"{path}: cannot be read as an image ({_first_line(error)}).") from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

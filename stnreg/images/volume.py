@@ -1,0 +1,245 @@
+"""Images: an array that is never separated from its grid, and the header it came with."""
+
+import os
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.core.files import check_output, write_atomic
+from stnreg.errors import DataError, UsageProblem
+from stnreg.geometry.grid import Grid
+from stnreg.images.gzip_streams import deflate
+from stnreg.images.headers import HeaderSource, write_world
+from stnreg.images.readers import read_image
+
+__all__ = [
+    "HOW_TO_CHOOSE",
+    "HeaderSource",
+    "Reference",
+    "Volume",
+    "check_image_output",
+    "check_volume",
+    "load_reference",
+    "load_volume",
+    "nifti_header",
+    "save_volume",
+]
+
+OutputType = Literal["float32", "same"]
+HOW_TO_CHOOSE = "Choose one with `register --volume N` (from 0), or all of them together with --volume mean."
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Where an image lies, without its voxels.
+
+    Attributes
+    ----------
+    grid : Grid
+        Its lattice, by the header rule.
+    header : nibabel.Nifti1Header or None
+        As read; None for formats without one.
+    differs : bool
+        Whether both forms of an output must be written from `grid`.
+    path : str
+        Where it came from, for messages.
+    warnings : tuple of str
+        What a user should hear about the file.
+    """
+
+    grid: Grid
+    header: Any
+    differs: bool
+    path: str
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An image and where it lies.
+
+    Attributes
+    ----------
+    array : (z, y, x) ndarray
+        The stored type, or float32 where the file has a slope. ([t,] z, y, x) where a series was allowed.
+    grid : Grid
+        Its lattice, by the header rule.
+    header : nibabel.Nifti1Header or None
+        As read; None for formats without one.
+    path : str
+        Where it came from, for messages.
+    warnings : tuple of str
+        What a user should hear about the file.
+    differs : bool
+        Whether both forms of an output must be written from `grid`.
+    """
+
+    array: NDArray[Any]
+    grid: Grid
+    header: Any = None
+    path: str = ""
+    warnings: tuple[str, ...] = ()
+    differs: bool = False
+
+
+def load_volume(
+    path: str | os.PathLike[str],
+    header_source: HeaderSource = "auto",
+    *,
+    series: bool = False,
+    constant: bool = False,
+) -> Volume:
+    """Read an image: .nii, .nii.gz, .mgz, or what SimpleITK reads of .nrrd, .mha, .mhd.
+
+    A fourth axis of length one is dropped. NaN and infinities become 0, with a warning.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    header_source : {"auto", "sform", "qform"}
+        Which form of a NIfTI header to believe where the two differ.
+    series : bool
+        Whether a real fourth axis is welcome; the array is then (t, z, y, x).
+    constant : bool
+        Whether an image of one single value is welcome, as it is for a mask.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, damaged, or not a 3-D scalar image; the message names it and the remedy.
+    """
+    image = read_image(path, header_source)
+    volume = Volume(image.read(), image.grid, image.header, image.path, tuple(image.warnings), image.differs)
+    return check_volume(volume, series=series, constant=constant)
+
+
+def check_volume(volume: Volume, *, series: bool = False, constant: bool = False) -> Volume:
+    """Make what was read fit to use: three axes, finite values, something to see. Otherwise as `load_volume`."""
+    warnings = list(volume.warnings)
+    array, spoiled = _finite(_three_axes(volume.array, volume.path, series=series))
+    if spoiled:
+        warnings.append(f"{volume.path}: {spoiled} voxels are NaN or infinite; they are taken as 0.")
+    if not constant and array.min() == array.max():
+        raise DataError(f"{volume.path}: every voxel is {array.flat[0]}; there is nothing to align in it.")
+    return replace(volume, array=array, warnings=tuple(warnings))
+
+
+def load_reference(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> Reference:
+    """Read where an image lies, and leave its voxels on the disk. A series is welcome: its first three axes count."""
+    image = read_image(path, header_source)
+    return Reference(image.grid, image.header, image.differs, image.path, image.warnings)
+
+
+def check_image_output(path: str | os.PathLike[str]) -> None:
+    """Refuse a suffix that `save_volume` does not write (UsageProblem), or a place it cannot write to (DataError)."""
+    if not str(path).lower().endswith((".nii", ".nii.gz")):
+        raise UsageProblem(f"{path}: an image is written as .nii or .nii.gz.")
+    check_output(path)
+
+
+def save_volume(
+    path: str | os.PathLike[str],
+    array: NDArray[Any],
+    *,
+    like: Volume | Reference,
+    dtype: OutputType = "float32",
+    threads: int = 1,
+) -> None:
+    """Write an array as NIfTI on the grid of another image, with that image's forms, codes and units.
+
+    Written whole or not at all; the same array gives the same bytes.
+
+    Parameters
+    ----------
+    path : path
+        Ends in .nii or .nii.gz.
+    array : (z, y, x) or (t, z, y, x)
+        Voxels on the grid of `like`.
+    like : Volume or Reference
+        Whose place in the world to take. Where its two forms disagreed, both are written from the one in use.
+    dtype : {"float32", "same"}
+        "same" keeps the type of `array`.
+    threads : int
+        To pack with; the bytes do not depend on it.
+
+    Raises
+    ------
+    DataError
+        If the array does not fit the grid, or the file cannot be written.
+    UsageProblem
+        If the suffix is not one we write.
+    """
+    check_image_output(path)
+    if array.shape[-3:] != like.grid.shape or array.ndim not in (3, 4):
+        raise DataError(f"{path}: expected an array on the grid {like.grid.shape}, got {array.shape}.")
+    stored = np.ascontiguousarray(_storable(array, np.float32 if dtype == "float32" else array.dtype))
+    header = nifti_header(like, stored)
+    parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
+    write_atomic(path, *(deflate(*parts, threads=threads) if str(path).lower().endswith(".gz") else parts))
+
+
+def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
+    """Make the NIfTI-1 header of an array, ([t,] z, y, x): geometry from `like`, nothing else of it."""
+    import nibabel
+
+    header = nibabel.Nifti1Header()
+    header.set_data_dtype(stored.dtype)
+    header.set_data_shape(stored.shape[::-1])
+    header.set_xyzt_units("mm", "sec" if stored.ndim == 4 else "unknown")
+    header["pixdim"][1:4] = like.grid.spacing
+    header.set_slope_inter(1, 0)
+    header["vox_offset"] = 352
+    source = like.header
+    if source is None:
+        write_world(header, like.grid, both=True)
+        return header
+    for field in (
+        *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
+        *("srow_x", "srow_y", "srow_z", "xyzt_units"),
+    ):
+        header[field] = source[field]
+    header["pixdim"][:4] = source["pixdim"][:4]
+    write_world(header, like.grid, both=like.differs)
+    return header
+
+
+def _storable(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Cast to a type that NIfTI readers know, little-endian."""
+    kind = np.dtype(dtype)
+    if kind == np.bool_:
+        kind = np.dtype(np.uint8)
+    if kind == np.float16:
+        kind = np.dtype(np.float32)
+    if kind in (np.int64, np.uint64):  # few tools read 64-bit integers; labels fit into 32
+        info = np.iinfo(np.int32)
+        if array.size and (array.min() < info.min or array.max() > info.max):
+            return array.astype("<f8")
+        kind = np.dtype(np.int32)
+    return array.astype(kind.newbyteorder("<"), copy=False)
+
+
+def _three_axes(array: NDArray[Any], path: str, *, series: bool) -> NDArray[Any]:
+    """Drop trailing axes of length one (they lead in array order), and refuse what is not a volume."""
+    while array.ndim > 3 and array.shape[0] == 1:
+        array = array[0]
+    if array.ndim < 3 or min(array.shape[-3:]) < 2:
+        raise DataError(f"{path}: is {_times(array)}, not a volume; two slices along each axis are the least.")
+    if array.ndim > (4 if series else 3):
+        raise DataError(f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}")
+    return array
+
+
+def _times(array: NDArray[Any]) -> str:
+    return " x ".join(str(count) for count in array.shape[::-1])
+
+
+def _finite(array: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """Put 0 for NaN and infinities; also count them."""
+    # One sum is several times cheaper than a mask, and is finite for nearly every image.
+    if array.dtype.kind != "f" or np.isfinite(np.sum(array, dtype=np.float64)):
+        return array, 0
+    spoiled = ~np.isfinite(array)
+    return np.where(spoiled, array.dtype.type(0), array), int(spoiled.sum())

@@ -1,1 +1,0 @@
-"""Running the networks: onnxruntime and numpy, no torch."""

@@ -1,1 +1,0 @@
-"""The only package that opens image and transform files. Heavy readers are imported when first used."""

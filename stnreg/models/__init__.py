@@ -1,0 +1,1 @@
+"""Network files: their sidecars, and how onnxruntime runs them."""

@@ -1,0 +1,147 @@
+"""onnxruntime sessions: on the device that was asked for, or an error that says what is missing."""
+
+import ctypes
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.core.threads import default_threads
+from stnreg.errors import DataError, UsageProblem
+from stnreg.models.card import Weights, find, read_checked
+from stnreg.models.onnx_file import foreign_operators, has_external_data
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+MANY_IMAGES = 40  # from here on `auto` loads CUDA; a guess at what that costs in looks on the CPU, not measured
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def open_session(weights: Weights | str, *, threads: int | None = None, device: str = "auto") -> "InferenceSession":
+    """Open a trained network for inference.
+
+    Parameters
+    ----------
+    weights : Weights or str
+        What `weights.find` gave, or a name or path for it.
+    threads : int, optional
+        Of the CPU; `default_threads()` when left out. The same number gives the same bits.
+    device : str
+        `auto` (a GPU where one really runs), `cpu` or `cuda[:N]`.
+
+    Raises
+    ------
+    DataError
+        If the file is not the one its sidecar describes, keeps weights outside itself, or is no network.
+    UsageProblem
+        If `cuda` was asked for and does not run here, or the device is none of these.
+    """
+    weights = find(weights) if isinstance(weights, str) else weights
+    index = parse_device(device)
+    content = read_checked(weights)
+    try:
+        if has_external_data(content):
+            raise DataError("keeps weights in another file; export it as one file")
+        if foreign := foreign_operators(content):
+            raise DataError(f"uses {', '.join(foreign)[:200]}, which no network of stnreg does")
+    except DataError as error:
+        raise DataError(f"{weights.path}: {error}") from error
+    if device == "auto":
+        index = 0 if gpu_count() else None
+    session = _create(content, weights, default_threads() if threads is None else threads, index)
+    # A provider that cannot load is dropped without an exception, so ask which one is really there.
+    if index is not None and CUDA not in session.get_providers():
+        if device != "auto":
+            raise UsageProblem(
+                f"--device {device}: there is a GPU, but onnxruntime runs on {session.get_providers()[0]}; install "
+                "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]') or use --device cpu"
+            )
+        index = None
+    return session
+
+
+def device_for(device: str, images: int) -> str:
+    """Return where so many images are looked at: a few are seen sooner by the CPU than a GPU's libraries are loaded.
+
+    Parameters
+    ----------
+    device : str
+        As `open_session` takes it; only `auto` leaves a choice.
+    images : int
+    """
+    return "cpu" if device == "auto" and images < MANY_IMAGES else device
+
+
+def run_network(
+    session: "InferenceSession", weights: Weights, given: Mapping[str, NDArray[np.float32]], output: str
+) -> NDArray[np.float32]:
+    """Return one output of a network.
+
+    Raises
+    ------
+    DataError
+        If it fails on what it is given: it is not the network that its sidecar says.
+    """
+    try:
+        (found,) = session.run([output], dict(given))
+    except Exception as error:  # onnxruntime's own exceptions share no base but this
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise DataError(f"{weights.path}: this network fails on an image ({reason})") from error
+    return found
+
+
+def parse_device(device: str) -> int | None:
+    """Return the GPU's number that a `--device` names, None for `cpu` and `auto`.
+
+    Raises
+    ------
+    UsageProblem
+        If the name is none of these, or the GPU is not there.
+    """
+    if device in ("auto", "cpu"):
+        return None
+    kind, _, number = device.partition(":")
+    if kind != "cuda" or not (number.isdigit() or device == "cuda"):
+        raise UsageProblem(f"--device is auto, cpu or cuda[:N], got {device!r}")
+    index, count = int(number or 0), gpu_count()
+    if index >= count:
+        found = "no NVIDIA GPU" if count == 0 else f"{count} of them"
+        raise UsageProblem(f"--device {device}: found {found} on this machine; use --device cpu or auto")
+    return index
+
+
+def gpu_count() -> int:
+    """Count the GPUs that the NVIDIA driver offers.
+
+    onnxruntime cannot be asked: it lists CUDA wherever it was built with it.
+    """
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    is_up = driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0
+    return count.value if is_up else 0
+
+
+def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> "InferenceSession":
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave their core
+    options.log_severity_level = 3  # errors alone: a GPU that is missing is told once, by us
+    options.use_deterministic_compute = True
+    providers: list[str | tuple[str, dict[str, int]]] = [CPU]
+    if gpu is not None and CUDA in onnxruntime.get_available_providers():
+        onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
+        options.log_severity_level = 4
+        providers.insert(0, (CUDA, {"device_id": gpu}))
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=providers)
+    except Exception as error:  # onnxruntime's own exceptions share no base but this
+        raise DataError(f"{weights.path}: onnxruntime cannot run this network ({error})") from error

@@ -1,5 +1,0 @@
-"""The last millimetre: a numpy Gauss-Newton that starts where the network ends."""
-
-from stnreg.refine.refinement import Refined, refine_affine
-
-__all__ = ["Refined", "refine_affine"]

@@ -1,0 +1,1 @@
+"""The default stage: structures found in each image alone, and the affine between them."""

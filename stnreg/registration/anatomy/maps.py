@@ -1,0 +1,177 @@
+"""What a network that maps structures sees, what it answers, and the similarity that its answer stands for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine
+from stnreg.geometry.fitting import fit_affine, fit_similarity
+from stnreg.geometry.grid import Grid
+from stnreg.preprocessing.intensity import percentile
+from stnreg.resampling.resample import resample
+
+Array = np.ndarray
+MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
+STRAIN_MM = 12.0  # what a strain of 1 costs beside distances: heads differ by 0.1
+CUT_LOG = 0.4  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
+SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
+
+
+@dataclass(frozen=True)
+class MapNetwork:
+    """One network that maps structures, and what is needed to use it.
+
+    Parameters
+    ----------
+    run : callable
+        (z, y, x) float32 in, (maps, z/2, y/2, x/2) float32 shares out.
+    size, spacing_mm : tuple of int, float
+        Its input box, voxels along (x, y, z); for the fine network the spacing is in millimetres of the template.
+    template : (maps, 3) float64
+        Mean centroids, template LPS mm; NaN for the background.
+    spread_mm : (maps,) float64
+        How far, on validation scans, a centroid lies from where an affine puts it: the worth of a structure.
+    volumes_mm3 : (maps,) float64, optional
+        Mean volumes in the template; NaN for the background. Structures that are much smaller are taken to be cut.
+    """
+
+    run: Callable[[Array], Array]
+    size: tuple[int, int, int]
+    spacing_mm: float
+    template: Array
+    spread_mm: Array
+    volumes_mm3: Array | None = None
+
+
+def network_input(array: Array, grid: Grid, cube: Grid) -> Array:
+    """Return what the network sees of an image in a cube, normalised as in its training."""
+    return percentile(resample(array, grid, cube, np.eye(4)), 1.0, 99.5, ceiling=1.5)
+
+
+def maps_grid(cube: Grid) -> Grid:
+    """Return the grid of the maps: blocks of two voxels of the cube."""
+    block_to_index = np.diag([2.0, 2.0, 2.0, 1.0])
+    block_to_index[:3, 3] = 0.5
+    x, y, z = cube.size
+    return Grid((x // 2, y // 2, z // 2), cube.index_to_lps @ block_to_index)
+
+
+def voxel_mm3(grid: Grid) -> float:
+    """Return the volume of a voxel."""
+    return abs(float(np.linalg.det(grid.index_to_lps[:3, :3])))
+
+
+def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
+    """Return what each map says of its structure.
+
+    Returns
+    -------
+    centroids : (maps, 3) float64
+        Map voxels (x, y, z); NaN where the structure is absent, and for the background.
+    sharp : (maps,) float64
+        How sharp each map is, 0 to 1.
+    mass : (maps,) float64
+        Map voxels.
+    """
+    flat = maps.reshape(len(maps), -1)
+    index = np.indices(maps.shape[1:], np.float32)[::-1].reshape(3, -1)
+    sums = flat @ np.concatenate([index, np.ones_like(index[:1])]).T  # one pass over the maps for x, y, z and mass
+    mass = sums[:, 3]
+    sharp = np.einsum("kv,kv->k", flat, flat) / np.maximum(mass, 1e-6)
+    found = sums[:, :3].astype(np.float64) / np.maximum(mass, 1e-6)[:, None]
+    found[mass < MIN_MASS_VOXELS] = np.nan
+    found[0] = np.nan
+    return found, sharp.astype(np.float64), mass.astype(np.float64)
+
+
+class TemplateFit(NamedTuple):
+    """Where the template's head lies in an image.
+
+    Parameters
+    ----------
+    template_to_lps : (4, 4) float64
+        Similarity.
+    residual_mm : float
+        Weighted root mean square distance of the structures from where it puts them.
+    fit_residual_mm : float
+        The same where the head may also be wider, shorter or sheared, which has a price: what tells a right pose from
+        a wrong one, whatever the head's shape.
+    """
+
+    template_to_lps: Array
+    residual_mm: float
+    fit_residual_mm: float
+
+
+def fit_template(
+    network: MapNetwork, centroids_lps: Array, confidence: Array, volumes_mm3: Array | None = None
+) -> TemplateFit:
+    """Fit the template's structures to those of an image.
+
+    Where volumes are given, a structure that has much less than its share of the template's is cut by the end of the
+    field of view; its centroid is that of a part, and is not believed.
+    """
+    both = ~np.isnan(centroids_lps[:, 0]) & ~np.isnan(network.template[:, 0])
+    if both.sum() < 4:
+        return TemplateFit(_upright(centroids_lps, both), float("inf"), float("inf"))
+    weights = (confidence / np.maximum(network.spread_mm, 0.5) ** 2)[both]
+    template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights)
+    if volumes_mm3 is not None and network.volumes_mm3 is not None:
+        for _ in range(2):
+            size = np.linalg.det(template_to_lps[:3, :3])
+            whole = wholeness(np.minimum(volumes_mm3[both] / (network.volumes_mm3[both] * size), 1.0))
+            template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights * whole)
+        weights = weights * whole
+    if not SMALLEST_HEAD < np.cbrt(np.linalg.det(template_to_lps[:3, :3])) < LARGEST_HEAD:
+        template_to_lps, _ = robust_similarity(network.template[both], centroids_lps[both], weights, scale=False)
+    template, centroids_lps = network.template[both], centroids_lps[both]
+    residual = np.linalg.norm(apply_affine(template_to_lps, template) - centroids_lps, axis=1)
+    residual_mm = float(np.sqrt((weights @ residual**2) / weights.sum()))
+    return TemplateFit(template_to_lps, residual_mm, _fit_residual_mm(template, centroids_lps, weights))
+
+
+def _fit_residual_mm(a: Array, b: Array, weights: Array) -> float:
+    """Return the weighted RMS distance that a mild affine from a to b leaves, its strain counted in."""
+    trust = np.ones(len(a))
+    for _ in range(6):
+        trusted = weights * trust
+        middle = np.average(a, axis=0, weights=trusted)
+        spread = np.average(((a - middle) ** 2).sum(1), weights=trusted) / 3
+        a_to_b = fit_affine(a, b, trusted, ridge=STRAIN_MM**2 / max(float(spread), 1.0))
+        distance = np.linalg.norm(apply_affine(a_to_b, a) - b, axis=1)
+        trust = cauchy_weights(distance, floor_mm=4.0)
+    similarity = fit_similarity(a, b, trusted)
+    strain = np.linalg.solve(similarity[:3, :3], a_to_b[:3, :3]) - np.eye(3)
+    return float(np.sqrt((weights @ distance**2) / weights.sum() + STRAIN_MM**2 * (strain**2).sum()))
+
+
+def wholeness(ratio: Array) -> Array:
+    """Return how far a structure that has `ratio` of its volume can be believed to be all in view, 0 to 1."""
+    return np.exp(-((np.log(np.maximum(ratio, 1e-3)) / CUT_LOG) ** 2)) + 1e-4
+
+
+def _upright(centroids_lps: Array, found: Array) -> Array:
+    """Return the pose of an upright head where next to nothing was found: only a place, if any."""
+    pose = np.eye(4)
+    if found.any():
+        pose[:3, 3] = centroids_lps[found].mean(0)
+    return pose
+
+
+def robust_similarity(a: Array, b: Array, weights: Array, *, scale: bool = True) -> tuple[Array, Array]:
+    """Return the similarity from a to b by reweighted least squares, and the last robust weights."""
+    trust = np.ones(len(a))
+    for _ in range(8):
+        a_to_b = fit_similarity(a, b, weights * trust, scale=scale)
+        there = np.linalg.norm(apply_affine(a_to_b, a) - b, axis=1)
+        factor = np.cbrt(np.linalg.det(a_to_b[:3, :3]))  # half of it, so that b to a has the same weights
+        trust = cauchy_weights(there / np.sqrt(factor), floor_mm=4.0)
+    return a_to_b, trust
+
+
+def cauchy_weights(distance_mm: Array, floor_mm: float) -> Array:
+    """Return weights that fall where a distance is well above the typical one."""
+    typical = max(1.5 * float(np.median(distance_mm)), floor_mm)
+    return 1 / (1 + (distance_mm / typical) ** 2)

@@ -1,0 +1,95 @@
+"""What comes of a registration: the transform, whether to believe it, and the images it moves."""
+
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from stnreg.geometry.affine import Parameters, invert, to_parameters
+from stnreg.geometry.matrix import Matrix
+from stnreg.images.volume import Volume
+from stnreg.models.card import Weights
+from stnreg.registration.quality import Verdict
+from stnreg.registration.refine.refinement import Refined
+from stnreg.resampling.apply import OutputType, move, save_moved
+from stnreg.resampling.resample import Interpolation
+from stnreg.transforms.io.files import save_transform
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """What came of one pair.
+
+    Attributes
+    ----------
+    fixed_to_moving : (4, 4) float64
+        Takes fixed LPS points to moving LPS points, mm: what ITK writes and resampling pulls through.
+    fixed, moving : Volume
+        As loaded.
+    dof : int
+    model : Weights
+        The network that was used.
+    verdict : Verdict
+        Whether it is to be believed, and why not.
+    timings_s : dict
+        Wall time by stage, seconds.
+    warnings : tuple of str
+    refined : Refined or None
+        What the refinement did; None where there was none.
+    fixed_series, moving_series : Volume or None
+        All volumes of an image that was a series: what is resampled, where `fixed` and `moving` are what was aligned.
+    """
+
+    fixed_to_moving: Matrix
+    fixed: Volume
+    moving: Volume
+    dof: int
+    model: Weights
+    verdict: Verdict
+    device: str
+    threads: int
+    timings_s: dict[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    refined: Refined | None = None
+    fixed_series: Volume | None = None
+    moving_series: Volume | None = None
+
+    @property
+    def parameters(self) -> Parameters:
+        """Translation, rotation, scale and shear about the middle of the fixed grid."""
+        return to_parameters(self.fixed_to_moving, self.fixed.grid.center_lps)
+
+    @property
+    def moved(self) -> np.ndarray:
+        """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
+        return move(self.moving_series or self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
+
+    def save(
+        self,
+        image: str | os.PathLike[str] | None = None,
+        transform: str | os.PathLike[str] | None = None,
+        *,
+        interp: Interpolation = "linear",
+        background: float = 0.0,
+        dtype: OutputType = "float32",
+        inverse: str | os.PathLike[str] | None = None,
+    ) -> None:
+        """Write the transform, then FIXED brought to MOVING, then the moved image; each whole or not at all."""
+        if transform is not None:
+            save_transform(transform, self.fixed_to_moving, fixed=self.fixed, moving=self.moving)
+        a, b = self.fixed_series or self.fixed, self.moving_series or self.moving
+        for path, pulled, onto, matrix in (
+            (inverse, a, self.moving, invert(self.fixed_to_moving)),
+            (image, b, self.fixed, self.fixed_to_moving),
+        ):
+            if path is not None:
+                save_moved(
+                    path,
+                    pulled,
+                    onto,
+                    matrix,
+                    interp=interp,
+                    background=background,
+                    dtype=dtype,
+                    threads=self.threads,
+                )

@@ -1,0 +1,104 @@
+"""What JSON and pictures say of a registration."""
+
+import os
+from typing import Any
+
+from stnreg import __version__
+from stnreg.geometry.affine import to_parameters
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.register import Registration
+
+
+def describe_registration(result: Registration) -> dict[str, Any]:
+    """Return what `--json` says of a registration, without outputs and command."""
+    return {
+        "fixed": result.fixed.path,
+        "moving": result.moving.path,
+        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
+        "verdict": {
+            "passed": result.verdict.passed,
+            "score": result.verdict.score,
+            "reasons": list(result.verdict.reasons),
+            "same_person": result.refined.same_person if result.refined else None,
+        },
+        "metrics": {
+            "structure_agreement": result.verdict.score,
+            "local_correlation": result.refined.local_correlation if result.refined else None,
+            "overlap": result.refined.overlap if result.refined else None,
+        },
+        "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
+        "model": {
+            "name": result.model.name,
+            "sha256": result.model.sha256,
+            "pose_sha256": result.model.pose.sha256 if result.model.pose else None,
+        },
+        "device": result.device,
+        "threads": result.threads,
+        "warnings": list(result.warnings),
+        "versions": versions(),
+    } | bids_words(result.fixed.path, result.moving.path)
+
+
+def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return where an output comes from and in whose space it lies, in the words of BIDS derivatives."""
+    return {
+        "Sources": [str(moving), str(fixed)],
+        "SpatialReference": str(fixed),
+        "GeneratedBy": [{"Name": "stnreg", "Version": __version__}],
+    }
+
+
+def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> dict[str, Any]:
+    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid."""
+    parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
+    return {
+        "fixed_to_moving_lps": fixed_to_moving.tolist(),
+        "dof": dof,
+        "parameters": {
+            "translation_mm": list(parameters.translation_mm),
+            "rotation_deg": list(parameters.rotation_deg),
+            "scale": list(parameters.scale),
+            "shear": list(parameters.shear),
+            "center_lps_mm": fixed_grid.center_lps.tolist(),
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a result depends on."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"stnreg": __version__}
+    for package in ("numpy", "SimpleITK", "onnxruntime", "onnxruntime-gpu"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def summary(result: Registration) -> list[str]:
+    """Return what a picture says above its planes."""
+    parameters = result.parameters
+    rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
+    translation = ", ".join(f"{v:.1f}" for v in parameters.translation_mm)
+    scale = ", ".join(f"{v:.3f}" for v in parameters.scale)
+    return [
+        f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
+        f"{result.dof} dof, {result.model.name}",
+        f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
+        *_verdict_lines(result),
+    ]
+
+
+def _verdict_lines(result: Registration) -> list[str]:
+    """Say whether a registration is believed, and by what."""
+    verdict, refined = result.verdict, result.refined
+    if verdict.passed is None:
+        return ["not judged: " + "; ".join(verdict.reasons)]
+    figures = [f"structures agree by {verdict.score:.2f}"] if verdict.score is not None else []
+    if refined is not None:
+        figures.append(f"local correlation in the brain {refined.local_correlation:.2f}")
+    line = ("passed: " if verdict.passed else "judged a failed registration: ") + ", ".join(figures)
+    return [line, *verdict.reasons]

@@ -1,0 +1,1 @@
+"""Every interpolation: images, label maps, soft maps, block means."""

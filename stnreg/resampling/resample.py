@@ -1,0 +1,114 @@
+"""Put an image onto another grid: one interpolation, on any two grids, sheared ones too."""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.geometry.affine import check_affine
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.resampling.labels import vote
+
+Interpolation = Literal["linear", "nearest", "bspline", "lanczos", "label"]
+INTERPOLATIONS = ("linear", "nearest", "bspline", "lanczos", "label")
+
+_ITK_NAME = {
+    "linear": "sitkLinear",
+    "nearest": "sitkNearestNeighbor",
+    "bspline": "sitkBSpline",
+    "lanczos": "sitkLanczosWindowedSinc",
+    "label": "sitkNearestNeighbor",  # the vote comes after
+}
+
+
+def resample(
+    array: NDArray[Any],
+    moving_grid: Grid,
+    fixed_grid: Grid,
+    fixed_to_moving: ArrayLike,
+    interp: Interpolation = "linear",
+    background: float = 0.0,
+    threads: int | None = None,
+) -> NDArray[Any]:
+    """Sample a moving image at the voxels of the fixed grid.
+
+    ITK does it between two images of identity geometry, through the affine from fixed index to moving index:
+    ITK itself would refuse a sheared grid.
+
+    Parameters
+    ----------
+    array : (z, y, x)
+        The moving image, a real or integer type.
+    moving_grid, fixed_grid : Grid
+        Where its voxels lie, and where values are wanted.
+    fixed_to_moving : (4, 4) float64
+        Takes fixed LPS points to moving LPS points, mm.
+    interp : {"linear", "nearest", "bspline", "lanczos", "label"}
+        "label" gives each voxel the label that weighs most among its eight neighbours.
+    background : float
+        Value of fixed voxels that fall outside the moving image (over half a voxel beyond its outer centres).
+    threads : int, optional
+        Of ITK; its own default when left out. The result does not depend on it.
+
+    Returns
+    -------
+    moved : (z, y, x)
+        On `fixed_grid`; the type of `array` for "nearest" and "label", else float32.
+
+    Raises
+    ------
+    DataError
+        If `array` is not on `moving_grid`.
+    UsageProblem
+        If the interpolation is none of these.
+    """
+    import SimpleITK as sitk
+
+    if interp not in INTERPOLATIONS:
+        raise UsageProblem(f"expected an interpolation out of {', '.join(INTERPOLATIONS)}, got {interp!r}")
+    if array.shape != moving_grid.shape:
+        raise DataError(f"expected an array on the moving grid {moving_grid.shape}, got {array.shape}")
+    index_to_index = moving_grid.lps_to_index @ check_affine(fixed_to_moving) @ fixed_grid.index_to_lps
+    keeps_type = interp in ("nearest", "label")
+    image = sitk.GetImageFromArray(_known_to_itk(array))
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(fixed_grid.size)
+    resampler.SetTransform(_itk_affine(index_to_index))
+    resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
+    resampler.SetDefaultPixelValue(float(background))
+    resampler.SetOutputPixelType(image.GetPixelID() if keeps_type else sitk.sitkFloat32)
+    if threads is not None:
+        resampler.SetNumberOfThreads(threads)
+    moved = np.asarray(_Held(resampler.Execute(image)))
+    if interp == "label":
+        vote(_known_to_itk(array), index_to_index, moved, threads)
+    return moved.astype(array.dtype, copy=False) if keeps_type else moved
+
+
+class _Held:
+    """The voxels of an ITK image that nobody else has, for `np.asarray`: the array keeps the image alive, uncopied."""
+
+    def __init__(self, image: Any) -> None:
+        import SimpleITK as sitk
+
+        self.image = image
+        view = sitk.GetArrayViewFromImage(image).__array_interface__
+        self.__array_interface__ = view | {"data": (view["data"][0], False)}  # False: to be written to
+
+
+def _itk_affine(a_to_b: Matrix) -> Any:
+    import SimpleITK as sitk
+
+    transform = sitk.AffineTransform(3)
+    transform.SetMatrix(a_to_b[:3, :3].ravel().tolist())
+    transform.SetTranslation(a_to_b[:3, 3].tolist())
+    return transform
+
+
+def _known_to_itk(array: NDArray[Any]) -> NDArray[Any]:
+    """ITK has no booleans and no half precision."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    return array.astype(np.float32) if array.dtype == np.float16 else array

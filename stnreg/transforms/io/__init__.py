@@ -1,0 +1,1 @@
+"""Transform files: ITK, FreeSurfer, FSL, plain matrices, and chains of them."""

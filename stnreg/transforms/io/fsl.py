@@ -1,0 +1,43 @@
+"""FSL's FLIRT matrices: from moving to fixed, in a space of scaled voxels that only the two images define."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stnreg.geometry.affine import compose, invert
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.images.volume import Reference, Volume
+
+Located = Grid | Reference | Volume
+
+
+def lps_to_fsl(image: Located) -> Matrix:
+    """Return the (4, 4) from LPS points, mm, to FLIRT's coordinates in an image.
+
+    FLIRT counts millimetres from the first voxel, along the voxel axes; x runs backwards where the voxel axes
+    are right-handed in RAS, so that its space is always left-handed ("radiological"). Its voxel size is the header's
+    pixdim, even where the sform has another.
+    """
+    grid = image if isinstance(image, Grid) else image.grid
+    spacing = grid.spacing
+    header = None if isinstance(image, Grid) else image.header
+    if header is not None:
+        pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
+        spacing = np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, spacing)
+        # Single precision in the header: where it only rounds what the form says, the form is the better number.
+        spacing = np.where(np.isclose(spacing, grid.spacing, rtol=1e-6), grid.spacing, spacing)
+    index_to_fsl = np.diag([*spacing, 1.0])
+    if np.linalg.det(grid.index_to_lps[:3, :3]) > 0:  # LPS and RAS differ by a half turn: the same sign
+        index_to_fsl[0, 0] *= -1
+        index_to_fsl[0, 3] = (grid.size[0] - 1) * spacing[0]
+    return compose(index_to_fsl, grid.lps_to_index)
+
+
+def from_fsl(moving_to_fixed: ArrayLike, fixed: Located, moving: Located) -> Matrix:
+    """Return `fixed_to_moving`, LPS mm, of FLIRT's matrix between two images."""
+    return compose(invert(lps_to_fsl(moving)), invert(moving_to_fixed), lps_to_fsl(fixed))
+
+
+def to_fsl(fixed_to_moving: ArrayLike, fixed: Located, moving: Located) -> Matrix:
+    """Return FLIRT's matrix, moving to fixed, of a `fixed_to_moving` in LPS mm; the inverse of `from_fsl`."""
+    return compose(lps_to_fsl(fixed), invert(fixed_to_moving), invert(lps_to_fsl(moving)))

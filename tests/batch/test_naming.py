@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from stnreg.batch.naming import bids, describe_dataset, is_stripped, plain, space_of, uri
+from stnreg.datasets.pair_table import Pair
+from stnreg.errors import DataError
+
+OUT = Path("/out")
+
+
+def bids_pair(fixed: str, moving: str) -> Pair:
+    return Pair(Path(fixed), Path(moving), "1")
+
+
+def test_a_folder_for_each_id():
+    outputs = plain(Pair(Path("a.nii"), Path("b.nii"), "sub-01_v2.1"), OUT)
+    assert outputs.transform == OUT / "sub-01_v2.1" / "moved.tfm"
+    assert outputs.image == OUT / "sub-01_v2.1" / "moved.nii.gz"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a b", "-o"])
+def test_an_id_that_is_no_folder_is_refused(name):
+    with pytest.raises(DataError, match="names a folder"):
+        plain(Pair(Path("a.nii"), Path("b.nii"), name), OUT)
+
+
+def test_bids_names_to_a_template():
+    pair = bids_pair("/t/tpl-MNI152NLin2009aSym_res-1_T1w.nii.gz", "/d/sub-01/ses-2/anat/sub-01_ses-2_run-1_T1w.nii.gz")
+    outputs = bids(pair, OUT)
+    own = OUT / "sub-01/ses-2/anat"
+    assert outputs.transform == own / "sub-01_ses-2_run-1_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.tfm"
+    assert outputs.document == outputs.transform.with_suffix(".json")
+    assert outputs.image == own / "sub-01_ses-2_run-1_space-MNI152NLin2009aSym_T1w.nii.gz"
+    assert outputs.image_document == own / "sub-01_ses-2_run-1_space-MNI152NLin2009aSym_T1w.json"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "label"),
+    [
+        ("sub-01_ses-2_T1w.nii.gz", "T1w"),
+        ("sub-01_ses-1_T1w.nii.gz", "ses1T1w"),
+        ("sub-02_ses-2_T1w.nii.gz", "sub02T1w"),
+        ("mni_icbm152_t1.nii.gz", "mniicbm152t1"),
+    ],
+)
+def test_a_space_is_named_by_what_tells_it_apart(fixed, label):
+    assert space_of(Path(fixed), {"sub": "01", "ses": "2"}) == label
+
+
+def test_bids_needs_a_subject():
+    with pytest.raises(DataError, match="sub-01_T1w"):
+        bids(bids_pair("/t/tpl-A_T1w.nii.gz", "/d/scan.nii.gz"), OUT)
+
+
+def test_a_skull_is_there_unless_the_source_says_otherwise(tmp_path):
+    scan = tmp_path / "sub-01_T1w.nii.gz"
+    assert not is_stripped(scan)
+    assert is_stripped(tmp_path / "sub-01_desc-brain_T1w.nii.gz")
+    (tmp_path / "sub-01_T1w.json").write_text('{"SkullStripped": true}')
+    assert is_stripped(scan)
+
+
+def test_sources_are_uris_of_their_dataset(tmp_path):
+    root = tmp_path / "ds-11"
+    image = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    image.parent.mkdir(parents=True)
+    assert uri(image) == str(image)
+    (root / "dataset_description.json").write_text("{}")
+    assert uri(image) == "bids:ds11:sub-01/anat/sub-01_T1w.nii.gz"
+    described = describe_dataset([bids_pair(str(image), str(image))], tmp_path / "out")
+    assert described["DatasetLinks"] == {"ds11": root.as_uri()}
+    assert described["DatasetType"] == "derivative"

@@ -1,0 +1,37 @@
+from threadpoolctl import threadpool_info
+
+from stnreg.core.threads import default_threads, one_blas_thread
+
+
+def _blas_threads() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def test_blas_is_held_and_let_go():
+    before = _blas_threads()
+    with one_blas_thread():
+        held = _blas_threads()
+    assert before
+    assert set(held) == {1}
+    assert _blas_threads() == before
+
+
+def test_the_last_of_two_lets_blas_go():
+    before = _blas_threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert set(_blas_threads()) == {1}
+    second.__exit__(None, None, None)
+    assert _blas_threads() == before
+
+
+def test_threads_are_the_grant_and_not_the_load(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert default_threads() == 3
+    monkeypatch.setenv("OMP_NUM_THREADS", "")
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")
+    assert default_threads() == 2
+    monkeypatch.delenv("SLURM_CPUS_PER_TASK")
+    assert default_threads() >= 1

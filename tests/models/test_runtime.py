@@ -1,0 +1,90 @@
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.models import runtime as session
+from stnreg.models.card import find
+
+
+def test_a_network_runs_on_the_cpu(network):
+    opened = session.open_session(find(str(network())), threads=1, device="cpu")
+    assert opened.get_providers() == [session.CPU]
+    (theta,) = opened.run(["theta"], {"pair": np.zeros((1, 2, 16, 16, 16), np.float32)})
+    assert np.array_equal(theta[0], np.eye(3, 4))
+
+
+def test_a_gpu_that_is_not_there_is_an_error(network, monkeypatch):
+    monkeypatch.setattr(session, "gpu_count", lambda: 0)
+    with pytest.raises(UsageProblem, match="no NVIDIA GPU"):
+        session.open_session(str(network()), device="cuda")
+    assert session.open_session(str(network()), device="auto").get_providers() == [session.CPU]
+
+
+def test_a_gpu_that_does_not_really_run_is_an_error(network, monkeypatch):
+    monkeypatch.setattr(session, "gpu_count", lambda: 1)
+    honest = session._create
+    monkeypatch.setattr(
+        session, "_create", lambda content, weights, threads, gpu: honest(content, weights, threads, None)
+    )
+    with pytest.raises(UsageProblem, match="onnxruntime runs on CPU"):
+        session.open_session(str(network()), device="cuda:0")
+    with pytest.raises(UsageProblem, match="found 1 of them"):
+        session.open_session(str(network()), device="cuda:1")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cuda0", "cuda:-1", ""])
+def test_devices_that_are_none(device):
+    with pytest.raises(UsageProblem, match="auto, cpu or cuda"):
+        session.parse_device(device)
+
+
+def test_outside_weights_and_broken_files_are_refused(network, monkeypatch):
+    path = network()
+    monkeypatch.setattr(session, "has_external_data", lambda content: True)
+    with pytest.raises(DataError, match="in another file"):
+        session.open_session(str(path))
+    monkeypatch.undo()
+    # Protobuf, with the right hash, and still no network.
+    path.write_bytes(b"\x08\x01")
+    card = json.loads(path.with_suffix(".json").read_text())
+    card["sha256"] = hashlib.sha256(b"\x08\x01").hexdigest()
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match="cannot run this network"):
+        session.open_session(str(path))
+
+
+def test_a_network_that_is_not_what_its_sidecar_says_is_refused(network):
+    weights = find(str(network(size=16)))
+    opened = session.open_session(weights, threads=1, device="cpu")
+    with pytest.raises(DataError, match=r"shift\.onnx: this network fails on an image"):
+        session.run_network(opened, weights, {"pair": np.zeros((1, 2, 8, 8, 8), np.float32)}, "theta")
+    with pytest.raises(DataError, match="fails on an image"):
+        session.run_network(opened, weights, {"pair": np.zeros((1, 2, 16, 16, 16), np.float32)}, "maps")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"size": 10**6}, {"size": 0}, {"spacing_mm": float("nan")}, {"shape": [96, 96, 9**9]}]
+)
+def test_a_sidecar_that_asks_for_too_much_is_refused(network, changes):
+    path = network()
+    card = json.loads(path.with_suffix(".json").read_text()) | changes
+    path.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(DataError, match="not a sidecar"):
+        find(str(path))
+
+
+def test_operators_of_others_are_refused(network, monkeypatch):
+    path = network()
+    monkeypatch.setattr(session, "foreign_operators", lambda content: ["evil.ops"])
+    with pytest.raises(DataError, match=r"shift\.onnx: uses evil\.ops"):
+        session.open_session(str(path))
+
+
+@pytest.mark.parametrize(("device", "images", "expected"), [
+    ("auto", 2, "cpu"), ("auto", 500, "auto"), ("cuda:1", 2, "cuda:1"), ("cpu", 500, "cpu"),
+])  # fmt: skip
+def test_auto_does_not_start_a_gpu_for_one_pair(device, images, expected):
+    assert session.device_for(device, images) == expected

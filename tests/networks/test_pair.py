@@ -1,0 +1,46 @@
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from stnreg.networks.pair import PairArchitecture, PairNet  # noqa: E402
+
+TINY = {"size": 16, "channels": (4, 8), "hidden": 8}
+
+
+@pytest.mark.parametrize("head", ["affine", "separate"])
+def test_a_fresh_network_is_the_identity_whatever_it_sees(head):
+    network = PairNet(PairArchitecture(head=head, **TINY))
+    theta = network(torch.randn(2, 2, 16, 16, 16))
+    assert torch.equal(theta, torch.eye(3, 4).expand(2, 3, 4))
+
+
+@pytest.mark.parametrize("head", ["affine", "separate"])
+def test_a_batch_of_two_equals_two_batches_of_one(head):
+    network = PairNet(PairArchitecture(head=head, **TINY))
+    torch.nn.init.normal_(network.head.weight, std=0.1)
+    pairs = torch.rand(2, 2, 16, 16, 16)
+    together = network(pairs)
+    assert torch.allclose(together, torch.cat([network(pairs[:1]), network(pairs[1:])]), atol=1e-6)
+
+
+def test_every_kernel_is_five_voxels_wide():
+    network = PairNet(PairArchitecture())
+    kernels = [layer.kernel_size for layer in network.features if isinstance(layer, torch.nn.Conv3d)]
+    assert kernels == [(5, 5, 5)] * 4
+
+
+def test_theta_is_float32_under_autocast():
+    network = PairNet(PairArchitecture(head="separate", **TINY))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(torch.rand(1, 2, 16, 16, 16)).dtype == torch.float32
+
+
+def test_architecture_survives_plain_values():
+    architecture = PairArchitecture(head="separate", order=("rotation", "translation"), **TINY)
+    assert PairArchitecture.from_dict(architecture.to_dict()) == architecture
+    with pytest.raises(ValueError, match="unknown settings"):
+        PairArchitecture.from_dict({"depth": 3})
+    with pytest.raises(ValueError, match="head is one of"):
+        PairArchitecture(head="rigid")
+    with pytest.raises(ValueError, match="order names some of"):
+        PairArchitecture(order=("shear", "shear"))

@@ -1,0 +1,142 @@
+"""From maps to poses: with networks that know a small made-up anatomy exactly."""
+
+import os
+from dataclasses import replace
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
+from stnreg.geometry.grid import Grid
+from stnreg.registration.anatomy.agreement import map_agreement
+from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both, threads_of_each
+from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.maps import MapNetwork
+
+# Balls of different brightness, template LPS mm: no rotation and no mirror maps them on themselves.
+CENTERS = np.array(
+    [[40, 5, 0], [-35, 10, 8], [0, 50, -12], [6, -52, 4], [3, 8, 45], [-8, -6, -40], [25, -30, 28]], float
+)
+LEVELS = np.linspace(0.4, 1.0, len(CENTERS))
+RADIUS_MM = 18.0
+
+
+def _head(template_to_lps: np.ndarray, grid: Grid) -> np.ndarray:
+    z, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
+    points = apply_affine(
+        invert(template_to_lps) @ grid.index_to_lps, np.stack([x, y, z], -1).reshape(-1, 3).astype(float)
+    )
+    image = np.zeros(len(points), np.float32)
+    for center, level in zip(CENTERS, LEVELS, strict=True):
+        image[((points - center) ** 2).sum(1) < RADIUS_MM**2] = level
+    return image.reshape(grid.shape)
+
+
+def _run(scan: np.ndarray) -> np.ndarray:
+    level = scan / max(float(scan.max()), 1e-6)
+    distance = np.abs(level[..., None] - LEVELS)
+    flat = sum(np.abs(g) for g in np.gradient(level)) < 0.02  # the blurred rims are nothing
+    kind = np.where((distance.min(-1) < 0.03) & flat, 1 + distance.argmin(-1), 0)
+    hot = (kind[None] == np.arange(len(LEVELS) + 1)[:, None, None, None]).astype(np.float32)
+    z, y, x = (n // 2 for n in scan.shape)
+    return hot.reshape(-1, z, 2, y, 2, x, 2).mean(axis=(2, 4, 6))
+
+
+def _network(size: tuple[int, int, int], spacing_mm: float) -> MapNetwork:
+    template = np.vstack([[np.nan] * 3, CENTERS])
+    return MapNetwork(_run, size, spacing_mm, template, np.ones(len(template)))
+
+
+MODEL = AnatomyModel(_network((64, 64, 64), 4.0), _network((64, 80, 64), 2.5))
+GRID = Grid.from_parts((110, 100, 90), (2, 2.2, 2.4), (-108, -112, -105))
+
+
+def _pose(rotation_deg, translation_mm=(0, 0, 0), scale=(1, 1, 1)) -> np.ndarray:
+    return from_parameters(Parameters(translation_mm, rotation_deg, scale, (0, 0, 0)), np.zeros(3))
+
+
+@pytest.mark.parametrize("rotation", [(0, 0, 0), (10, -20, 30), (170, 15, -100), (-90, 80, 20)])
+def test_pose_is_found_in_any_rotation(rotation):
+    truth = _pose(rotation, (12, -9, 14))
+    found = encode(_head(truth, GRID), GRID, MODEL)
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+    assert found.residual_mm < 1.5
+
+
+def test_a_head_far_from_the_middle_of_a_large_field_is_found():
+    grid = Grid.from_parts((200, 120, 120), (2, 2, 2), (-300, -120, -120))
+    truth = _pose((5, 5, 5), (-190, 0, 0))
+    found = encode(_head(truth, grid), grid, MODEL)
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+
+
+@pytest.mark.parametrize(("rotation", "looks"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
+def test_an_upright_head_is_looked_at_once_wherever_it_lies_in_the_cube(rotation, looks):
+    seen = []
+    sharp = replace(_network((128, 128, 128), 2.0), run=lambda scan: seen.append(scan) or _run(scan))
+    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(sharp, MODEL.fine))
+    assert len(seen) == looks
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_pair_is_the_inverse_when_exchanged(dof):
+    a = encode(_head(_pose((10, 5, -20)), GRID), GRID, MODEL)
+    b = encode(_head(_pose((-15, 30, 5), (8, 4, -9), (1.1, 0.95, 1.0)), GRID), GRID, MODEL)
+    there, back = fit_pair(a, b, dof), fit_pair(b, a, dof)
+    if dof != 9:  # scales along the fixed axes are not scales along the moving ones
+        assert np.abs(there @ back - np.eye(4)).max() < 1e-6
+    if dof == 6:
+        assert np.abs(there[:3, :3] @ there[:3, :3].T - np.eye(3)).max() < 1e-12
+
+
+def test_affine_between_two_poses_is_found_and_its_maps_agree():
+    pose_a, pose_b = _pose((10, 5, -20)), _pose((-15, 30, 5), (8, 4, -9), (1.1, 0.95, 1.0))
+    a, b = (encode(_head(p, GRID), GRID, MODEL) for p in (pose_a, pose_b))
+    truth = pose_b @ invert(pose_a)
+    found = fit_pair(a, b)
+    assert mean_error_mm(found, truth, apply_affine(pose_a, CENTERS)) < 1.0
+    assert map_agreement(a, b, found) > 0.7
+    off = truth.copy()
+    off[:3, 3] += 20
+    assert map_agreement(a, b, off) < 0.3
+
+
+def test_agreement_of_an_image_with_itself_is_near_one():
+    a = encode(_head(_pose((0, 0, 0)), GRID), GRID, MODEL)
+    assert map_agreement(a, a, np.eye(4)) == pytest.approx(1.0, abs=0.02)
+
+
+def test_an_empty_answer_of_the_network_is_not_an_error():
+    def nothing(scan: np.ndarray) -> np.ndarray:
+        maps = np.zeros((8, 32, 32, 32), np.float32)
+        maps[0] = 1
+        return maps
+
+    pose = MapNetwork(nothing, 64, 4.0, MODEL.pose.template, MODEL.pose.spread_mm)
+    found = encode(_head(_pose((0, 0, 0)), GRID), GRID, AnatomyModel(pose, MODEL.fine))
+    assert isinstance(found, Encoding)
+    assert np.isfinite(found.template_to_lps).all()
+
+
+def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
+    pair = [(_head(_pose(turn), GRID), GRID) for turn in ((0, 5, 0), (10, 0, -20))]
+    for threads in (1, 2, 5):
+        for found, (array, grid) in zip(encode_both(*pair, MODEL, threads), pair, strict=True):
+            np.testing.assert_array_equal(found.centroids_lps, encode(array, grid, MODEL).centroids_lps)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_looks_with_threads_of_its_own():
+    pair = [(_head(_pose((0, 5, 0)), GRID), GRID)] * 2
+    encode_both(*pair, MODEL, 2)
+    child = get_context("fork").Process(target=encode_both, args=(*pair, MODEL, 2))
+    child.start()
+    child.join(60)
+    child.kill()
+    assert child.exitcode == 0
+
+
+def test_two_images_share_the_threads():
+    assert [threads_of_each(4, images) for images in (0, 1, 2)] == [4, 4, 2]
+    assert threads_of_each(1, 2) == 1

@@ -1,0 +1,46 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stnreg.geometry.affine import invert
+from stnreg.geometry.grid import Grid
+from stnreg.registration.anatomy.pose import CUBE_TURNS, SAME_MM, brain_shift_mm, distinct, permuted
+from stnreg.resampling.resample import resample
+
+
+def pose(turn=None, shift_mm=(0.0, 0.0, 0.0)):
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.eye(3) if turn is None else turn
+    matrix[:3, 3] = shift_mm
+    return matrix
+
+
+def test_the_turns_are_the_rotations_of_a_cube_and_the_first_is_none():
+    assert len({tuple(turn.ravel()) for turn in CUBE_TURNS}) == 24
+    assert all(np.linalg.det(turn) == 1 for turn in CUBE_TURNS)
+    assert np.array_equal(CUBE_TURNS[0], np.eye(3))
+
+
+@pytest.mark.parametrize("turn", CUBE_TURNS)
+def test_a_permuted_cube_is_the_cube_sampled_along_turned_axes(turn):
+    rng = np.random.default_rng(0)
+    cube = rng.random((6, 6, 6), dtype=np.float32)
+    upright, turned = Grid.cube((1, 2, 3), 6, 2.0), Grid.cube((1, 2, 3), 6, 2.0, turn)
+    assert np.allclose(permuted(cube, turn), resample(cube, upright, turned, np.eye(4)), atol=1e-5)
+
+
+def test_poses_that_lead_to_the_same_place_are_followed_once():
+    first, near, far = pose(), pose(shift_mm=(0, SAME_MM - 1, 0)), pose(shift_mm=(0, SAME_MM + 1, 0))
+    turned = pose(CUBE_TURNS[5])
+    kept = list(distinct([first, near, turned, far, turned], lambda pose: pose))
+    assert [id(k) for k in kept] == [id(first), id(turned), id(far)]
+
+
+@given(st.integers(0, 23), st.lists(st.floats(-50, 50), min_size=3, max_size=3))
+def test_the_shift_of_the_brain_is_a_distance(number, shift_mm):
+    a, b = pose(), pose(CUBE_TURNS[number], shift_mm)
+    assert brain_shift_mm(a, b) == brain_shift_mm(b, a)
+    assert brain_shift_mm(b, b) == 0
+    assert np.isclose(brain_shift_mm(a, pose(shift_mm=shift_mm)), np.linalg.norm(shift_mm))
+    assert np.isclose(brain_shift_mm(invert(b) @ b, a), 0, atol=1e-9)

@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+
+from stnreg.geometry.affine import (
+    Parameters,
+    compose,
+    from_parameters,
+    invert,
+    mean_error_mm,
+    nearest_dof,
+    random_affine,
+)
+from stnreg.geometry.grid import Grid
+from stnreg.registration.refine import Refined, refine_affine
+
+TRUTH = random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20, scale=1.1, shear=0.05)
+OFF = from_parameters(Parameters((2, -2.5, 2), (2, -3, 2.5), (1.02, 1.02, 1.02)), (0, 0, 0))
+START = compose(TRUTH, OFF)
+EYE = np.eye(4)
+
+
+def refine(fixed, moving, start, **options) -> Refined:
+    return refine_affine(fixed[0], moving[0], start, fixed_brain=fixed[1], moving_brain=moving[1], **options)
+
+
+@pytest.fixture(scope="module")
+def fixed(head):
+    return head.scan(EYE, noise=0.01), head.brain(EYE)
+
+
+@pytest.fixture(scope="module")
+def moving(head):
+    return head.scan(TRUTH, noise=0.01), head.brain(TRUTH)
+
+
+@pytest.fixture(scope="module")
+def refined(fixed, moving):
+    return refine(fixed, moving, START)
+
+
+def test_finds_a_known_affine(refined, head):
+    assert mean_error_mm(refined.fixed_to_moving, TRUTH, head.points()) < 0.05
+    assert refined.improved
+    assert refined.same_person
+    assert refined.same_contrast
+    assert refined.dof == 12
+    assert refined.local_correlation > 0.9 > refined.start_correlation
+    assert 3 < refined.motion_mm < 8
+    assert not refined.notes
+
+
+def test_the_other_way_is_the_inverse(refined, fixed, moving, head):
+    back = refine(moving, fixed, invert(START))
+    assert mean_error_mm(invert(back.fixed_to_moving), refined.fixed_to_moving, head.points()) < 0.01
+
+
+def test_one_thread_gives_the_same(refined, fixed, moving, head):
+    single = refine(fixed, moving, START, threads=1)
+    assert mean_error_mm(single.fixed_to_moving, refined.fixed_to_moving, head.points()) < 1e-6
+
+
+def test_another_contrast(fixed, head):
+    moving = head.scan(TRUTH, noise=0.01, contrast=lambda shares: 900 - 700 * shares), head.brain(TRUTH)
+    found = refine(fixed, moving, START)
+    assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.1
+    assert not found.same_contrast
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9])
+def test_fewer_degrees_of_freedom(fixed, head, dof):
+    truth = nearest_dof(TRUTH, (0, 0, 0), dof)
+    moving = head.scan(truth, noise=0.01), head.brain(truth)
+    found = refine(fixed, moving, compose(truth, OFF), dof=dof)
+    assert mean_error_mm(found.fixed_to_moving, truth, head.points()) < 0.05
+    np.testing.assert_allclose(found.fixed_to_moving, nearest_dof(found.fixed_to_moving, (0, 0, 0), dof), atol=1e-9)
+    if dof == 6:
+        linear = found.fixed_to_moving[:3, :3]
+        np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-12)
+
+
+def test_two_people_are_told_from_one(fixed, other_head):
+    found = refine(fixed, (other_head.scan(TRUTH, noise=0.01), other_head.brain(TRUTH)), TRUTH)
+    assert not found.same_person
+    assert found.local_correlation < 0.6
+
+
+def test_a_slab_supports_less(fixed, moving, head):
+    (image, grid), brain = moving
+    cut = np.eye(4)
+    cut[2, 3] = 30
+    slab = image[30:37], Grid((*grid.size[:2], 7), grid.index_to_lps @ cut)
+    found = refine(fixed, (slab, brain), START)
+    assert found.dof == 7
+    assert "7 degrees of freedom" in found.notes[0]
+
+
+def test_never_worse_than_its_start(fixed, head):
+    grid = Grid.cube((0, 0, 0), 40, 5.0)
+    noise = np.random.default_rng(0).standard_normal(grid.shape).astype(np.float32)
+    found = refine_affine(fixed[0], (noise, grid), EYE, fixed_brain=fixed[1], moving_brain=None)
+    assert found.improved or mean_error_mm(found.fixed_to_moving, EYE, head.points()) < 1e-9
+    away = compose(from_parameters(Parameters((900, 0, 0)), (0, 0, 0)), TRUTH)
+    found = refine(fixed, (head.scan(TRUTH), head.brain(TRUTH)), away)
+    assert not found.improved
+    np.testing.assert_allclose(found.fixed_to_moving, away, atol=1e-9)
+    assert found.notes == ("the refinement found nothing better than its start",)
+
+
+def test_a_hole_can_be_excluded(fixed, moving, head):
+    (image, grid), brain = moving
+    hole = np.zeros(grid.shape, bool)
+    hole[28:44, 28:44, 20:36] = True
+    broken = np.where(hole, 0, image)
+    found = refine(fixed, ((broken, grid), brain), START, moving_exclude=(hole, grid))
+    assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.1
+    assert found.overlap < 0.99
+
+
+def test_masks_stand_in_for_maps(fixed, moving, head):
+    masks = {f"{side}_mask": (scan[1][0] > 0.5, scan[1][1]) for side, scan in (("fixed", fixed), ("moving", moving))}
+    found = refine_affine(fixed[0], moving[0], START, **masks)
+    assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.06
+
+
+def test_works_without_a_map(fixed, moving, head):
+    found = refine_affine(fixed[0], moving[0], START)
+    assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.3

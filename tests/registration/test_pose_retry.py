@@ -1,0 +1,69 @@
+"""A head that was taken for one that lies another way, found again by the pair."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import stnreg
+from stnreg.geometry.affine import Parameters, from_parameters, invert, mean_error_mm
+from stnreg.images.volume import Volume, load_volume
+from stnreg.models.card import find
+from stnreg.registration import register as registration
+from stnreg.registration.anatomy.encode import encode_from
+from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.resampling.resample import resample
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MOVE = from_parameters(Parameters((9, -12, 7), (20, -15, 10)), (0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def head() -> Volume:
+    return load_volume(EXAMPLES / "fixed.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def same(head) -> Volume:
+    """The same head, moved."""
+    array = resample(head.array.astype(np.float32), head.grid, head.grid, invert(MOVE))
+    return Volume(array, head.grid, path="same")
+
+
+def _taken_for_upside_down(monkeypatch, which: int) -> None:
+    """Let one of the images be seen from a pose that is on its head."""
+    networks, look = load_encoder(find("anatomy"), threads=2, device="cpu"), registration._look
+
+    def looked(fixed, moving, *rest):
+        seen = list(look(fixed, moving, *rest))
+        volume = (fixed, moving)[which][1]
+        upside_down = seen[which].template_to_lps @ np.diag([-1.0, 1.0, -1.0, 1.0])
+        seen[which] = encode_from(volume.array, volume.grid, upside_down, networks.model)
+        return tuple(seen)
+
+    monkeypatch.setattr(registration, "_look", looked)
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_wrong_pose_of_one_image_is_put_right_by_the_other(head, same, which, monkeypatch):
+    _taken_for_upside_down(monkeypatch, which)
+    found = stnreg.register(head, same, threads=2)
+    assert found.verdict.passed
+    assert "second look" in found.timings_s
+    assert mean_error_mm(found.fixed_to_moving, MOVE, head.grid.corners_lps()) < 0.3
+
+
+def test_two_people_are_not_chosen_between(head, monkeypatch):
+    _taken_for_upside_down(monkeypatch, 1)
+    found = stnreg.register(head, EXAMPLES / "moving.nii.gz", threads=2)
+    assert not found.verdict.passed
+    assert "second look" in found.timings_s
+
+
+def test_a_pair_that_is_believed_or_starts_elsewhere_is_not_looked_at_again(head, same, monkeypatch):
+    assert "second look" not in stnreg.register(head, same, threads=2).timings_s
+    _taken_for_upside_down(monkeypatch, 1)
+    for given in ({"init": "header"}, {"refine": False}):
+        found = stnreg.register(head, same, threads=2, **given)
+        assert not found.verdict.passed
+        assert "second look" not in found.timings_s

@@ -1,0 +1,181 @@
+"""Transform files: all digits there and back, every linear ITK class, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stnreg.errors import DataError, TransformError, UsageProblem
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
+from stnreg.transforms.io.files import check_transform_output, load_transform, save_transform, written_by_us
+
+POINTS = np.array([[0.0, 0, 0], [100, 0, 0], [0, -80, 0], [30, 40, 120]])
+CENTER = (5.0, -20.0, 40.0)
+
+
+@given(st.from_type(Parameters), st.sampled_from((".tfm", ".txt", ".mat")))
+def test_save_then_load_gives_every_digit(tmp_path_factory: Any, parameters: Parameters, suffix: str) -> None:
+    path = tmp_path_factory.getbasetemp() / f"again{suffix}"
+    matrix = from_parameters(parameters, CENTER)
+    save_transform(path, matrix)
+    assert np.array_equal(load_transform(path), matrix)
+    assert written_by_us(path)
+    itk = sitk.ReadTransform(str(path))
+    assert np.abs(itk.TransformPoint(POINTS[3].tolist()) - apply_affine(matrix, POINTS[3])).max() < 1e-9
+
+
+def test_the_text_is_the_form_everyone_reads(tmp_path: Path) -> None:
+    shift = np.eye(4)
+    shift[:3, 3] = 1.5, -2, 0.1
+    save_transform(tmp_path / "a.tfm", shift)
+    assert (tmp_path / "a.tfm").read_text().strip().splitlines() == [
+        "#Insight Transform File V1.0",
+        "#Transform 0",
+        "Transform: AffineTransform_double_3_3",
+        "Parameters: 1 0 0 0 1 0 0 0 1 1.5 -2 0.1",
+        "FixedParameters: 0 0 0",
+    ]
+
+
+def itk_transforms() -> dict[str, sitk.Transform]:
+    angles, versor, shift, center = (0.3, -0.2, 0.5), (0.1, 0.2, -0.3), (10.0, -20, 5), CENTER
+    affine = sitk.AffineTransform(3)
+    affine.SetMatrix((1.1, 0.1, 0, -0.2, 0.9, 0.05, 0, 0.1, 1.2))
+    affine.SetTranslation(shift)
+    affine.SetCenter(center)
+    euler = sitk.Euler3DTransform(center, *angles, shift)
+    zyx = sitk.Euler3DTransform(center, *angles, shift)
+    zyx.SetComputeZYX(True)
+    rigid = sitk.VersorRigid3DTransform()
+    rigid.SetCenter(center)
+    rigid.SetRotation(versor, 0.4)
+    rigid.SetTranslation(shift)
+    similarity = sitk.Similarity3DTransform()
+    similarity.SetCenter(center)
+    similarity.SetRotation(versor, 0.4)
+    similarity.SetScale(1.2)
+    scale_versor = sitk.ScaleVersor3DTransform()
+    scale_versor.SetCenter(center)
+    scale_versor.SetRotation(versor, 0.4)
+    scale_versor.SetScale((1.1, 0.9, 1.2))
+    scale = sitk.ScaleTransform(3, (1.1, 0.9, 1.2))
+    scale.SetCenter(center)
+    return {
+        "affine": affine,
+        "euler": euler,
+        "euler zyx": zyx,
+        "versor": sitk.VersorTransform(versor, 0.4, center),
+        "versor rigid": rigid,
+        "similarity": similarity,
+        "scale versor": scale_versor,
+        "scale": scale,
+        "translation": sitk.TranslationTransform(3, shift),
+        "identity": sitk.Transform(3, sitk.sitkIdentity),
+        "composite": sitk.CompositeTransform([affine, euler, sitk.TranslationTransform(3, shift)]),
+        "composite of affines": sitk.CompositeTransform([affine, sitk.AffineTransform(affine.GetInverse())]),
+    }
+
+
+@pytest.mark.parametrize("name", itk_transforms())
+@pytest.mark.parametrize("suffix", [".tfm", ".mat", ".h5"])
+def test_every_linear_class_is_read(tmp_path: Path, name: str, suffix: str) -> None:
+    transform = itk_transforms()[name]
+    if suffix == ".mat" and name.startswith("composite"):
+        pytest.skip("ITK writes no composite as .mat")
+    if suffix == ".h5" and name not in ("affine", "euler zyx", "composite"):
+        pytest.skip("ITK reads .h5 for us, whatever the class")
+    path = tmp_path / f"a{suffix}"
+    sitk.WriteTransform(transform, str(path))
+    matrix = load_transform(path)
+    itk = sitk.ReadTransform(str(path))  # what ITK reads: its SetScale leaves a stale offset in memory
+    expected = [itk.TransformPoint(point) for point in POINTS.tolist()]
+    assert np.abs(apply_affine(matrix, POINTS) - expected).max() < 1e-9
+    assert not written_by_us(path)
+
+
+def test_single_precision_and_the_class_of_ants(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(
+        "#Insight Transform File V1.0\r\n#Transform 0\r\nTransform: MatrixOffsetTransformBase_float_3_3\r\n"
+        "Parameters: 2 0 0 0 1 0 0 0 1 1 2 3\r\nFixedParameters: 10 0 0\r\n"
+    )
+    assert np.allclose(apply_affine(load_transform(tmp_path / "a.txt"), (10, 0, 0)), (11, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"hello", "not a transform that is read"),
+        (b"type      = 1\nnxforms = 1\n", "LTA is cut short"),
+        (b"1 0 0 0\n" * 4, "bare 4x4"),
+        (b"#Insight Transform File V1.0\n", "no transform"),
+        (b"#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\nParameters: 1 2\n", "12 finite"),
+        (b"#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\nParameters: 1 x\n", "damaged"),
+        (b"#Insight Transform File V1.0\nTransform: AffineTransform_double_2_2\nParameters: 1 0 0 1 0 0\n", "3-D"),
+        (b"#Insight Transform File V1.0\nTransform: BSplineTransform_double_3_3\nParameters: 1\n", "bends space"),
+        (
+            b"#Insight Transform File V1.0\nTransform: WhatTransform_double_3_3\nParameters: 1\n",
+            "WhatTransform is not read",
+        ),
+        (b"#Insight Transform File V1.0\nTransform: CompositeTransform_double_3_3\n", "without members"),
+        (b"#Insight Transform File V1.0\nTransform: Euler3DTransform_double_3_3\nParameters: 1\n", "6 finite"),
+        (
+            b"#Insight Transform File V1.0\nTransform: VersorTransform_double_3_3\nParameters: 0 0 0\n"
+            b"FixedParameters: 1 nan 2\n",
+            "centre",
+        ),
+        (
+            b"#Insight Transform File V1.0\nTransform: AffineTransform_double_3_3\n"
+            b"Parameters: 1 0 0 0 1 0 0 0 0 0 0 0\nFixedParameters: 0 0 0\n",
+            "invertible",
+        ),
+    ],
+)
+def test_what_is_no_affine_is_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "a.tfm"
+    path.write_bytes(content)
+    with pytest.raises(TransformError, match=message) as caught:
+        load_transform(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_mat_file_cut_short_is_refused(tmp_path: Path) -> None:
+    save_transform(tmp_path / "a.mat", np.eye(4))
+    content = (tmp_path / "a.mat").read_bytes()
+    for length in range(1, len(content)):
+        (tmp_path / "a.mat").write_bytes(content[:length])
+        with pytest.raises(TransformError):
+            load_transform(tmp_path / "a.mat")
+
+
+def test_an_hdf5_file_that_is_damaged_is_refused(tmp_path: Path) -> None:
+    sitk.WriteTransform(sitk.Euler3DTransform(CENTER, 0.1, 0.2, 0.3), str(tmp_path / "a.h5"))
+    content = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "a.h5").write_bytes(content[: len(content) // 2])
+    with pytest.raises(TransformError, match=r"a\.h5: .*ITK cannot read"):
+        load_transform(tmp_path / "a.h5")
+
+
+def test_displacement_fields_are_refused(tmp_path: Path) -> None:
+    field = sitk.Image([4, 4, 4], sitk.sitkVectorFloat64, 3)
+    sitk.WriteImage(field, str(tmp_path / "1Warp.nii.gz"))
+    with pytest.raises(TransformError, match="bends space"):
+        load_transform(tmp_path / "1Warp.nii.gz")
+    sitk.WriteTransform(sitk.DisplacementFieldTransform(field), str(tmp_path / "a.h5"))
+    with pytest.raises(TransformError, match="not a linear"):
+        load_transform(tmp_path / "a.h5")
+    with pytest.raises(DataError, match="no such file"):
+        load_transform(tmp_path / "none.tfm")
+
+
+def test_a_foreign_transform_is_not_overwritten(tmp_path: Path) -> None:
+    sitk.WriteTransform(sitk.AffineTransform(3), str(tmp_path / "a.tfm"))
+    with pytest.raises(UsageProblem, match="--init"):
+        check_transform_output(tmp_path / "a.tfm")
+    save_transform(tmp_path / "a.tfm", np.eye(4))
+    check_transform_output(tmp_path / "a.tfm")
+    with pytest.raises(UsageProblem, match="tfm"):
+        save_transform(tmp_path / "a.xfm", np.eye(4))
