@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.registration.quality import MIN_SCORE
+from stnreg.models.calibration import Calibration
+from stnreg.models.card import find
 
 Row = dict[str, str]
 UNKNOWABLE = "two, mirrored"
@@ -31,7 +32,7 @@ def read(paths: list[Path]) -> list[Row]:
 
 def refused(rows: list[Row]) -> np.ndarray:
     """Return whether the verdict, with the least score that it asks for today, refuses each outcome."""
-    return scores(rows) < MIN_SCORE
+    return scores(rows) < Calibration.from_card(find("anatomy").card, "anatomy").min_score
 
 
 def scores(rows: list[Row], column: str = "score") -> np.ndarray:

@@ -20,7 +20,7 @@ import argparse
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +32,13 @@ from benchmarks.roc import show
 from benchmarks.variants import Variant, generator, make
 from benchmarks.verdict_features import FEATURES, Seen, features, see
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
+from stnreg.images.volume import Volume
 from stnreg.models.card import Weights, find
+from stnreg.registration.affine import refinement_stats
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.load import load as load_encoder
-from stnreg.registration.estimate import align, refinement_stats
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.pair import ImagePair
 from stnreg.registration.pose_retry import register_with_retry
 from stnreg.registration.quality import assess
 
@@ -98,20 +101,20 @@ class Bench:
         (fixed, a), (moving, b) = self.seen(trial.fixed), self.seen(trial.moving)
         e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
-        images = (a.image, a.grid), (b.image, b.grid)
+        pair = ImagePair(Volume(a.image, a.grid), Volume(b.image, b.grid))
         start = None
         if trial.start != "found":
             middle = apply_affine(e.template_to_lps, np.zeros(3))
             away = wrong(trial.start, middle, generator(trial.fixed, trial.moving, trial.start))
             start = compose(fit_pair(e, f), away)
-        as_register = partial(align, images, refine=self.refine, threads=1)
-        aligned = register_with_retry(images, (e, f), self.model, as_register, start)
-        (e, f), fixed_to_moving, verdict = aligned.seen, aligned.fixed_to_moving, aligned.verdict
-        inside = refinement_stats(aligned.refined)
-        if aligned.refined is not None:
-            row |= {name: getattr(aligned.refined, name) for name in REFINED}
+        options = RegistrationOptions(refine=self.refine, threads=1)
+        found = register_with_retry(pair, (e, f), self.model, start, options)
+        (e, f), fixed_to_moving, verdict = found.encodings, found.fixed_to_moving, found.verdict
+        stats = refinement_stats(found.refined)
+        if found.refined is not None:
+            row |= {name: getattr(found.refined, name) for name in REFINED}
         # What is refused whatever the score.
-        gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, inside=inside, fitted=start is None).passed
+        gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, refinement=stats, estimated=start is None).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row

@@ -12,9 +12,14 @@ __version__ = "0.1.0"
 
 _FACE = {
     "register": "stnreg.registration.register",
-    "look": "stnreg.registration.encoding",
-    "Registration": "stnreg.registration.result",
+    "encode": "stnreg.registration.encoding",
+    "EncodedImage": "stnreg.registration.encoding",
+    "RegistrationOptions": "stnreg.registration.options",
+    "RegistrationResult": "stnreg.registration.result",
+    "Affine": "stnreg.transforms.affine",
+    "look": "stnreg.registration.encoding",  # earlier names, kept for scripts
     "Seen": "stnreg.registration.encoding",
+    "Registration": "stnreg.registration.result",
     "apply_transform": "stnreg.resampling.apply",
     "evaluate": "stnreg.evaluation.evaluate",
 }

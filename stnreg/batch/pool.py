@@ -58,7 +58,7 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: b
     from stnreg.batch.work import worker_died_row
 
     if read_ahead is None:
-        read_ahead = bool(tasks) and is_worth_it(tasks[0].settings.register["device"])
+        read_ahead = bool(tasks) and is_worth_it(tasks[0].settings.options.device)
     waiting, tries = _Queue(tasks), Counter[str]()
     workers: list[_Worker] = []
     try:

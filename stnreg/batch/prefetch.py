@@ -24,11 +24,11 @@ class Prefetcher:
 
     def begin(self, task: Task) -> None:
         """Start reading a task's moving image."""
-        settings = task.settings.register
+        options = task.settings.options
         self._reader = self._reader or ThreadPoolExecutor(1, "read-ahead")
         self._task = task
         self._image = self._reader.submit(
-            as_volume, task.pair.moving, settings["header_source"], series=settings["volume"] is not None
+            as_volume, task.pair.moving, options.header_source, series=options.volume is not None
         )
 
     def take(self, task: Task) -> Volume | None:

@@ -13,18 +13,18 @@ from stnreg.batch.naming import Outputs, Scheme
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
 from stnreg.models.card import find
+from stnreg.registration.options import RegistrationOptions
 
 Qc = Literal["none", "png", "html"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for every pair: `register`'s arguments, and what is written.
+    """What is the same for every pair: how it is registered, and what is written.
 
     Attributes
     ----------
-    register : dict
-        Arguments of `registration.register`, without images and masks.
+    options : RegistrationOptions
     sampling : dict
         `interp`, `background` and `dtype` of the moved images.
     image, inverse : bool
@@ -33,7 +33,7 @@ class Settings:
         What to draw for each pair, beside its picture on the page of the study.
     """
 
-    register: dict[str, Any]
+    options: RegistrationOptions
     sampling: dict[str, Any] = field(default_factory=dict)
     image: bool = True
     inverse: bool = False
@@ -118,13 +118,13 @@ class Task:
         OSError
             If an input cannot be read.
         """
-        settings = asdict(self.settings)
-        for name in ("threads", "device"):
-            settings["register"].pop(name, None)
+        settings = asdict(self.settings) | {"options": self.settings.options.outcome}
+        model = find(self.settings.options.model)
         known = {
             "inputs": [[str(path), digest(path)] for path in self.inputs],
             "settings": settings,
-            "model": find(self.settings.register["model"]).identity,
+            "model": model.identity,
+            "calibration": model.card.get("calibration"),
             "stnreg": __version__,
         }
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]

@@ -14,9 +14,10 @@ from stnreg.errors import StnregError
 from stnreg.images.inputs import as_volume
 from stnreg.images.volume import Volume, load_volume
 from stnreg.models.card import find
-from stnreg.registration import register as registration
-from stnreg.registration.encoding import Seen, look
-from stnreg.registration.result import Registration
+from stnreg.registration.encoding import EncodedImage, encode
+from stnreg.registration.methods import method_of
+from stnreg.registration.register import register_pair
+from stnreg.registration.result import RegistrationResult
 from stnreg.reports import description, figure, streams
 from stnreg.resampling.apply import save_moved
 
@@ -41,7 +42,7 @@ def run_task(task: Task, following: Task | None = None) -> Row:
     except MemoryError:
         row = failure_row(task, ERROR, "not enough memory; run fewer at once (--jobs)")
     except Exception as error:  # one pair's trouble is not the others'
-        row = failure_row(task, ERROR, f"a defect of ours, {type(error).__name__}: {error}")
+        row = failure_row(task, ERROR, f"internal error (please report), {type(error).__name__}: {error}")
     return row | {"total_s": round(time.perf_counter() - began, 3)}
 
 
@@ -65,19 +66,15 @@ def _align(task: Task, moving: Volume | None) -> Row:
         _sweep(path)
     fixed_digest = digest_file(pair.fixed)
     fingerprint = task.fingerprint(lambda path: fixed_digest if path == pair.fixed else digest_file(path))
-    result = registration.register(
-        _fixed(task, fixed_digest),
-        pair.moving if moving is None else moving,
-        fixed_mask=pair.fixed_mask,
-        moving_mask=pair.moving_mask,
-        **settings.register,
-    )
+    masks = {"fixed_mask": pair.fixed_mask, "moving_mask": pair.moving_mask}
+    fixed = _fixed(task, fixed_digest)
+    result = register_pair(fixed, pair.moving if moving is None else moving, settings.options, masks)
     began = time.perf_counter()
     result.save(transform=out.transform)
     figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.fixed_to_moving)
     _draw(task, result)
     if pair.moving_labels is not None:
-        labels = load_volume(pair.moving_labels, settings.register["header_source"], series=True, constant=True)
+        labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
         save_moved(out.labels, labels, result.fixed, result.fixed_to_moving, interp="label", threads=result.threads)
     result.save(
         image=out.image if settings.image else None,
@@ -102,7 +99,7 @@ def _align(task: Task, moving: Volume | None) -> Row:
     )
 
 
-def _draw(task: Task, result: Registration) -> None:
+def _draw(task: Task, result: RegistrationResult) -> None:
     images = (result.fixed, result.moving, result.fixed_to_moving, description.summary(result))
     if task.settings.qc == "png":
         figure.write_qc_png(task.outputs.png, *images)
@@ -117,7 +114,7 @@ def _known(task: Task) -> Row:
     return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name != "transform"}
 
 
-def _figures(result: Registration, document: dict[str, Any]) -> Row:
+def _figures(result: RegistrationResult, document: dict[str, Any]) -> Row:
     parameters, verdict, metrics = result.parameters, document["verdict"], document["metrics"]
     row: Row = {
         "status": STATUS[verdict["passed"]],
@@ -146,21 +143,21 @@ def _sweep(path: Path) -> None:
 
 
 _ahead = Prefetcher()
-_kept: dict[tuple[Any, ...], Seen | Volume] = {}
-_looking = threading.Lock()  # a Dask worker may run tasks in threads
+_kept: dict[tuple[Any, ...], EncodedImage | Volume] = {}
+_encoding = threading.Lock()  # a Dask worker may run tasks in threads
 
 
-def _fixed(task: Task, digest: str) -> Seen | Volume:
-    """Return the fixed image, looked at; the last one is kept for the pairs that share it."""
-    settings = task.settings.register
+def _fixed(task: Task, digest: str) -> EncodedImage | Volume:
+    """Return the fixed image, encoded; the last one is kept for the pairs that share it."""
+    options, path = task.settings.options, task.pair.fixed
     names = ("model", "header_source", "volume", "device", "threads")
-    key = (task.pair.fixed, digest, *(settings[name] for name in names))
-    with _looking:
+    settings = {name: getattr(options, name) for name in names}
+    key = (path, digest, *settings.values())
+    with _encoding:
         if key not in _kept:
             _kept.clear()  # before the next is read: two at once cost memory
-            if find(settings["model"]).kind == "anatomy":
-                _kept[key] = look(task.pair.fixed, **{name: settings[name] for name in names})
+            if method_of(find(options.model)).encodes_alone:
+                _kept[key] = encode(path, **settings)
             else:
-                series = settings["volume"] is not None
-                _kept[key] = as_volume(task.pair.fixed, settings["header_source"], series=series)
+                _kept[key] = as_volume(path, options.header_source, series=options.volume is not None)
         return _kept[key]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.errors import ExitCode, UsageProblem
+from stnreg.errors import ExitCode
 
 
 def batch(
@@ -80,27 +80,25 @@ def batch(
     from stnreg.datasets.pair_table import load_pairs
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
+    from stnreg.registration.options import RegistrationOptions
     from stnreg.reports import streams
     from stnreg.reports.page import write_study_page
 
-    # Refused here, once, rather than by every worker.
-    if dof not in (6, 7, 9, 12):
-        raise UsageProblem(f"--dof is 6, 7, 9 or 12, got {dof}")
-    parse_device(device)
+    parse_device(device)  # refused here, once, rather than by every worker
     table = load_pairs(pairs)
-    register: dict[str, Any] = {
-        "dof": dof,
-        "model": str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
-        "init": init,
-        "refine": refine,
-        "volume": volume,
-        "header_source": header_source,
-        "min_score": min_score,
-        "device": device_for(device, images=len(table)),
-        "threads": threads,
-    }
+    settings_of_all = RegistrationOptions(
+        dof=dof,
+        model=str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
+        init=init,
+        refine=refine,
+        volume=volume,
+        header_source=header_source,
+        min_score=min_score,
+        device=device_for(device, images=len(table)),
+        threads=threads,
+    )
     sampling = {"interp": interp, "background": background, "dtype": dtype}
-    settings = Settings(register, sampling, image, inverse, qc)
+    settings = Settings(settings_of_all, sampling, image, inverse, qc)
     tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
     with streams.progress("registering") as show:
         rows = run_batch(

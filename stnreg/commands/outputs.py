@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
@@ -12,7 +12,7 @@ from stnreg.commands._options import InterpolationName
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
-    from stnreg.registration.register import Registration
+    from stnreg.registration.result import RegistrationResult
 
 HeaderSource = Literal["auto", "sform", "qform"]
 
@@ -126,7 +126,7 @@ def start_files(init: str) -> list[Path]:
     return [] if init in ("auto", "header", "geometry", "moments") else parse_link(init).paths
 
 
-def as_written(result: "Registration", path: Path) -> "Registration":
+def as_written(result: "RegistrationResult", path: Path) -> "RegistrationResult":
     """Return a registration with the transform as it stands in a file that was written from it.
 
     FLIRT and LTA hold the inverse, and inverting twice costs the last digit: then images and JSON follow the file,
@@ -135,10 +135,10 @@ def as_written(result: "Registration", path: Path) -> "Registration":
     from stnreg.transforms.io.links import load_chain
 
     link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
-    return replace(result, fixed_to_moving=load_chain([link], result.fixed, result.moving).matrix)
+    return result.with_matrix(load_chain([link], result.fixed, result.moving).matrix)
 
 
-def draw_qc(path: Path, result: "Registration") -> None:
+def draw_qc(path: Path, result: "RegistrationResult") -> None:
     """Draw a registration for people, as a picture or a page: the suffix says which."""
     from stnreg.reports.description import summary
 
@@ -149,7 +149,7 @@ def draw_qc(path: Path, result: "Registration") -> None:
     write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
 
 
-def carry_along(one: Also, result: "Registration", header_source: HeaderSource, **sampling: Any) -> None:
+def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSource, **sampling: Any) -> None:
     """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
     from stnreg.images.volume import load_volume
     from stnreg.reports.streams import note

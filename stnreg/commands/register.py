@@ -76,8 +76,9 @@ def register(
     """
     from stnreg.images.header_only import save_in_place
     from stnreg.models.runtime import device_for
-    from stnreg.registration import register as registration
+    from stnreg.registration.options import RegistrationOptions
     from stnreg.registration.quality import failure
+    from stnreg.registration.register import register_pair
     from stnreg.reports import description, streams
 
     transforms = transform_outputs(output, transform)
@@ -96,20 +97,18 @@ def register(
     sampling: dict[str, Any] = {"background": background, "dtype": dtype}
     try:
         check_outputs(output, transforms, json, inputs, qc=qc, others=others)
-        result = registration.register(
-            fixed,
-            moving,
+        options_of_pair = RegistrationOptions(
             dof=dof,
             model=model,
             init=init,
             header_source=header_source,
             refine=refine,
-            **masks,
             volume=volume,
             min_score=min_score,
             device=device_for(device, images=2),
             threads=threads,
         )
+        result = register_pair(fixed, moving, options_of_pair, masks)
         for warning in result.warnings:
             streams.note(f"warning: {warning}")
         for path in transforms:

@@ -1,44 +1,19 @@
-"""What the networks see in one image, kept: an image that many pairs share is read and looked at once."""
-
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
+"""Encode an image once, for many registrations: `stnreg.encode`."""
 
 from stnreg.core.threads import default_threads
 from stnreg.errors import UsageProblem
 from stnreg.images.inputs import Image, as_volume, take_volume
-from stnreg.images.volume import HeaderSource, Volume
-from stnreg.models.card import Weights, find
-from stnreg.registration.anatomy.encode import Encoding
-from stnreg.registration.anatomy.load import AnatomyEncoder
-from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.images.volume import HeaderSource
+from stnreg.models.card import find
+from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.anatomy.load import open_encoder
+from stnreg.registration.methods import method_of
+from stnreg.registration.options import DEFAULT_MODEL
 
-DEFAULT_MODEL = "anatomy"
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """An image that an anatomy network has looked at. `register` takes it in place of the image.
-
-    Attributes
-    ----------
-    whole : Volume
-        As read: all volumes of a series.
-    volume : Volume
-        What is aligned: `whole`, or one volume of it.
-    encoding : Encoding
-        Pose, structures and brain.
-    model : Weights
-        The network that looked.
-    """
-
-    whole: Volume
-    volume: Volume
-    encoding: Encoding
-    model: Weights
+__all__ = ["EncodedImage", "Seen", "encode", "look"]
 
 
-def look(
+def encode(
     image: Image,
     *,
     model: str = DEFAULT_MODEL,
@@ -46,35 +21,29 @@ def look(
     volume: str | int | None = None,
     device: str = "auto",
     threads: int | None = None,
-) -> Seen:
-    """Read an image and let an anatomy network look at it, once for many registrations.
+) -> EncodedImage:
+    """Read an image and encode it with an anatomy network: its pose, its structures and its brain.
 
     Parameters
     ----------
     image, model, header_source, volume, device, threads
-        As `register`.
+        As `register` takes them.
 
     Raises
     ------
     DataError
         If the image or the network cannot be used.
     UsageProblem
-        If the network is one for pairs, which looks at both images at once.
+        If the network is one for pairs, which sees both images at once.
     """
     weights = find(model)
-    if weights.kind != "anatomy":
-        raise UsageProblem(f"{weights.name}: looks at both images of a pair at once, so none can be kept")
-    networks = open_networks(weights, threads or default_threads(), device)
+    if not method_of(weights).encodes_alone:
+        raise UsageProblem(f"{weights.name}: sees both images of a pair at once, so no image can be encoded alone")
+    encoder = open_encoder(weights, threads or default_threads(), device)
     whole = as_volume(image, header_source, series=volume is not None)
     chosen = take_volume(whole, volume)
-    return Seen(whole, chosen, networks.encode(chosen), weights)
+    return EncodedImage(whole, chosen, encoder.encode(chosen), weights)
 
 
-def open_networks(weights: Weights, threads: int, device: str) -> AnatomyEncoder:
-    """Open an anatomy network with its pose network; the last two are kept open."""
-    return _open(weights.path, weights.identity, threads, device)
-
-
-@lru_cache(maxsize=2)
-def _open(path: Path, identity: str, threads: int, device: str) -> AnatomyEncoder:
-    return load_encoder(find(str(path)), threads=threads, device=device)
+look, Seen = encode, EncodedImage
+"""The names of `encode` and `EncodedImage` in earlier versions; they stay for scripts that use them."""

@@ -1,43 +1,28 @@
-"""Whether a registration is to be believed, judged by the structures that the networks found in each image alone."""
+"""Quality assessment: whether a registration is accepted, by the structures that were found in each image alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
 from stnreg.registration.anatomy.encode import Encoding
-from stnreg.registration.anatomy.fit import PARTIAL_MM, affine_standard_error_mm
-
-MIN_SCORE = 0.72
-"""Least agreement that is believed; `benchmarks/verdict.py` prints what it separates on validation heads."""
-
-MAX_RESIDUAL_MM = 9.0
-"""Structures that lie further than this from where a head has them (root mean square) are not those of a head."""
-
-
-MIN_COMMON_SHARE = 0.2
-"""Least part of one brain that must be in view in the other image: a few structures can agree by chance."""
-
-MIN_CORRELATION = 0.3
-"""Least local correlation that refinement must find inside the brain; where there is none, nothing is left of it."""
-
-MIN_PARTIAL_CORRELATION = 0.5
-"""The same where part of a brain is out of view; two people who are well aligned leave 0.52 and more."""
+from stnreg.registration.anatomy.fit import affine_standard_error_mm
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is thought of a registration.
+    """The assessment of a registration: accepted, rejected, or not assessed.
 
     Attributes
     ----------
     passed : bool or None
-        None where the network gives nothing to assess by.
+        Whether it is accepted; None where the network gives nothing to assess it by.
     score : float or None
-        Agreement of the images' own structures under the transform, 0 to 1.
+        Agreement of the structures of both images under the transform, 0 to 1.
     reasons : tuple of str
-        Why it was not believed, in words.
+        Why it was rejected, in words.
     """
 
     passed: bool | None
@@ -64,7 +49,7 @@ class RefinementStats:
     mirrored: bool
 
 
-NOTHING_TO_JUDGE_BY = Verdict(None, None, ("a pair network gives nothing to assess its own result by",))
+NOT_ASSESSED = Verdict(None, None, ("a pair network gives nothing to assess its result by",))
 
 
 def assess(
@@ -73,10 +58,12 @@ def assess(
     fixed_to_moving: np.ndarray,
     min_score: float | None = None,
     *,
-    inside: RefinementStats | None = None,
-    fitted: bool = False,
+    refinement: RefinementStats | None = None,
+    estimated: bool = False,
 ) -> Verdict:
-    """Judge a registration by the two images' own structures, and by what refinement found where there was one.
+    """Assess a registration by the structures of both images, and by the intensities where they were refined.
+
+    The thresholds are those of the network that encoded the fixed image (`Encoding.calibration`).
 
     Parameters
     ----------
@@ -84,22 +71,24 @@ def assess(
     fixed_to_moving : (4, 4) float64
         LPS mm.
     min_score : float, optional
-        In place of `MIN_SCORE`.
-    inside : RefinementStats, optional
-        What refinement found.
-    fitted : bool
-        Whether the transform is the affine that was fitted to the structures, as it is.
+        In place of the calibrated `min_score`.
+    refinement : RefinementStats, optional
+        What the refinement found.
+    estimated : bool
+        Whether the transform is the affine that was estimated from the structures, as it is.
     """
-    least = MIN_SCORE if min_score is None else min_score
+    limits = fixed.calibration
     score = map_agreement(fixed, moving, fixed_to_moving)
+    least = limits.min_score if min_score is None else min_score
     reasons = [*_structures(fixed, moving, fixed_to_moving, score, least)]
-    if inside is not None:
+    if refinement is not None:
+        error_mm = affine_standard_error_mm(fixed, moving)
         # A mirrored head is a head: its structures agree. Where they do not, which mirror fits better says nothing.
-        reasons += _intensities(inside, affine_standard_error_mm(fixed, moving), structures_agree=not reasons)
-    elif fitted and (reach := affine_standard_error_mm(fixed, moving)) > PARTIAL_MM:
+        reasons += _intensities(refinement, error_mm, limits, structures_agree=not reasons)
+    elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
         reasons.append(
-            f"only part of the brain is in view, and its structures alone fix the rest to {reach:.1f} mm at the very "
-            "best, where two whole heads give 0.9; refine, or ask for fewer degrees of freedom"
+            f"only part of the brain is in view, and its structures alone determine the rest to {error_mm:.1f} mm at "
+            "best, where two whole heads give 0.9 mm; refine, or use fewer degrees of freedom"
         )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
         reasons.append("the transform exchanges left and right")
@@ -110,35 +99,38 @@ def _structures(
     fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, score: float, least: float
 ) -> Iterator[str]:
     """Say what speaks against it in the structures."""
+    limits = fixed.calibration
     if not score >= least:
         yield (
             f"the structures found in both images agree by {score:.2f} under the transform; {least:.2f} is the least "
-            "that is believed"
+            "that is accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
-    if not share >= MIN_COMMON_SHARE:
-        yield f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to assess by"
+    if not share >= limits.min_common_share:
+        yield f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to assess"
     for name, encoding in (("fixed", fixed), ("moving", moving)):
-        if not encoding.residual_mm <= MAX_RESIDUAL_MM:
+        if not encoding.residual_mm <= encoding.calibration.max_residual_mm:
             yield (
                 f"what was found in the {name} image does not lie as in a head ({encoding.residual_mm:.0f} mm off): "
                 "is it a brain, and is enough of it in view?"
             )
 
 
-def _intensities(inside: RefinementStats, reach: float, *, structures_agree: bool) -> Iterator[str]:
+def _intensities(
+    refinement: RefinementStats, error_mm: float, limits: Calibration, *, structures_agree: bool
+) -> Iterator[str]:
     """Say what speaks against it in the intensities."""
-    if inside.mirrored and structures_agree:
+    if refinement.mirrored and structures_agree:
         yield (
             "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
         )
-    partial = reach > PARTIAL_MM and not inside.same_person
-    least = MIN_PARTIAL_CORRELATION if partial else MIN_CORRELATION
-    if not inside.correlation >= least:
+    partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
+    least = limits.min_partial_correlation if partial else limits.min_correlation
+    if not refinement.correlation >= least:
         where = "what both images show of the brain" if partial else "the brain"
         yield (
-            f"inside {where} the intensities correlate by {inside.correlation:.2f}; {least:.2f} is the least that is "
-            "believed"
+            f"inside {where} the intensities correlate by {refinement.correlation:.2f}; {least:.2f} is the least that "
+            "is accepted"
         )
 
 

@@ -1,7 +1,7 @@
-"""What comes of a registration: the transform, whether to believe it, and the images it moves."""
+"""The result of a registration: the transform, whether it is accepted, and the images that it moves."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,50 +9,78 @@ from stnreg.geometry.affine import Parameters, invert, to_parameters
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
+from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refinement import Refined
 from stnreg.resampling.apply import OutputType, move, save_moved
 from stnreg.resampling.resample import Interpolation
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
 from stnreg.transforms.io.files import save_transform
 
 
 @dataclass(frozen=True, eq=False)
-class Registration:
-    """What came of one pair.
+class RegistrationResult:
+    """The result of one pair.
 
     Attributes
     ----------
-    fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm: what ITK writes and resampling pulls through.
+    transform : Transform
+        Takes fixed points to moving points, LPS mm.
     fixed, moving : Volume
         As loaded.
-    dof : int
+    options : RegistrationOptions
+        As asked for.
     model : Weights
         The network that was used.
     verdict : Verdict
-        Whether it is to be believed, and why not.
+        Whether the registration is accepted, and why not.
     timings_s : dict
         Wall time by stage, seconds.
     warnings : tuple of str
     refined : Refined or None
         What the refinement did; None where there was none.
     fixed_series, moving_series : Volume or None
-        All volumes of an image that was a series: what is resampled, where `fixed` and `moving` are what was aligned.
+        All volumes of a 4-D image: what is resampled, where `fixed` and `moving` are what was registered.
     """
 
-    fixed_to_moving: Matrix
+    transform: Transform
     fixed: Volume
     moving: Volume
-    dof: int
+    options: RegistrationOptions
     model: Weights
     verdict: Verdict
-    device: str
-    threads: int
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refined: Refined | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
+
+    @property
+    def fixed_to_moving(self) -> Matrix:
+        """The affine, (4, 4) float64: fixed LPS points to moving LPS points, mm, as ITK writes it."""
+        matrix = self.transform.matrix
+        assert matrix is not None
+        return matrix
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of the transform: fewer than asked for where the overlap does not support them."""
+        return self.refined.dof if self.refined else self.options.dof
+
+    @property
+    def device(self) -> str:
+        """Where the network ran, as asked for."""
+        return self.options.device
+
+    @property
+    def threads(self) -> int:
+        """Threads that were used."""
+        return self.options.thread_count
+
+    def with_matrix(self, fixed_to_moving: Matrix) -> "RegistrationResult":
+        """Return the result with another affine, (4, 4) LPS mm: as it was read back from a file."""
+        return replace(self, transform=Affine(fixed_to_moving))
 
     @property
     def parameters(self) -> Parameters:
@@ -93,3 +121,7 @@ class Registration:
                     dtype=dtype,
                     threads=self.threads,
                 )
+
+
+Registration = RegistrationResult
+"""The name of `RegistrationResult` in earlier versions; it stays for scripts that use it."""

@@ -7,10 +7,10 @@ from stnreg import __version__
 from stnreg.geometry.affine import to_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.register import Registration
+from stnreg.registration.result import RegistrationResult
 
 
-def describe_registration(result: Registration) -> dict[str, Any]:
+def describe_registration(result: RegistrationResult) -> dict[str, Any]:
     """Return what `--json` says of a registration, without outputs and command."""
     return {
         "fixed": result.fixed.path,
@@ -78,7 +78,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def summary(result: Registration) -> list[str]:
+def summary(result: RegistrationResult) -> list[str]:
     """Return what a picture says above its planes."""
     parameters = result.parameters
     rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
@@ -92,7 +92,7 @@ def summary(result: Registration) -> list[str]:
     ]
 
 
-def _verdict_lines(result: Registration) -> list[str]:
+def _verdict_lines(result: RegistrationResult) -> list[str]:
     """Say whether a registration is believed, and by what."""
     verdict, refined = result.verdict, result.refined
     if verdict.passed is None:

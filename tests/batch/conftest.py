@@ -7,19 +7,10 @@ import pytest
 from stnreg.batch.naming import plain
 from stnreg.batch.task import Settings, Task, make_tasks
 from stnreg.datasets.pair_table import Pair
+from stnreg.registration.options import RegistrationOptions
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-QUICK = {
-    "dof": 6,
-    "model": "anatomy",
-    "init": "auto",
-    "refine": False,
-    "volume": None,
-    "header_source": "auto",
-    "min_score": None,
-    "device": "cpu",
-    "threads": 1,
-}
+QUICK = {"dof": 6, "refine": False, "device": "cpu", "threads": 1}
 
 
 @pytest.fixture
@@ -35,7 +26,7 @@ def quick_tasks(tmp_path):
             )
             for name in ids
         ]
-        settings = Settings(QUICK | changed.pop("register", {}), **{"image": False, **changed})
+        settings = Settings(RegistrationOptions(**QUICK | changed.pop("options", {})), **{"image": False, **changed})
         return make_tasks(pairs, tmp_path / "out", settings, plain)
 
     return make

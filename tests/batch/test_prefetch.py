@@ -5,7 +5,7 @@ import pytest
 
 from stnreg.batch.prefetch import Prefetcher, is_worth_it
 from stnreg.batch.work import run_task
-from stnreg.registration import register as registration
+from stnreg.registration.register import register_pair
 from stnreg.transforms.io.files import load_transform
 
 
@@ -14,9 +14,8 @@ def test_a_pair_that_was_read_ahead_comes_out_the_same(quick_tasks, monkeypatch)
     run_task(alone)
     run_task(first, second)
     given = []
-    register = registration.register
     monkeypatch.setattr(
-        "stnreg.registration.register.register", lambda f, m, **k: (given.append(m), register(f, m, **k))[1]
+        "stnreg.batch.work.register_pair", lambda f, m, *a: (given.append(m), register_pair(f, m, *a))[1]
     )
     assert run_task(second)["status"] == "passed"
     assert given[0].path == str(second.pair.moving), "the image itself, not its path"

@@ -22,10 +22,10 @@ def test_a_pair_comes_out_as_register_makes_it(quick_tasks):
     assert row["rotation_x_deg"] == alone.parameters.rotation_deg[0]
 
 
-def test_a_second_pair_needs_no_second_look_at_the_fixed_image(quick_tasks, monkeypatch):
+def test_the_fixed_image_of_a_second_pair_is_not_encoded_again(quick_tasks, monkeypatch):
     first, second = quick_tasks("a", "b")
     run_task(first)
-    monkeypatch.setattr("stnreg.batch.work.look", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("stnreg.batch.work.encode", lambda *a, **k: 1 / 0)
     assert run_task(second)["status"] == "passed"
 
 
@@ -39,7 +39,7 @@ def test_what_cannot_be_read_is_recorded_with_its_file(quick_tasks):
 
 def test_a_defect_ends_one_pair_alone(quick_tasks, monkeypatch):
     (task,) = quick_tasks("a")
-    monkeypatch.setattr("stnreg.registration.register.register", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("stnreg.batch.work.register_pair", lambda *a, **k: 1 / 0)
     row = run_task(task)
     assert row["status"] == "error"
     assert "ZeroDivisionError" in row["reasons"]

@@ -1,4 +1,4 @@
-"""An image that was looked at once gives what it gives when it is looked at anew."""
+"""An image that was encoded once gives what it gives when it is encoded again."""
 
 from pathlib import Path
 
@@ -13,15 +13,15 @@ FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"
 
 
 @pytest.fixture(scope="module")
-def seen():
-    return stnreg.look(FIXED, threads=1)
+def encoded():
+    return stnreg.encode(FIXED, threads=1)
 
 
-def test_a_kept_look_changes_nothing(seen):
+def test_a_kept_encoding_changes_nothing(encoded):
     anew = stnreg.register(FIXED, MOVING, threads=1)
     for kept in (
-        stnreg.register(seen, MOVING, threads=1),
-        stnreg.register(seen, stnreg.look(MOVING, threads=1), threads=1),
+        stnreg.register(encoded, MOVING, threads=1),
+        stnreg.register(encoded, stnreg.encode(MOVING, threads=1), threads=1),
     ):
         assert np.array_equal(kept.fixed_to_moving, anew.fixed_to_moving)
         assert kept.verdict == anew.verdict
@@ -40,11 +40,17 @@ def test_the_first_of_two_bad_images_is_named(threads):
         stnreg.register("first.nii.gz", "second.nii.gz", threads=threads)
 
 
-def test_a_look_of_another_network_is_refused(seen):
-    with pytest.raises(UsageProblem, match="looked at by anatomy"):
-        stnreg.register(seen, MOVING, model="affine")
+def test_an_encoding_of_another_network_is_refused(encoded):
+    with pytest.raises(UsageProblem, match="encoded by anatomy"):
+        stnreg.register(encoded, MOVING, model="affine")
 
 
-def test_a_pair_network_keeps_no_look():
+def test_a_pair_network_encodes_no_image_alone():
     with pytest.raises(UsageProblem, match="both images"):
-        stnreg.look(FIXED, model="affine")
+        stnreg.encode(FIXED, model="affine")
+
+
+def test_earlier_names_stay():
+    assert stnreg.look is stnreg.encode
+    assert stnreg.Seen is stnreg.EncodedImage
+    assert stnreg.Registration is stnreg.RegistrationResult

@@ -8,10 +8,8 @@ import pytest
 import stnreg
 from stnreg.geometry.affine import Parameters, from_parameters, invert, mean_error_mm
 from stnreg.images.volume import Volume, load_volume
-from stnreg.models.card import find
-from stnreg.registration import register as registration
 from stnreg.registration.anatomy.encode import encode_from
-from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.registration.by_anatomy import AnatomyRegistration
 from stnreg.resampling.resample import resample
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -31,17 +29,16 @@ def same(head) -> Volume:
 
 
 def _taken_for_upside_down(monkeypatch, which: int) -> None:
-    """Let one of the images be seen from a pose that is on its head."""
-    networks, look = load_encoder(find("anatomy"), threads=2, device="cpu"), registration._look
+    """Let one of the images be encoded from a pose that is on its head."""
+    encode = AnatomyRegistration._encode
 
-    def looked(fixed, moving, *rest):
-        seen = list(look(fixed, moving, *rest))
-        volume = (fixed, moving)[which][1]
-        upside_down = seen[which].template_to_lps @ np.diag([-1.0, 1.0, -1.0, 1.0])
-        seen[which] = encode_from(volume.array, volume.grid, upside_down, networks.model)
-        return tuple(seen)
+    def encoded(self, pair, threads):
+        encodings = list(encode(self, pair, threads))
+        upside_down = encodings[which].template_to_lps @ np.diag([-1.0, 1.0, -1.0, 1.0])
+        encodings[which] = encode_from(*pair.images[which], upside_down, self.encoder.model)
+        return tuple(encodings)
 
-    monkeypatch.setattr(registration, "_look", looked)
+    monkeypatch.setattr(AnatomyRegistration, "_encode", encoded)
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -8,14 +8,16 @@ import pytest
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
+from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.encode import Encoding
-from stnreg.registration.anatomy.fit import BRAIN_MM, PARTIAL_MM, affine_standard_error_mm
+from stnreg.registration.anatomy.fit import BRAIN_MM, affine_standard_error_mm
 from stnreg.registration.anatomy.pose import CORNERS
-from stnreg.registration.quality import MIN_CORRELATION, MIN_PARTIAL_CORRELATION, RefinementStats, assess
+from stnreg.registration.quality import RefinementStats, assess
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))
 RADII = np.array([62.0, 82.0, 58.0])
 STRUCTURES = np.random.default_rng(5).uniform(-0.55, 0.55, (40, 3)) * RADII
+LIMITS = Calibration()
 WELL = RefinementStats(correlation=0.6, same_person=False, mirrored=False)
 
 
@@ -53,7 +55,7 @@ def test_reach_is_the_error_of_fits_to_shaken_structures():
 def test_reach_grows_with_what_is_out_of_view_and_knows_no_order():
     assert (
         affine_standard_error_mm(WHOLE, WHOLE)
-        < PARTIAL_MM
+        < LIMITS.whole_head_error_mm
         < affine_standard_error_mm(WHOLE, HALF)
         < affine_standard_error_mm(WHOLE, SLAB)
     )
@@ -64,28 +66,28 @@ def test_reach_grows_with_what_is_out_of_view_and_knows_no_order():
 
 def test_two_whole_heads_that_agree_are_believed():
     for told in (None, WELL):
-        verdict = assess(WHOLE, WHOLE, np.eye(4), inside=told, fitted=True)
+        verdict = assess(WHOLE, WHOLE, np.eye(4), refinement=told, estimated=True)
         assert verdict.passed
         assert verdict.reasons == ()
         assert verdict.score == pytest.approx(1, abs=0.01)
 
 
 def test_half_a_head_is_not_fitted_but_may_be_refined():
-    alone = assess(WHOLE, HALF, np.eye(4), fitted=True)
+    alone = assess(WHOLE, HALF, np.eye(4), estimated=True)
     assert not alone.passed
     assert "only part of the brain is in view" in alone.reasons[0]
     assert assess(WHOLE, HALF, np.eye(4)).passed, "a transform from elsewhere extrapolates nothing"
-    assert assess(WHOLE, HALF, np.eye(4), inside=WELL).passed
+    assert assess(WHOLE, HALF, np.eye(4), refinement=WELL).passed
 
 
 def test_intensities_that_do_not_correlate_are_not_believed():
-    little = replace(WELL, correlation=MIN_CORRELATION - 0.01)
-    between = replace(WELL, correlation=MIN_PARTIAL_CORRELATION - 0.01)
-    assert "correlate by 0.29" in assess(WHOLE, WHOLE, np.eye(4), inside=little).reasons[0]
-    assert assess(WHOLE, WHOLE, np.eye(4), inside=between).passed
-    assert "what both images show" in assess(WHOLE, HALF, np.eye(4), inside=between).reasons[0]
-    assert assess(WHOLE, HALF, np.eye(4), inside=replace(between, same_person=True)).passed
-    assert not assess(WHOLE, WHOLE, np.eye(4), inside=replace(WELL, correlation=np.nan)).passed
+    little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
+    between = replace(WELL, correlation=LIMITS.min_partial_correlation - 0.01)
+    assert "correlate by 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
+    assert assess(WHOLE, WHOLE, np.eye(4), refinement=between).passed
+    assert "what both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    assert assess(WHOLE, HALF, np.eye(4), refinement=replace(between, same_person=True)).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), refinement=replace(WELL, correlation=np.nan)).passed
 
 
 def test_every_other_reason_is_given():
@@ -93,10 +95,12 @@ def test_every_other_reason_is_given():
     assert "agree by" in assess(WHOLE, WHOLE, off).reasons[0]
     assert assess(WHOLE, WHOLE, off, 0.0).passed
     mirrored = replace(WELL, mirrored=True)
-    assert "mirror" in assess(WHOLE, WHOLE, np.eye(4), inside=mirrored).reasons[0]
-    assert not any("mirror" in why for why in assess(WHOLE, WHOLE, off, inside=mirrored).reasons), "no head, no side"
+    assert "mirror" in assess(WHOLE, WHOLE, np.eye(4), refinement=mirrored).reasons[0]
+    assert not any("mirror" in why for why in assess(WHOLE, WHOLE, off, refinement=mirrored).reasons), (
+        "no head, no side"
+    )
     assert "exchanges left and right" in assess(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
     strange = replace(WHOLE, residual_mm=30.0)
     assert "the moving image does not lie as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
     speck = encoding(lambda points: np.linalg.norm(points, axis=1) < 25)
-    assert "too little to assess by" in assess(WHOLE, speck, np.eye(4)).reasons[0]
+    assert "too little to assess" in assess(WHOLE, speck, np.eye(4)).reasons[0]

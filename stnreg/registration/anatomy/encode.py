@@ -9,7 +9,7 @@ other; `stnreg.registration.anatomy.fit` makes an affine of two.
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import islice
 
@@ -18,8 +18,10 @@ import numpy as np
 from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.grid import Grid
+from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.maps import (
     MapNetwork,
+    PoseNetwork,
     centroids_of,
     fit_template,
     maps_grid,
@@ -30,9 +32,7 @@ from stnreg.registration.anatomy.pose import brain_shift_mm, field_center, find_
 from stnreg.resampling.block_mean import block_mean
 
 Array = np.ndarray
-REPEAT_MM = 8.0  # the fine pass is repeated where it moved the brain by more than this
 MAX_FINE_PASSES = 3
-SURE_MM = 4.0  # structures that lie this near to where a head has them are believed, and no other pose is tried
 MAX_POSES = 10
 
 
@@ -40,7 +40,7 @@ MAX_POSES = 10
 class AnatomyModel:
     """The two networks."""
 
-    pose: MapNetwork
+    pose: PoseNetwork
     fine: MapNetwork
 
 
@@ -66,6 +66,8 @@ class Encoding:
         The same with the head's shape taken out: whether this is a pose to believe.
     volumes_mm3 : (structures,) float64
         What is in view of each structure.
+    calibration : Calibration
+        Of the network that found them.
     """
 
     centroids_lps: Array
@@ -76,6 +78,7 @@ class Encoding:
     residual_mm: float
     fit_residual_mm: float
     volumes_mm3: Array
+    calibration: Calibration = field(default_factory=Calibration)
 
     @property
     def pose_uncertainty(self) -> float:
@@ -110,7 +113,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     tried: list[Encoding] = []
     for encoding in islice(encode_poses(array, grid, model), MAX_POSES):
         tried.append(encoding)
-        if encoding.fit_residual_mm <= SURE_MM:
+        if encoding.fit_residual_mm <= model.fine.calibration.accept_mm:
             break
     return min(tried, key=lambda encoding: encoding.pose_uncertainty)
 
@@ -186,7 +189,7 @@ def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwor
     """Look closely from a pose, and again from the pose that the look gives, until it stays."""
     for _ in range(MAX_FINE_PASSES):
         encoding = _encode_upright(array, grid, template_to_lps, network)
-        if brain_shift_mm(template_to_lps, encoding.template_to_lps) < REPEAT_MM:
+        if brain_shift_mm(template_to_lps, encoding.template_to_lps) < network.calibration.repeat_mm:
             break
         template_to_lps = encoding.template_to_lps
     return encoding
@@ -203,4 +206,6 @@ def _encode_upright(array: Array, grid: Grid, template_to_lps: Array, network: M
     weights = confidence / np.maximum(network.spread_mm, 0.5) ** 2
     volumes_mm3 = mass * voxel_mm3(where)
     found = fit_template(network, centroids, confidence, volumes_mm3)
-    return Encoding(centroids, np.where(np.isnan(weights), 0, weights), maps, where, *found, volumes_mm3)
+    return Encoding(
+        centroids, np.where(np.isnan(weights), 0, weights), maps, where, *found, volumes_mm3, network.calibration
+    )

@@ -16,10 +16,6 @@ RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is 
 # Root mean square distances of a brain's voxels from its middle, LPS.
 BRAIN_MM = (29.0, 38.0, 27.0)
 
-PARTIAL_MM = 1.3
-"""Structures of two whole heads fix an affine to 0.9 mm (`affine_standard_error_mm`); above this, part of the brain is
-extrapolated."""
-
 
 def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     """Fit the transform between two images from the centroids of their structures.
@@ -53,7 +49,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
         back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
         trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
-    if whole_share < WHOLE_SHARE and affine_standard_error_mm(fixed, moving) > PARTIAL_MM:
+    if whole_share < WHOLE_SHARE and affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
         return fit_maps(fixed, moving, fixed_to_moving)
     return fixed_to_moving
 

@@ -1,16 +1,20 @@
-"""The anatomy networks from their files: sessions, templates, and how to run them."""
+"""The anatomy networks from their files: sessions, templates, calibrations."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stnreg.errors import DataError
 from stnreg.images.volume import Volume
-from stnreg.models.card import Weights
+from stnreg.models.calibration import Calibration, PoseCalibration
+from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both
-from stnreg.registration.anatomy.maps import MapNetwork
+from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnatomyEncoder:
-    """Both networks, ready to look at images."""
+    """Both networks, ready to encode images."""
 
     model: AnatomyModel
 
@@ -27,12 +31,32 @@ class AnatomyEncoder:
         return encode(volume.array, volume.grid, self.model)
 
     def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
-        """Look at two images, at once where there are threads for it."""
+        """Encode two images, at once where there are threads for it."""
         return encode_both((fixed.array, fixed.grid), (moving.array, moving.grid), self.model, threads)
 
 
-def load(weights: Weights, *, threads: int | None = None, device: str = "auto") -> AnatomyEncoder:
+def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:
+    """Open an anatomy network with its pose network; the last two are kept open."""
+    return _kept_open(weights.path, weights.identity, threads, device)
+
+
+@lru_cache(maxsize=2)
+def _kept_open(path: Path, identity: str, threads: int, device: str) -> AnatomyEncoder:
+    return load(find(str(path)), threads=threads, device=device)
+
+
+def load(
+    weights: Weights, *, threads: int | None = None, device: str = "auto", calibrated: bool = True
+) -> AnatomyEncoder:
     """Open an anatomy network and the pose network that its sidecar names.
+
+    Parameters
+    ----------
+    weights : Weights
+    threads, device
+        As `open_session` takes them.
+    calibrated : bool
+        Whether a network without a calibration is refused; it is used with the defaults where it is not.
 
     Raises
     ------
@@ -42,10 +66,23 @@ def load(weights: Weights, *, threads: int | None = None, device: str = "auto") 
     pose = weights.pose
     if weights.kind != "anatomy" or pose is None:
         raise DataError(f"{weights.path}: expected an anatomy network with its pose network, got {weights.kind!r}")
-    return AnatomyEncoder(AnatomyModel(_network(pose, threads, device), _network(weights, threads, device)))
+    finds_pose, finds_structures = (_network(one, threads, device) for one in (pose, weights))
+    return AnatomyEncoder(
+        AnatomyModel(
+            PoseNetwork(**finds_pose, pose_calibration=_limits(pose, PoseCalibration, calibrated)),
+            MapNetwork(**finds_structures, calibration=_limits(weights, Calibration, calibrated)),
+        )
+    )
 
 
-def _network(weights: Weights, threads: int | None, device: str) -> MapNetwork:
+def _limits(weights: Weights, kind: Any, calibrated: bool) -> Any:
+    if not calibrated and "calibration" not in weights.card:
+        return kind()
+    return kind.from_card(weights.card, weights.path.with_suffix(".json"))
+
+
+def _network(weights: Weights, threads: int | None, device: str) -> dict[str, Any]:
+    """Return the arguments of a `MapNetwork`, without its calibration."""
     session = open_session(weights, threads=threads, device=device)
     try:
         template = np.array([[np.nan] * 3 if c is None else c for c in weights.card["template_lps_mm"]], float)
@@ -53,11 +90,17 @@ def _network(weights: Weights, threads: int | None, device: str) -> MapNetwork:
         volumes = np.array(weights.card["volumes_mm3"], float) if "volumes_mm3" in weights.card else None
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{weights.path.with_suffix('.json')}: lacks the template of its maps ({error!r})") from error
-    x, y, z = reversed(weights.card.get("shape", [weights.size] * 3))
-    return MapNetwork(_runner(session, weights), (x, y, z), weights.spacing_mm, template, spread, volumes)
+    return {
+        "run": _runner(session, weights),
+        "size": tuple(reversed(weights.card.get("shape", [weights.size] * 3))),
+        "spacing_mm": weights.spacing_mm,
+        "template": template,
+        "spread_mm": spread,
+        "volumes_mm3": volumes,
+    }
 
 
-def _runner(session: "InferenceSession", weights: Weights):
+def _runner(session: "InferenceSession", weights: Weights) -> Callable[[np.ndarray], np.ndarray]:
     def run(scan: np.ndarray) -> np.ndarray:
         given = {"scan": np.ascontiguousarray(scan, np.float32)[None, None]}
         return run_network(session, weights, given, "maps")[0]

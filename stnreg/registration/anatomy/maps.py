@@ -1,7 +1,7 @@
 """What a network that maps structures sees, what it answers, and the similarity that its answer stands for."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.fitting import fit_affine, fit_similarity
 from stnreg.geometry.grid import Grid
+from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.preprocessing.intensity import percentile
 from stnreg.resampling.resample import resample
 
@@ -43,6 +44,14 @@ class MapNetwork:
     template: Array
     spread_mm: Array
     volumes_mm3: Array | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+
+
+@dataclass(frozen=True)
+class PoseNetwork(MapNetwork):
+    """The network that finds the head in a cube, in any rotation."""
+
+    pose_calibration: PoseCalibration = field(default_factory=PoseCalibration)
 
 
 def network_input(array: Array, grid: Grid, cube: Grid) -> Array:

@@ -1,4 +1,4 @@
-"""The first look: where the head is and which way it is turned, whatever its rotation."""
+"""The pose of a head: where it is and how it is turned, whatever its rotation."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,17 +9,20 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
-from stnreg.registration.anatomy.maps import MapNetwork, centroids_of, fit_template, maps_grid, network_input, voxel_mm3
+from stnreg.models.calibration import PoseCalibration
+from stnreg.registration.anatomy.maps import (
+    PoseNetwork,
+    centroids_of,
+    fit_template,
+    maps_grid,
+    network_input,
+    voxel_mm3,
+)
 
 Array = np.ndarray
 Found = TypeVar("Found")
-SURE_MM = 4.5  # a pose whose structures lie this near to where they should is believed at once
-LIKELY = 12  # poses that are followed where none of the looks was believed, of 24
-SAME_MM = 12.0  # poses nearer to each other than this lead to the same place
+LIKELY = 12  # poses that are tried, of 24, where none was accepted
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
-UPRIGHT_DEG = 20.0  # a head turned by more than this is looked at again, upright
-CENTER_MM = 25.0  # and so is one this far from the middle of the cube,
-CLEAR_MM = 2.5  # unless its structures lie this near to where they should: whole heads leave about 2
 
 
 def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
@@ -35,47 +38,56 @@ def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class _Look:
-    """What the pose network made of one look: a pose, and how well its structures lie where they should."""
+class _Candidate:
+    """A pose that the pose network found, and how well the structures fit the template under it."""
 
     template_to_lps: Array
     fit_residual_mm: float
-    pose_uncertainty: float  # the misfit over how sharp the maps are; lower is better
+    pose_uncertainty: float  # the residual over how sharp the maps are; lower is better
 
 
-def find_poses(array: Array, grid: Grid, center_lps: Array, network: MapNetwork) -> Iterator[Array]:
-    """Give template_to_lps, the likeliest first, from the pose network's looks at cubes around `center_lps`.
+def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[Array]:
+    """Give template_to_lps, the likeliest first, from cubes around `center_lps` that the pose network sees.
 
-    One look is enough for a head that is about upright. Where the structures that it finds do not lie as they
-    should, or the caller was not content with what came of it and asks for more, the cube is turned on its other
-    faces, and the likeliest poses are looked at again, upright.
+    One cube is enough for a head that is about upright. Where its structures do not fit the template, or the caller
+    rejects that pose and asks for more, the cube is turned on its other faces, and the likeliest poses are estimated
+    again from an upright cube.
     """
+    limits = network.pose_calibration
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
     seen = network_input(array, grid, cube)
-    first = _look(seen, cube, network)
-    if first.fit_residual_mm <= SURE_MM:
-        if _angle_deg(first.template_to_lps) > UPRIGHT_DEG or _is_aside(first, center_lps):
-            first = min([first, _pose_upright(array, grid, first, network)], key=lambda k: k.pose_uncertainty)
+
+    def upright(pose: _Candidate) -> _Candidate:
+        return _pose_upright(array, grid, pose, network)
+
+    first = _pose_in(seen, cube, network)
+    if first.fit_residual_mm <= limits.accept_mm:
+        if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
+            first = _surer(first, upright(first))
         yield first.template_to_lps
-    looks = [first]
+    found = [first]
     for turn in CUBE_TURNS[1:]:
         turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
-        looks.append(_look(permuted(seen, turn), turned, network))
-        if looks[-1].fit_residual_mm <= SURE_MM:
-            again = min([looks[-1], _pose_upright(array, grid, looks[-1], network)], key=lambda k: k.pose_uncertainty)
-            yield again.template_to_lps
-    upright = np.eye(4)
-    upright[:3, 3] = center_lps
-    uprights = sorted((_pose_upright(array, grid, k, network) for k in looks), key=lambda k: k.pose_uncertainty)
-    yield from distinct([*(look.template_to_lps for look in uprights[:LIKELY]), upright], lambda pose: pose)
+        found.append(_pose_in(permuted(seen, turn), turned, network))
+        if found[-1].fit_residual_mm <= limits.accept_mm:
+            yield _surer(found[-1], upright(found[-1])).template_to_lps
+    straight = np.eye(4)
+    straight[:3, 3] = center_lps
+    uprights = sorted(map(upright, found), key=lambda pose: pose.pose_uncertainty)
+    likely = [*(pose.template_to_lps for pose in uprights[:LIKELY]), straight]
+    yield from distinct(likely, lambda pose: pose, limits.same_pose_mm)
 
 
-def distinct(found: Iterable[Found], pose_of: Callable[[Found], Array]) -> Iterator[Found]:
+def _surer(a: _Candidate, b: _Candidate) -> _Candidate:
+    return min(a, b, key=lambda pose: pose.pose_uncertainty)
+
+
+def distinct(found: Iterable[Found], pose_of: Callable[[Found], Array], same_pose_mm: float) -> Iterator[Found]:
     """Leave out what puts the brain where an earlier one does, by its template_to_lps."""
     kept: list[Array] = []
     for one in found:
         pose = pose_of(one)
-        if all(brain_shift_mm(pose, other) > SAME_MM for other in kept):
+        if all(brain_shift_mm(pose, other) > same_pose_mm for other in kept):
             kept.append(pose)
             yield one
 
@@ -86,30 +98,29 @@ def brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
     return float(np.linalg.norm(apply_affine(a_to_lps, corners) - apply_affine(b_to_lps, corners), axis=1).mean())
 
 
-def _look(seen: Array, cube: Grid, network: MapNetwork) -> _Look:
+def _pose_in(seen: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
     maps = network.run(seen)
     centroids, confidence, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)
     template_to_lps, _, fit_residual_mm = fit_template(network, centroids, confidence, mass * voxel_mm3(where))
     found = confidence[~np.isnan(centroids[:, 0])]
-    return _Look(
-        template_to_lps, fit_residual_mm, fit_residual_mm / max(float(found.mean()) if len(found) else 0.0, 1e-3)
-    )
+    sharpness = max(float(found.mean()) if len(found) else 0.0, 1e-3)
+    return _Candidate(template_to_lps, fit_residual_mm, fit_residual_mm / sharpness)
 
 
-def _pose_upright(array: Array, grid: Grid, look: _Look, network: MapNetwork) -> _Look:
-    """Look once more, at a cube that is turned and placed as the first look says the head is."""
-    linear = look.template_to_lps[:3, :3]
+def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwork) -> _Candidate:
+    """Estimate the pose again in a cube that is turned and placed as a first estimate says the head is."""
+    linear = pose.template_to_lps[:3, :3]
     upright = linear / np.cbrt(np.linalg.det(linear))
-    cube = Grid.cube(look.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
-    return _look(network_input(array, grid, cube), cube, network)
+    cube = Grid.cube(pose.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
+    return _pose_in(network_input(array, grid, cube), cube, network)
 
 
-def _is_aside(look: _Look, center_lps: Array) -> bool:
+def _is_off_center(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
     """Tell whether the head was far from the middle of the cube, and its structures not clear for all that."""
-    distance_mm = np.linalg.norm(look.template_to_lps[:3, 3] - center_lps)
-    return bool(distance_mm > CENTER_MM and look.fit_residual_mm > CLEAR_MM)
+    distance_mm = np.linalg.norm(pose.template_to_lps[:3, 3] - center_lps)
+    return bool(distance_mm > limits.center_mm and pose.fit_residual_mm > limits.clear_mm)
 
 
 def _angle_deg(template_to_lps: Array) -> float:

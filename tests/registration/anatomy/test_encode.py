@@ -1,7 +1,6 @@
 """From maps to poses: with networks that know a small made-up anatomy exactly."""
 
 import os
-from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -12,7 +11,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both, threads_of_each
 from stnreg.registration.anatomy.fit import fit_pair
-from stnreg.registration.anatomy.maps import MapNetwork
+from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 
 # Balls of different brightness, template LPS mm: no rotation and no mirror maps them on themselves.
 CENTERS = np.array(
@@ -43,12 +42,11 @@ def _run(scan: np.ndarray) -> np.ndarray:
     return hot.reshape(-1, z, 2, y, 2, x, 2).mean(axis=(2, 4, 6))
 
 
-def _network(size: tuple[int, int, int], spacing_mm: float) -> MapNetwork:
-    template = np.vstack([[np.nan] * 3, CENTERS])
-    return MapNetwork(_run, size, spacing_mm, template, np.ones(len(template)))
-
-
-MODEL = AnatomyModel(_network((64, 64, 64), 4.0), _network((64, 80, 64), 2.5))
+TEMPLATE = np.vstack([[np.nan] * 3, CENTERS])
+SPREAD_MM = np.ones(len(TEMPLATE))
+MODEL = AnatomyModel(
+    PoseNetwork(_run, (64, 64, 64), 4.0, TEMPLATE, SPREAD_MM), MapNetwork(_run, (64, 80, 64), 2.5, TEMPLATE, SPREAD_MM)
+)
 GRID = Grid.from_parts((110, 100, 90), (2, 2.2, 2.4), (-108, -112, -105))
 
 
@@ -74,8 +72,8 @@ def test_a_head_far_from_the_middle_of_a_large_field_is_found():
 @pytest.mark.parametrize(("rotation", "looks"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
 def test_an_upright_head_is_looked_at_once_wherever_it_lies_in_the_cube(rotation, looks):
     seen = []
-    sharp = replace(_network((128, 128, 128), 2.0), run=lambda scan: seen.append(scan) or _run(scan))
-    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(sharp, MODEL.fine))
+    noting = PoseNetwork(lambda scan: seen.append(scan) or _run(scan), (128, 128, 128), 2.0, TEMPLATE, SPREAD_MM)
+    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(noting, MODEL.fine))
     assert len(seen) == looks
 
 
@@ -113,7 +111,7 @@ def test_an_empty_answer_of_the_network_is_not_an_error():
         maps[0] = 1
         return maps
 
-    pose = MapNetwork(nothing, 64, 4.0, MODEL.pose.template, MODEL.pose.spread_mm)
+    pose = PoseNetwork(nothing, (64, 64, 64), 4.0, MODEL.pose.template, MODEL.pose.spread_mm)
     found = encode(_head(_pose((0, 0, 0)), GRID), GRID, AnatomyModel(pose, MODEL.fine))
     assert isinstance(found, Encoding)
     assert np.isfinite(found.template_to_lps).all()

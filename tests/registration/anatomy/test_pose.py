@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from stnreg.geometry.affine import invert
 from stnreg.geometry.grid import Grid
-from stnreg.registration.anatomy.pose import CUBE_TURNS, SAME_MM, brain_shift_mm, distinct, permuted
+from stnreg.registration.anatomy.pose import CUBE_TURNS, brain_shift_mm, distinct, permuted
 from stnreg.resampling.resample import resample
+
+SAME_POSE_MM = 12.0
 
 
 def pose(turn=None, shift_mm=(0.0, 0.0, 0.0)):
@@ -31,9 +33,9 @@ def test_a_permuted_cube_is_the_cube_sampled_along_turned_axes(turn):
 
 
 def test_poses_that_lead_to_the_same_place_are_followed_once():
-    first, near, far = pose(), pose(shift_mm=(0, SAME_MM - 1, 0)), pose(shift_mm=(0, SAME_MM + 1, 0))
+    first, near, far = pose(), pose(shift_mm=(0, SAME_POSE_MM - 1, 0)), pose(shift_mm=(0, SAME_POSE_MM + 1, 0))
     turned = pose(CUBE_TURNS[5])
-    kept = list(distinct([first, near, turned, far, turned], lambda pose: pose))
+    kept = list(distinct([first, near, turned, far, turned], lambda pose: pose, SAME_POSE_MM))
     assert [id(k) for k in kept] == [id(first), id(turned), id(far)]
 
 

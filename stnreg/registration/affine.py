@@ -1,0 +1,125 @@
+"""From the encodings of two images to an assessed affine between them: estimate, refine, assess."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from stnreg.core.clock import Clock
+from stnreg.geometry.affine import nearest_dof
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.findings import Encodings, Findings
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.pair import ImagePair
+from stnreg.registration.quality import RefinementStats, assess
+from stnreg.registration.refine.refinement import Refined, refine_affine
+from stnreg.registration.stages import StageResult, run_stage
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+
+
+def register_affine(
+    pair: ImagePair,
+    encodings: Encodings,
+    initial: Matrix | None,
+    options: RegistrationOptions,
+    clock: Clock | None = None,
+) -> Findings:
+    """Estimate an affine from the encodings of a pair, refine it, assess it.
+
+    Parameters
+    ----------
+    pair : ImagePair
+    encodings : tuple of Encoding
+        Of fixed and moving.
+    initial : (4, 4) float64 or None
+        A fixed_to_moving, LPS mm, in place of the estimate.
+    options : RegistrationOptions
+    clock : Clock, optional
+        To time the stages with.
+
+    Returns
+    -------
+    Findings
+
+    Raises
+    ------
+    DataError
+        If an array is not on its grid.
+    """
+    clock = clock or Clock()
+    found = run_stage(Estimate(encodings, options.dof), pair, None if initial is None else Affine(initial), clock)
+    refined = None
+    if options.refine:
+        found = run_stage(Refine(encodings, options.dof, options.thread_count), pair, found.transform, clock)
+        refined = found.findings
+    estimated = initial is None and options.dof >= 9
+    found = run_stage(Assess(encodings, refined, estimated, options.min_score), pair, found.transform, clock)
+    return Findings(found.transform, found.findings, encodings, refined)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Least squares on the centroids of the structures of both images; or the initial transform, where one is given."""
+
+    encodings: Encodings
+    dof: int
+    name: ClassVar[str] = "fit"
+
+    def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
+        """Return an affine of `dof` degrees of freedom."""
+        initial = None if transform is None else transform.matrix
+        fixed_to_moving = fit_pair(*self.encodings, dof=self.dof) if initial is None else initial
+        if initial is not None or self.dof == 9:  # scales along the axes of a grid that the encodings do not know
+            fixed_to_moving = nearest_dof(fixed_to_moving, pair.fixed.grid.center_lps, self.dof)
+        return StageResult(Affine(fixed_to_moving))
+
+
+@dataclass(frozen=True)
+class Refine:
+    """Gauss-Newton on the intensities inside both brains; its findings are `Refined`."""
+
+    encodings: Encodings
+    dof: int
+    threads: int
+    name: ClassVar[str] = "refine"
+
+    def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
+        """Return the refined affine."""
+        assert transform is not None
+        assert transform.matrix is not None
+        fixed, moving = self.encodings
+        refined = refine_affine(
+            *pair.images,
+            transform.matrix,
+            fixed_brain=(fixed.brain, fixed.maps_grid),
+            moving_brain=(moving.brain, moving.maps_grid),
+            moving_mirror=moving.mirror,
+            **pair.masks,
+            dof=self.dof,
+            threads=self.threads,
+        )
+        return StageResult(Affine(refined.fixed_to_moving), refined)
+
+
+@dataclass(frozen=True)
+class Assess:
+    """Accept the transform or reject it; its findings are the `Verdict`."""
+
+    encodings: Encodings
+    refined: Refined | None
+    estimated: bool
+    min_score: float | None
+    name: ClassVar[str] = "verdict"
+
+    def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
+        """Return the transform as it is, and whether it is accepted."""
+        assert transform is not None
+        assert transform.matrix is not None
+        stats = refinement_stats(self.refined)
+        verdict = assess(*self.encodings, transform.matrix, self.min_score, refinement=stats, estimated=self.estimated)
+        return StageResult(transform, verdict)
+
+
+def refinement_stats(refined: Refined | None) -> RefinementStats | None:
+    """Return what a refinement tells the assessment; None where there was none."""
+    return RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None

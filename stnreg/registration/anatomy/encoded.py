@@ -1,0 +1,29 @@
+"""An image with what an anatomy network found in it, kept for many pairs."""
+
+from dataclasses import dataclass
+
+from stnreg.images.volume import Volume
+from stnreg.models.card import Weights
+from stnreg.registration.anatomy.encode import Encoding
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedImage:
+    """An image that an anatomy network has encoded. `register` takes it in place of the image.
+
+    Attributes
+    ----------
+    whole : Volume
+        As read: all volumes of a series.
+    volume : Volume
+        What is registered: `whole`, or one volume of it.
+    encoding : Encoding
+        Pose, structures and brain.
+    model : Weights
+        The network that encoded it.
+    """
+
+    whole: Volume
+    volume: Volume
+    encoding: Encoding
+    model: Weights

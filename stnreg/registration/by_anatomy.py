@@ -1,0 +1,46 @@
+"""Register a pair with an anatomy network: encode both images, estimate, refine, assess, and retry a doubtful pose."""
+
+from dataclasses import dataclass
+
+from stnreg.core.clock import Clock
+from stnreg.geometry.matrix import Matrix
+from stnreg.models.card import Weights
+from stnreg.registration.anatomy.encode import threads_of_each
+from stnreg.registration.anatomy.load import AnatomyEncoder, open_encoder
+from stnreg.registration.findings import Encodings, Findings
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.pair import ImagePair
+from stnreg.registration.pose_retry import register_with_retry
+
+
+@dataclass(frozen=True)
+class AnatomyRegistration:
+    """An anatomy network that is ready to register pairs."""
+
+    encoder: AnatomyEncoder
+
+    def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
+        """Register a pair; an image that was encoded before is not encoded again."""
+        with clock.stage("network"):
+            encodings = self._encode(pair, options.thread_count)
+        return register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
+
+    def _encode(self, pair: ImagePair, threads: int) -> Encodings:
+        fixed, moving = pair.fixed_encoded, pair.moving_encoded
+        if fixed is None and moving is None:
+            return self.encoder.encode_both(pair.fixed, pair.moving, threads)
+        return (
+            self.encoder.encode(pair.fixed) if fixed is None else fixed.encoding,
+            self.encoder.encode(pair.moving) if moving is None else moving.encoding,
+        )
+
+
+class AnatomyMethod:
+    """Networks of the kind `anatomy`: structures of each image alone."""
+
+    encodes_alone = True
+    refines = True
+
+    def open(self, weights: Weights, threads: int, device: str, images: int) -> AnatomyRegistration:
+        """Open the network and its pose network, on the threads that each of so many images has."""
+        return AnatomyRegistration(open_encoder(weights, threads_of_each(threads, images), device))

@@ -1,0 +1,108 @@
+"""The two images of a registration, read, with the masks that guide it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.images.inputs import Image, as_volume, take_volume
+from stnreg.images.volume import HeaderSource, Volume
+from stnreg.preprocessing.initial_transform import center_geometry, center_moments
+from stnreg.preprocessing.masks import load_masks
+from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.options import RegistrationOptions
+from stnreg.transforms.io.links import load_chain
+
+ArrayOnGrid = tuple[np.ndarray, Grid]
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePair:
+    """Two images as they are registered.
+
+    Attributes
+    ----------
+    fixed, moving : Volume
+        3-D: of a series, the volume that is registered.
+    masks : mapping
+        `fixed_mask`, `moving_mask`, `fixed_exclude`, `moving_exclude` as (array, Grid), those that were given.
+    fixed_encoded, moving_encoded : EncodedImage or None
+        What an anatomy network made of an image beforehand.
+    fixed_series, moving_series : Volume or None
+        All volumes of an image that is 4-D.
+    """
+
+    fixed: Volume
+    moving: Volume
+    masks: Mapping[str, ArrayOnGrid] = field(default_factory=dict)
+    fixed_encoded: EncodedImage | None = None
+    moving_encoded: EncodedImage | None = None
+    fixed_series: Volume | None = None
+    moving_series: Volume | None = None
+
+    @property
+    def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
+        """Fixed and moving as (array, Grid)."""
+        return (self.fixed.array, self.fixed.grid), (self.moving.array, self.moving.grid)
+
+
+@contextmanager
+def reading(
+    fixed: Image | EncodedImage,
+    moving: Image | EncodedImage,
+    masks: Mapping[str, Image | None],
+    options: RegistrationOptions,
+    *,
+    threads: int,
+) -> Iterator[Callable[[], ImagePair]]:
+    """Read both images in the background, where there are threads for it.
+
+    Yields
+    ------
+    pair : callable
+        Waits for the images, and returns the pair.
+
+    Raises
+    ------
+    DataError
+        If an image or a mask cannot be used: raised by `pair`, the fixed image's first.
+    """
+    given = (fixed, moving)
+    read = partial(_read, header_source=options.header_source, series=options.volume is not None)
+
+    def pair(waiting: list[Callable[[], Volume]]) -> ImagePair:
+        wholes = [each() for each in waiting]
+        a, b = (take_volume(whole, options.volume) for whole in wholes)
+        fixed_encoded, moving_encoded = (image if isinstance(image, EncodedImage) else None for image in given)
+        fixed_series, moving_series = (whole if whole.array.ndim == 4 else None for whole in wholes)
+        masks_on_grids = load_masks(masks, a, b, options.header_source)
+        return ImagePair(a, b, masks_on_grids, fixed_encoded, moving_encoded, fixed_series, moving_series)
+
+    if threads < 2:
+        yield partial(pair, [partial(read, image) for image in given])
+        return
+    with ThreadPoolExecutor(len(given)) as pool:
+        yield partial(pair, [pool.submit(read, image).result for image in given])
+
+
+def _read(image: Image | EncodedImage, header_source: HeaderSource, series: bool) -> Volume:
+    return image.whole if isinstance(image, EncodedImage) else as_volume(image, header_source, series=series)
+
+
+def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[str, ...]]:
+    """Return the `fixed_to_moving` that `init` names, LPS mm, None for `auto`; and warnings about its file."""
+    if init == "auto":
+        return None, ()
+    if init == "header":
+        return np.eye(4), ()
+    if init == "geometry":
+        return center_geometry(pair.fixed.grid, pair.moving.grid), ()
+    if init == "moments":
+        return center_moments(pair.fixed, pair.moving), ()
+    chain = load_chain([init], pair.fixed, pair.moving)
+    return chain.matrix, chain.warnings

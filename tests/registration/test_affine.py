@@ -1,0 +1,70 @@
+"""From the encodings of two images to an assessed affine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stnreg.core.clock import Clock
+from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm, nearest_dof
+from stnreg.images.volume import load_volume
+from stnreg.models.card import find
+from stnreg.registration.affine import register_affine
+from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.load import load as load_encoder
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.pair import ImagePair
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHEARED = from_parameters(Parameters((4, -3, 5), (6, 2, -8), (1.1, 0.95, 1.0), (0.05, 0, 0.02)), (0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def volumes():
+    return tuple(load_volume(EXAMPLES / name) for name in ("fixed.nii.gz", "moving.nii.gz"))
+
+
+@pytest.fixture(scope="module")
+def pair(volumes):
+    return ImagePair(*volumes)
+
+
+@pytest.fixture(scope="module")
+def encodings(volumes):
+    return load_encoder(find("anatomy"), threads=2, device="cpu").encode_both(*volumes, 2)
+
+
+def _options(**settings):
+    return RegistrationOptions(threads=2, **settings)
+
+
+@pytest.mark.parametrize("dof", [6, 7, 12])
+def test_without_refinement_it_is_the_fit(pair, encodings, dof):
+    found = register_affine(pair, encodings, None, _options(dof=dof, refine=False))
+    np.testing.assert_array_equal(found.fixed_to_moving, fit_pair(*encodings, dof=dof))
+    assert found.refined is None
+    assert found.encodings is encodings
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_an_initial_transform_replaces_the_fit_with_the_dof_that_were_asked_for(pair, encodings, dof):
+    found = register_affine(pair, encodings, SHEARED, _options(dof=dof, refine=False))
+    center = pair.fixed.grid.center_lps
+    np.testing.assert_allclose(found.fixed_to_moving, nearest_dof(SHEARED, center, dof), atol=1e-12)
+
+
+def test_the_refined_transform_is_the_result_and_is_what_is_assessed(pair, encodings):
+    clock = Clock()
+    found = register_affine(pair, encodings, None, _options(), clock)
+    fitted = register_affine(pair, encodings, None, _options(refine=False))
+    np.testing.assert_array_equal(found.fixed_to_moving, found.refined.fixed_to_moving)
+    moved = mean_error_mm(found.fixed_to_moving, fitted.fixed_to_moving, pair.fixed.grid.corners_lps())
+    assert 0.01 < moved < 10
+    assert found.verdict.passed
+    assert list(clock.seconds) == ["fit", "refine", "verdict"]
+
+
+def test_a_wrong_transform_and_a_score_below_the_least_are_rejected(pair, encodings):
+    turned = from_parameters(Parameters((0, 0, 0), (0, 0, 90)), pair.fixed.grid.center_lps)
+    assert not register_affine(pair, encodings, turned, _options()).verdict.passed
+    assert not register_affine(pair, encodings, None, _options(min_score=0.999)).verdict.passed
