@@ -1,1 +1,7 @@
-"""Transforms as objects: fixed points to moving points, LPS mm; their files are in `stnreg.transforms.io`."""
+"""Transforms as objects: affine, displacement field, velocity field, B-spline, and chains of them.
+
+Every transform takes LPS points of the fixed image to LPS points of the moving image, mm: the direction in which
+resampling pulls. Arrays of vectors are (3, z, y, x): component x, y or z first, as NIfTI has them on disk; points are
+(..., 3), (x, y, z). The classes need numpy and scipy alone; files are in `stnreg.transforms.io`, resampling is in
+`stnreg.resampling.warp`.
+"""

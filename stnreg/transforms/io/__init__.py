@@ -1,1 +1,1 @@
-"""Transform files: ITK, FreeSurfer, FSL, plain matrices, and chains of them."""
+"""Non-linear transforms on disk: one file per format, each turned into LPS mm, fixed to moving, at the border."""

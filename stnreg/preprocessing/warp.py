@@ -1,0 +1,140 @@
+"""Put an image onto another grid through any transform, in one interpolation."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.errors import DataError, UsageProblem
+from stnreg.geometry.grid import Grid
+from stnreg.resampling.labels import _CORNERS, CHUNK, _has_other_neighbours, _heaviest
+from stnreg.resampling.resample import _ITK_NAME, INTERPOLATIONS, Interpolation, _Held, _known_to_itk, resample
+from stnreg.transforms.base import Transform
+from stnreg.transforms.sampling import moved, slabs
+
+SLAB_VOXELS = 1 << 22
+"""Voxels of the fixed grid sampled at once: ITK's displacements of them are 96 MB."""
+
+
+def resample_through(
+    array: NDArray[Any],
+    moving_grid: Grid,
+    fixed_grid: Grid,
+    fixed_to_moving: Transform,
+    interp: Interpolation = "linear",
+    background: float = 0.0,
+    threads: int | None = None,
+) -> NDArray[Any]:
+    """Sample a moving image at the voxels of the fixed grid, as `resample` does, through any transform.
+
+    A transform that is linear goes the way of `resample`, byte for byte. For others each fixed voxel is taken to its
+    moving index in double precision, once, however long the chain; ITK then interpolates there.
+
+    Parameters
+    ----------
+    array : (z, y, x)
+        The moving image, a real or integer type.
+    moving_grid, fixed_grid : Grid
+        Where its voxels lie, and where values are wanted.
+    fixed_to_moving : Transform
+        Takes fixed LPS points to moving LPS points, mm.
+    interp, background, threads
+        As `resample`. Threads are ITK's; the result does not depend on them.
+
+    Returns
+    -------
+    moved : (z, y, x)
+        On `fixed_grid`; the type of `array` for "nearest" and "label", else float32.
+
+    Raises
+    ------
+    DataError
+        If `array` is not on `moving_grid`.
+    UsageProblem
+        If the interpolation is none of these.
+    """
+    if fixed_to_moving.matrix is not None:
+        return resample(array, moving_grid, fixed_grid, fixed_to_moving.matrix, interp, background, threads)
+    import SimpleITK as sitk
+
+    if interp not in INTERPOLATIONS:
+        raise UsageProblem(f"expected an interpolation out of {', '.join(INTERPOLATIONS)}, got {interp!r}")
+    if array.shape != moving_grid.shape:
+        raise DataError(f"expected an array on the moving grid {moving_grid.shape}, got {array.shape}")
+    known = np.ascontiguousarray(_known_to_itk(array))
+    image = sitk.GetImageFromArray(known)
+    mask = sitk.GetImageFromArray(_has_other_neighbours(known)) if interp == "label" else None
+    keeps_type = interp in ("nearest", "label")
+    found = np.empty(fixed_grid.shape, known.dtype if keeps_type else np.float32)
+    for slab in slabs(fixed_grid, SLAB_VOXELS):
+        index = _moving_index(fixed_to_moving, moving_grid, fixed_grid, slab)
+        transform = _itk_displacement(index)
+        resampler = sitk.ResampleImageFilter()
+        resampler.SetSize(index.shape[:0:-1])
+        resampler.SetTransform(transform)
+        resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
+        resampler.SetDefaultPixelValue(float(background))
+        resampler.SetOutputPixelType(image.GetPixelID() if keeps_type else sitk.sitkFloat32)
+        if threads is not None:
+            resampler.SetNumberOfThreads(threads)
+        found[slab] = np.asarray(_Held(resampler.Execute(image)))
+        if mask is not None:
+            resampler.SetDefaultPixelValue(0.0)
+            resampler.SetOutputPixelType(mask.GetPixelID())
+            _vote(known, index, found[slab], np.asarray(_Held(resampler.Execute(mask))))
+    return found.astype(array.dtype, copy=False) if keeps_type else found
+
+
+def _moving_index(transform: Transform, moving_grid: Grid, fixed_grid: Grid, slab: slice) -> NDArray[np.float64]:
+    """Return the moving voxel index of each fixed voxel of a slab, (3, z, y, x), x first."""
+    points = transform.map_voxels(fixed_grid, slab)
+    return moved(moving_grid.lps_to_index, points.reshape(3, -1)).reshape(points.shape)
+
+
+def _itk_displacement(index: NDArray[np.float64]) -> Any:
+    """Make ITK's transform from the indices of a slab to the moving ones; exact at its voxels, where it is asked."""
+    import SimpleITK as sitk
+
+    z, y, x = (np.arange(count) for count in index.shape[1:])
+    steps = np.empty((*index.shape[1:], 3))
+    for axis, own in enumerate((x, y[:, None], z[:, None, None])):
+        np.subtract(index[axis], own, out=steps[..., axis])
+    return sitk.DisplacementFieldTransform(sitk.GetImageFromArray(steps, isVector=True))
+
+
+def _vote(
+    array: NDArray[Any], index: NDArray[np.float64], moved: NDArray[Any], disputed: NDArray[np.uint8]
+) -> None:  # fmt: skip
+    """Replace nearest-neighbour labels along borders by the label of the largest linear weight, in place.
+
+    Parameters
+    ----------
+    array : (z, y, x)
+        The moving label map.
+    index : (3, z, y, x) float64
+        The moving voxel index of each voxel of `moved`.
+    moved : (z, y, x)
+        `array` sampled there by nearest neighbour; changed here.
+    disputed : (z, y, x) uint8
+        Where the surroundings hold more than one label.
+    """
+    places = np.flatnonzero(disputed)
+    flat, out, at = array.reshape(-1), moved.reshape(-1), index.reshape(3, -1)
+    for start in range(0, len(places), CHUNK):
+        chunk = places[start : start + CHUNK]
+        out[chunk] = _winners(flat, array.shape, at[:, chunk])
+
+
+def _winners(flat: NDArray[Any], shape: tuple[int, ...], index: NDArray[np.float64]) -> NDArray[Any]:
+    """Return the winning label at each moving index (3, N)."""
+    offsets, shares = [], []  # of the lower and the upper neighbour, along x, y, z
+    for along, count, stride in zip(index, shape[::-1], (1, shape[2], shape[2] * shape[1]), strict=True):
+        low = np.floor(along)
+        share = (along - low).astype(np.float32)
+        step = low.astype(np.intp)
+        # Beyond the edge the outer voxel goes on.
+        offsets.append([np.clip(step + upper, 0, count - 1) * stride for upper in (0, 1)])
+        shares.append((1 - share, share))
+    labels = np.stack([flat[offsets[0][i] + offsets[1][j] + offsets[2][k]] for i, j, k in _CORNERS])
+    weights = np.stack([shares[0][i] * shares[1][j] * shares[2][k] for i, j, k in _CORNERS])
+    return _heaviest(labels, weights)

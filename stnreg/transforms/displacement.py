@@ -1,0 +1,123 @@
+"""A transform that is a displacement at every voxel of a grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stnreg.errors import TransformError
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Points
+from stnreg.transforms import jacobian
+from stnreg.transforms.base import Transform
+from stnreg.transforms.sampling import Vectors, interpolate, moved, voxel_points
+
+if TYPE_CHECKING:
+    from stnreg.transforms.inverse import Inverse
+
+
+@dataclass(frozen=True, eq=False)
+class DisplacementField(Transform):
+    """x_moving = x_fixed + u(x_fixed), with u held at the voxel centres of a grid and trilinear between them.
+
+    Beyond the outer voxel centres u keeps the value of the nearest point of the grid's box, so the map stays
+    continuous and can be inverted at the edge. ITK, and with it ANTs and Greedy, puts u to zero beyond: the two agree
+    on all points inside, which is where the voxels of the image lie that the field was made for.
+
+    Attributes
+    ----------
+    vectors : (3, z, y, x) float32
+        u, LPS mm, component x, y, z first.
+    grid : Grid
+        In the fixed image's world; sheared ones too.
+
+    Raises
+    ------
+    TransformError
+        If the array is not on the grid, or holds numbers that are not finite.
+    """
+
+    vectors: Vectors
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        """Check the array, and make it what interpolation wants."""
+        vectors = np.asarray(self.vectors)
+        if vectors.shape != (3, *self.grid.shape):
+            raise TransformError(f"expected displacements {(3, *self.grid.shape)} on the grid, got {vectors.shape}")
+        if vectors.dtype.kind not in "fiu":
+            raise TransformError(f"expected displacements that are real numbers, got {vectors.dtype}")
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        # One sum is several times cheaper than a mask, and is finite for every field that is.
+        if not np.isfinite(np.sum(vectors, dtype=np.float64)):
+            raise TransformError("expected finite displacements, got NaN or infinity; put 0 where nothing is known")
+        object.__setattr__(self, "vectors", vectors)
+
+    @classmethod
+    def from_last_axis(cls, vectors: ArrayLike, grid: Grid) -> DisplacementField:
+        """Take displacements (z, y, x, 3), LPS mm, as SimpleITK hands them over."""
+        return cls(np.moveaxis(np.asarray(vectors, np.float32), -1, 0), grid)
+
+    @classmethod
+    def zero(cls, grid: Grid) -> DisplacementField:
+        """Return the identity on a grid."""
+        return cls(np.zeros((3, *grid.shape), np.float32), grid)
+
+    def largest_mm(self) -> float:
+        """Return the length of the longest displacement, mm."""
+        return max(float(np.sqrt((self.vectors[:, k] ** 2).sum(0).max())) for k in range(self.grid.shape[0]))
+
+    def inverse(self) -> Inverse:
+        """Return the inverse map, solved for wherever it is asked: to 0.001 mm at every point that it reaches.
+
+        Nothing is lost to a second grid: `inverse().inverse()` is this field, and `inverse().to_displacement(grid)`
+        gives a field to write down. See `inverse.Inverse` for the iteration.
+
+        Raises
+        ------
+        TransformError
+            If the field folds by the digital criterion of `count_folds`, and so has no inverse.
+        """
+        from stnreg.transforms.inverse import Inverse
+
+        return Inverse.of_field(self, self)
+
+    def to_displacement(self, grid: Grid) -> DisplacementField:
+        """Sample the field on another grid; on its own it is returned as it is."""
+        return self if grid == self.grid else super().to_displacement(grid)
+
+    def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:
+        """Say where voxel centres go; on the field's own grid nothing is interpolated."""
+        if grid == self.grid:
+            return voxel_points(grid, slices) + self.vectors[:, slices]
+        return super().map_voxels(grid, slices)
+
+    def jacobian_determinant(self) -> NDArray[np.float32]:
+        """Return det(dx_moving / dx_fixed) at each voxel, (z, y, x) float32, by central differences.
+
+        Above 1 the moving image is larger there than the fixed one; at or below 0 the map folds. At the outer
+        voxels differences are one-sided.
+        """
+        return jacobian.determinant(self.vectors, self.grid)
+
+    def log_jacobian(self) -> NDArray[np.float32]:
+        """Return the natural logarithm of `jacobian_determinant`, (z, y, x) float32; NaN where it is not above 0."""
+        found = self.jacobian_determinant()
+        found[found <= 0] = np.nan
+        return np.log(found, out=found)
+
+    def count_folds(self, mask: NDArray[np.bool_] | None = None) -> jacobian.Folds:
+        """Count where the map folds, by central differences and by the digital criterion of Liu et al. (2022).
+
+        Parameters
+        ----------
+        mask : (z, y, x) bool, optional
+            The voxels to look at; all of them when left out.
+        """
+        return jacobian.count_folds(self.vectors, self.grid, mask)
+
+    def _map(self, points: Points) -> Points:
+        return points + interpolate(self.vectors, moved(self.grid.lps_to_index, points))

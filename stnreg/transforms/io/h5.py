@@ -1,0 +1,167 @@
+"""ITK's composite transforms in HDF5, .h5: affine transforms and displacement fields one after the other.
+
+LPS mm, fixed to moving. ITK lists the members of a composite last-applied first; a `Chain` has them in the order in
+which a fixed point meets them. antsRegistration writes such files with `--write-composite-transform 1`.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stnreg.errors import TransformError
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.core.files import check_input, check_output, write_atomic
+from stnreg.transforms.io.itk import HDF5_LIMIT_S
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
+
+
+def load_h5(path: str | os.PathLike[str]) -> Chain:
+    """Read an ITK transform from HDF5, single or double precision, single or composite.
+
+    Returns
+    -------
+    chain : Chain
+        Of `Affine` and `DisplacementField`, LPS mm, fixed to moving.
+
+    Raises
+    ------
+    TransformError
+        If it is damaged, or holds something else, such as ITK's B-splines.
+    DataError
+        If there is no such file.
+    """
+    import SimpleITK as sitk
+
+    found = check_input(path)
+    _check_readable(found)
+    transform = sitk.ReadTransform(str(found))
+    if transform.GetDimension() != 3:
+        raise TransformError(f"{path}: is a transform of {transform.GetDimension()}-D points; 3-D was expected.")
+    return Chain(tuple(_member(member, found) for member in reversed(_members(transform))))
+
+
+def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid | None = None) -> None:
+    """Write a chain as an ITK composite, double precision; whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Ends in .h5.
+    fixed_to_moving : Transform
+        LPS mm. Linear members are written as AffineTransform, displacement fields as they are.
+    grid : Grid, optional
+        Where members of other kinds are sampled, which ITK does not know.
+
+    Raises
+    ------
+    TransformError
+        If there is such a member and no grid, or a grid that ITK refuses since it is sheared.
+    DataError
+        If the file cannot be written.
+    """
+    import SimpleITK as sitk
+
+    check_output(path)
+    members = [_to_itk(member, grid, path) for member in reversed(Chain((fixed_to_moving,)).members)]
+    composite = sitk.CompositeTransform(members or [sitk.AffineTransform(3)])
+    with tempfile.TemporaryDirectory() as folder:
+        beside = Path(folder) / "composite.h5"
+        sitk.WriteTransform(composite, str(beside))
+        write_atomic(path, beside.read_bytes())
+
+
+def _members(transform: Any) -> list[Any]:
+    """Return the members of a transform in ITK's order, composites in it taken apart."""
+    import SimpleITK as sitk
+
+    if transform.GetTransformEnum() != sitk.sitkComposite:
+        return [transform.Downcast()]
+    composite = sitk.CompositeTransform(transform)
+    parts = [composite.GetNthTransform(k) for k in range(composite.GetNumberOfTransforms())]
+    return [member for part in parts for member in _members(part)]
+
+
+def _member(transform: Any, path: Path) -> Transform:
+    import SimpleITK as sitk
+
+    try:
+        if transform.IsLinear():
+            return Affine(_matrix(transform))
+        if transform.GetTransformEnum() == sitk.sitkDisplacementField:
+            image = sitk.DisplacementFieldTransform(transform).GetDisplacementField()
+            grid = Grid.from_parts(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+            return DisplacementField.from_last_axis(sitk.GetArrayViewFromImage(image), grid)
+    except ValueError as error:
+        raise TransformError(f"{path}: {error}") from error
+    raise TransformError(
+        f"{path}: expected affine transforms and displacement fields, got {transform.GetName()}. Write it as one "
+        "displacement field with ANTs: antsApplyTransforms -d 3 -r REF -t FILE -o [warp.nii.gz,1]"
+    )
+
+
+def _matrix(transform: Any) -> Matrix:
+    start = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    axes = [np.array(transform.TransformPoint(axis)) - start for axis in np.eye(3).tolist()]
+    matrix = np.eye(4)
+    matrix[:3] = np.stack([*axes, start], axis=1)
+    return matrix
+
+
+def _to_itk(member: Transform, grid: Grid | None, path: str | os.PathLike[str]) -> Any:
+    import SimpleITK as sitk
+
+    if member.matrix is not None:
+        affine = sitk.AffineTransform(3)
+        affine.SetMatrix(member.matrix[:3, :3].ravel().tolist())
+        affine.SetTranslation(member.matrix[:3, 3].tolist())
+        return affine
+    if not isinstance(member, DisplacementField):
+        if grid is None:
+            raise TransformError(f"{path}: expected a grid on which to sample a {type(member).__name__} for ITK")
+        member = member.to_displacement(grid)
+    if not member.grid.is_orthonormal:
+        raise TransformError(f"{path}: expected a field on a grid at right angles, as ITK has them; it is sheared")
+    image = sitk.GetImageFromArray(np.moveaxis(member.vectors, 0, -1).astype(np.float64), isVector=True)
+    image.SetSpacing(member.grid.spacing.tolist())
+    image.SetOrigin(member.grid.origin.tolist())
+    image.SetDirection(member.grid.direction.ravel().tolist())
+    return sitk.DisplacementFieldTransform(image)
+
+
+def _check_readable(path: Path) -> None:
+    """Let ITK read the file in another process first: it takes what a damaged one says on trust, and ends with it."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", f"from {__name__} import _say_readable; _say_readable()", str(path)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=HDF5_LIMIT_S,
+            check=False,
+        )
+        problem = json.loads(done.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise TransformError(f"{path}: is cut short or damaged; ITK cannot read it as a transform.") from error
+    if problem:
+        raise TransformError(f"{path}: ITK cannot read it as a transform ({problem}).")
+
+
+def _say_readable() -> None:
+    """Print, as JSON, what is wrong with the file that the command line names; nothing in quotes if ITK reads it."""
+    import SimpleITK as sitk
+
+    try:
+        sitk.ReadTransform(sys.argv[1])
+    except RuntimeError as error:
+        print(json.dumps([line.strip() for line in str(error).splitlines() if line.strip()][-1]))
+        return
+    print(json.dumps(""))

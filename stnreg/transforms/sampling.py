@@ -1,0 +1,97 @@
+"""Vectors between the voxels of a grid: trilinear, with the outer voxels' values going on beyond the edge."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix, Points
+
+Vectors = NDArray[np.float32]
+CHUNK = 1 << 14
+"""Points taken at once: their neighbours and weights stay in the cache."""
+SLAB = 1 << 19
+"""Voxels taken at once, about: their points are 12 MB."""
+
+
+def voxel_points(grid: Grid, slices: slice = slice(None)) -> Points:
+    """Return the LPS points, mm, of the voxel centres of some slices: (3, z, y, x) float64."""
+    x, y, z = (np.arange(count, dtype=np.float64) for count in grid.size)
+    z = z[slices]
+    points = np.empty((3, len(z), len(y), len(x)))
+    for place, (a, b, c, start) in zip(points, grid.index_to_lps[:3], strict=True):
+        np.add((b * y + start)[:, None] + (c * z)[:, None, None], a * x, out=place)
+    return points
+
+
+def slabs(grid: Grid, voxels: int = SLAB) -> Iterator[slice]:
+    """Cut a grid along z into slabs of about so many voxels, a slice at least."""
+    x, y, z = grid.size
+    step = max(voxels // (x * y), 1)
+    for start in range(0, z, step):
+        yield slice(start, min(start + step, z))
+
+
+def moved(matrix: Matrix, points: Points) -> Points:
+    """Take points (3, N) through a (4, 4)."""
+    return matrix[:3, :3] @ points + matrix[:3, 3:]
+
+
+def turned(linear: Matrix, vectors: NDArray[np.floating]) -> Vectors:
+    """Rewrite vectors (3, z, y, x) in other axes, by a (3, 3); float32, slice by slice."""
+    turned = np.empty(vectors.shape, np.float32)
+    small = linear.astype(np.float32)
+    for k in range(vectors.shape[1]):
+        turned[:, k] = np.tensordot(small, vectors[:, k], 1)
+    return turned
+
+
+def interpolate(vectors: Vectors, index: NDArray[np.floating]) -> Vectors:
+    """Interpolate vectors at voxel indices.
+
+    Parameters
+    ----------
+    vectors : (3, z, y, x) float32
+        C-contiguous.
+    index : (3, N) float
+        Continuous voxel indices x, y, z. Beyond the outer voxel centres they are taken back to them.
+
+    Returns
+    -------
+    found : (3, N) float32
+    """
+    count = index.shape[1]
+    found = np.empty((3, count), np.float32)
+    flat = vectors.reshape(3, -1)
+    for start in range(0, count, CHUNK):
+        chunk = slice(start, start + CHUNK)
+        corners, weights = _corners(vectors.shape[1:], index[:, chunk])
+        for component, out in zip(flat, found, strict=True):
+            out[chunk] = _blend([component.take(corner) for corner in corners], weights)
+    return found
+
+
+def _corners(shape: tuple[int, ...], index: NDArray[np.floating]) -> tuple[list[NDArray[np.intp]], Vectors]:
+    """Return flat indices of the eight neighbours of each point, x fastest, and its place between them, (3, N)."""
+    last = np.array(shape[::-1], np.float32)[:, None] - 1
+    place = np.clip(index, 0, last).astype(np.float32, copy=False)
+    # The last voxel's centre still has neighbours: those of the cell before, at its far end.
+    low = np.minimum(place.astype(np.intp), np.maximum(last - 1, 0).astype(np.intp))
+    weights = (place - low).astype(np.float32, copy=False)
+    row, slab = shape[2], shape[2] * shape[1]
+    base = low[0] + row * low[1] + slab * low[2]
+    # An axis of one voxel has no second neighbour; its first one stands for both.
+    dx, dy, dz = (step if n > 1 else 0 for step, n in zip((1, row, slab), shape[::-1], strict=True))
+    return [base + offset for offset in (0, dx, dy, dx + dy, dz, dx + dz, dy + dz, dx + dy + dz)], weights
+
+
+def _blend(corners: list[Vectors], weights: Vectors) -> Vectors:
+    """Reduce eight values a point to one, along x, then y, then z; the first is overwritten."""
+    for weight in weights:
+        for low, high in zip(corners[::2], corners[1::2], strict=True):
+            high -= low
+            high *= weight
+            low += high
+        corners = corners[::2]
+    return corners[0]
