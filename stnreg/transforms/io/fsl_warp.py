@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from stnreg.errors import TransformError
 from stnreg.geometry.affine import invert
 from stnreg.geometry.matrix import Points
-from stnreg.transforms.io.fsl import lps_to_fsl
 from stnreg.images.volume import Reference, Volume
 from stnreg.transforms.base import Transform
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.fsl import lps_to_fsl
 from stnreg.transforms.sampling import Vectors, moved, slabs, voxel_points
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.core.files import check_input, check_output, write_atomic
 from stnreg.errors import TransformError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
-from stnreg.core.files import check_input, check_output, write_atomic
-from stnreg.transforms.io.itk import HDF5_LIMIT_S
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.itk import HDF5_LIMIT_S
 
 
 def load_h5(path: str | os.PathLike[str]) -> Chain:

@@ -19,12 +19,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.files import write_atomic
 from stnreg.errors import TransformError, UsageProblem
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.geometry.orientation import FLIP
 from stnreg.images.gzip_streams import deflate
-from stnreg.core.files import write_atomic
 from stnreg.images.headers import HeaderSource
 from stnreg.images.readers import read_image
 from stnreg.images.volume import Reference, Volume, check_image_output, nifti_header
