@@ -5,40 +5,43 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.bench_tables import METHODS, OURS, Line, figure, is_people
+from benchmarks.bench import OURS
 
 WIDTH_PX, LEFT_PX, STEP_PX, HEAD_PX, FOOT_PX = 1400, 260, 44, 56, 66
 OUR_COLOUR, PEER_COLOUR = "#1f5fa8", "#777777"
 TICKS_MM = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
-def draw(rows: dict[str, list[Line]], png: Path) -> None:
+Row = tuple[bool, dict[str, np.ndarray]]
+"""Whether the figures are label Dice of two people, or errors in mm; and the figure of every pair, by method."""
+
+
+def draw(rows: dict[str, Row], png: Path) -> None:
     """Draw the rows under each other.
 
     Parameters
     ----------
     rows : dict
-        Lines of the CSV by title.
+        By title.
     png : Path
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    methods = {title: [m for m in METHODS if any(r["method"] == m for r in lines)] for title, lines in rows.items()}
-    heights = [HEAD_PX + FOOT_PX + STEP_PX * len(found) for found in methods.values()]
+    heights = [HEAD_PX + FOOT_PX + STEP_PX * len(figures) for _, figures in rows.values()]
     sheet = Image.new("RGB", (WIDTH_PX, sum(heights)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(22)
     top = 0
-    for (title, lines), height in zip(rows.items(), heights, strict=True):
-        _row(pen, font, top, title, lines, methods[title])
+    for (title, row), height in zip(rows.items(), heights, strict=True):
+        _row(pen, font, top, title, row)
         top += height
     png.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(png, optimize=True)
     print(f"\n{png}: the same as a picture")
 
 
-def _row(pen: Any, font: Any, top: int, title: str, lines: list[Line], methods: list[str]) -> None:
-    people = is_people(lines)
-    first, last = top + HEAD_PX, top + HEAD_PX + STEP_PX * len(methods)
+def _row(pen: Any, font: Any, top: int, title: str, row: Row) -> None:
+    people, figures = row
+    first, last = top + HEAD_PX, top + HEAD_PX + STEP_PX * len(figures)
     pen.text((16, top + 16), f"{title}: {'label Dice' if people else 'error in mm'}", "black", font)
     reach = (0.7, 0.0) if people else (0.01, 100.0)  # Dice falls to the right, so that left is better in all
 
@@ -52,11 +55,10 @@ def _row(pen: Any, font: Any, top: int, title: str, lines: list[Line], methods: 
         x = place(float(tick))
         pen.line([(x, first), (x, last)], "#dddddd")
         pen.text((x, last + 8), f"{tick:.1f}" if people else f"{tick:g}", "black", font, anchor="mt")
-    for k, method in enumerate(methods):
+    for k, (method, values) in enumerate(figures.items()):
         y = first + (k + 0.5) * STEP_PX
         colour = OUR_COLOUR if method in OURS else PEER_COLOUR
         pen.text((LEFT_PX - 14, y), method, colour, font, anchor="rm")
-        values = figure([r for r in lines if r["method"] == method])
         shake = np.random.default_rng(0).uniform(-0.28, 0.28, len(values)) * STEP_PX
         for value, dy in zip(values, shake, strict=True):
             x = place(value)

@@ -103,6 +103,12 @@ def table(name: str, row: list[Line]) -> list[str]:
     return ["| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in ruled]
 
 
+def figures_by_method(mine: list[Line]) -> dict[str, np.ndarray]:
+    """Return the figure of every pair of a row, by method in the order of the tables."""
+    by_method = {method: [line for line in mine if line["method"] == method] for method in METHODS}
+    return {method: figure(lines) for method, lines in by_method.items() if lines}
+
+
 def _percentile(values: np.ndarray) -> float:
     """Return the 95th percentile, where some may be infinite."""
     return float(np.sort(values)[min(int(np.ceil(0.95 * len(values))) - 1, len(values) - 1)])
@@ -141,7 +147,7 @@ def main() -> None:
     if options.png:
         from benchmarks.bench_picture import draw
 
-        draw({ROWS[name].title: mine for name, mine in rows.items()}, options.png)
+        draw({ROWS[name].title: (is_people(mine), figures_by_method(mine)) for name, mine in rows.items()}, options.png)
 
 
 if __name__ == "__main__":

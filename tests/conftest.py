@@ -6,6 +6,7 @@ Strategies are registered by type, so a test says `st.from_type(Grid)` and impor
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,18 +130,23 @@ def sheared_grid() -> Grid:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder of shared scans, beside the repository or at STNREG_SHARED."""
-    folder = Path(os.environ.get("STNREG_SHARED", Path(__file__).parents[2] / "shared"))
-    if not (folder / "data").is_dir():
-        pytest.skip("the shared scans are not on this machine (set STNREG_SHARED)")
-    return folder
+def shared() -> Callable[[str], Path]:
+    """Find what is shared, beside the repository or in the folder that STNREG_SHARED names; skip where it is not."""
+    given = os.environ.get("STNREG_SHARED")
+    folder = Path(given) if given else Path(__file__).parents[2] / "shared"
+
+    def find(name: str) -> Path:
+        if not (folder / name).exists():
+            pytest.skip(f"needs {given or '../shared'}/{name}, which is not here (STNREG_SHARED names another folder)")
+        return folder / name
+
+    return find
 
 
 @pytest.fixture
 def network(tmp_path):
     """A network file of our kind whose answer is always one theta, with its sidecar."""
-    onnx = pytest.importorskip("onnx")
+    onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'stnreg[train]'")
 
     def write(theta=None, name="shift", size=16, **changes):
         theta = np.eye(3, 4, dtype=np.float32) if theta is None else np.asarray(theta, np.float32)

@@ -1,6 +1,10 @@
 """The drawing of the packages holds, and a command line starts light."""
 
+import ast
+import graphlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +21,78 @@ def modules_after(statement):
     return set(run.stdout.split())
 
 
-def test_imports_point_down():
-    pytest.importorskip("importlinter")
+def lint_imports(root):
+    pytest.importorskip("importlinter", reason="needs import-linter: pip install 'stnreg[lint]'")
     linter = Path(sys.executable).with_name("lint-imports")
-    run = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stdout + run.stderr
+    run = subprocess.run(
+        [linter, "--no-cache"], cwd=root, env=without_path(), capture_output=True, text=True, check=False
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def without_path():
+    """Return the environment without what would put another copy of the package first."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def test_imports_point_down():
+    status, said = lint_imports(ROOT)
+    assert status == 0, said
+
+
+def test_a_package_without_a_place_among_the_layers_is_refused(tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "stnreg", tmp_path / "stnreg", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "stnreg" / "newcomer").mkdir()
+    (tmp_path / "stnreg" / "newcomer" / "__init__.py").touch()
+    status, said = lint_imports(tmp_path)
+    assert status != 0
+    assert "stnreg.newcomer" in said
+
+
+def imports_among(folder):
+    """Return which modules of a folder of scripts each of them imports, wherever in its text."""
+    package = folder.name
+    known = {path.stem for path in folder.glob("*.py")}
+    graph = {}
+    for path in folder.glob("*.py"):
+        named = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                origin = ".".join(filter(None, (package if node.level else "", node.module)))
+                named |= {origin, *(f"{origin}.{alias.name}" for alias in node.names)}
+        graph[path.stem] = {name.split(".")[1] for name in named if name.startswith(f"{package}.")} & known
+    return graph
+
+
+def circle_in(graph):
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return " - ".join(error.args[1])
+    return None
+
+
+def test_no_circle_of_imports_among_the_benchmarks():
+    graph = imports_among(ROOT / "benchmarks")
+    assert sum(map(len, graph.values())) > 20, "the imports were not found"
+    assert circle_in(graph) is None
+
+
+@pytest.mark.parametrize(
+    "line", ["from parts.a import x", "from parts import a", "import parts.a", "def f():\n    from . import a"]
+)
+def test_a_circle_of_imports_is_found(tmp_path, line):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    (parts / "a.py").write_text("from parts import b\n")
+    (parts / "b.py").write_text("from parts.c import y\n")
+    (parts / "c.py").write_text("import sys\n")
+    assert circle_in(imports_among(parts)) is None
+    (parts / "c.py").write_text(f"{line}\n")
+    assert set(circle_in(imports_among(parts)).split(" - ")) == {"a", "b", "c"}
 
 
 def test_help_of_every_command_loads_nothing_heavy():
@@ -65,6 +136,27 @@ def test_help_is_fast():
 def test_no_file_outgrows_one_sitting():
     long = {p: n for p in (ROOT / "stnreg").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
     assert not long
+
+
+def test_one_module_alone_puts_files_in_place():
+    """What else renames a file onto another would leave its partial file where `sweep_partial` finds none."""
+    moved = re.compile(r"\bos\.(replace|rename)\(|\.rename\(|\bshutil\.move\(")
+    found = {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "stnreg").rglob("*.py") if moved.search(path.read_text())
+    }
+    assert found == {"stnreg/core/files.py"}
+
+
+def test_every_skip_says_what_it_needs():
+    """A skip without a reason reads `could not import`, or nothing: nobody knows whether that is well."""
+    unsaid = []
+    for path in (ROOT / "tests").rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) in ("pytest.importorskip", "pytest.mark.skipif", "pytest.mark.skip"):
+                reason = next((ast.unparse(word.value) for word in call.keywords if word.arg == "reason"), "")
+                if not reason.strip("f'\"").startswith("needs "):
+                    unsaid.append(f"{path.relative_to(ROOT)}:{call.lineno}")
+    assert not unsaid
 
 
 def test_the_stub_names_the_whole_face():

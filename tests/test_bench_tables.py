@@ -32,6 +32,7 @@ def test_fewer_than_thirty_pairs_are_refused_but_as_a_trial(monkeypatch, tmp_pat
     monkeypatch.setattr("sys.argv", ["bench", "--pairs", "5", "--estimate", "--csv", str(tmp_path / "b.csv")])
     with pytest.raises(SystemExit):
         bench.main()
+    assert "30" in capsys.readouterr().err
     monkeypatch.setattr(
         "sys.argv", ["bench", "--pairs", "5", "--estimate", "--trial", "--csv", str(tmp_path / "b.csv")]
     )
@@ -122,7 +123,9 @@ def test_every_variant_knows_where_its_head_went(kind):
         return
     center = apply_affine(grid.index_to_lps, np.argwhere(ball).mean(0)[::-1])
     index = apply_affine(made.grid.lps_to_index @ made.head_to_image, center)
-    if np.all((index > 5) & (index < np.array(made.grid.size) - 6)) and kind != "hole":
+    in_view = np.all((index > 5) & (index < np.array(made.grid.size) - 6))
+    assert in_view == (kind != "slab")
+    if in_view and kind != "hole":
         bright = np.argwhere(made.image > 0.6 * made.image.max()).mean(0)[::-1]
         assert np.linalg.norm((bright - index) * made.grid.spacing) < 6
     assert (np.linalg.det(made.head_to_image[:3, :3]) < 0) == (kind == "mirrored")

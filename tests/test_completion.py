@@ -27,7 +27,7 @@ def complete(shell: str, line: str) -> str:
 @pytest.fixture(autouse=True)
 def installed():
     if not STNREG.exists():
-        pytest.skip("the command stnreg is not installed beside this Python")
+        pytest.skip("needs the command stnreg beside this Python, which is not here: pip install -e .")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -42,7 +42,7 @@ def test_files_are_left_to_the_shell():
     assert complete("bash", "stnreg register exam").strip() == ""
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash here")
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash, which is not here")
 def test_a_real_bash_completes():
     script = 'eval "$("$0" --show-completion bash)"; COMP_WORDS=("$0" ba); COMP_CWORD=1; '
     script += '_stnreg_completion "$0"; echo ${COMPREPLY[@]}'

@@ -79,8 +79,9 @@ def test_the_code_of_a_document_runs(path, tmp_path):
     blocks = code_in(text)
     lay_out(text, tmp_path)
     beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    missing = {need for block in blocks for need in block.needs if not is_here(need)}
     for block in blocks:
-        if not all(is_here(need) for need in block.needs):
+        if missing & set(block.needs):
             continue
         done = subprocess.run(
             [*RUN[block.language], block.text],
@@ -91,6 +92,8 @@ def test_the_code_of_a_document_runs(path, tmp_path):
             check=False,
         )
         assert done.returncode == 0, f"{path.name}:\n{block.text}\n{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
+    if missing:
+        pytest.skip(f"all ran but the blocks whose needs are not here: {', '.join(sorted(missing))}")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -52,7 +52,7 @@ def test_a_full_disk_leaves_the_old_output(folder):
     assert names(folder) == before
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which is not here")
 def test_a_full_device_is_named(folder):
     (folder / "out.nii").unlink()
     (folder / "out.nii").symlink_to("/dev/full")

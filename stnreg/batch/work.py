@@ -2,14 +2,13 @@
 
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from stnreg.batch.naming import is_stripped
 from stnreg.batch.prefetch import Prefetcher
 from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
 from stnreg.batch.task import Task, digest_file
-from stnreg.core.files import check_input, check_output
+from stnreg.core.files import check_input, check_output, sweep_partial
 from stnreg.errors import StnregError
 from stnreg.images.inputs import as_volume
 from stnreg.images.volume import Volume, load_volume
@@ -63,7 +62,7 @@ def _align(task: Task, moving: Volume | None) -> Row:
     for path in task.wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_output(path, task.inputs)
-        _sweep(path)
+        sweep_partial(path)
     fixed_digest = digest_file(pair.fixed)
     fingerprint = task.fingerprint(lambda path: fixed_digest if path == pair.fixed else digest_file(path))
     masks = {"fixed_mask": pair.fixed_mask, "moving_mask": pair.moving_mask}
@@ -134,12 +133,6 @@ def _figures(result: RegistrationResult, document: dict[str, Any]) -> Row:
         row |= {f"{name}_{axis}{unit}": float(value) for axis, value in zip("xyz", values, strict=True)}
     row |= {f"shear_{axes}": float(v) for axes, v in zip(("xy", "xz", "yz"), parameters.shear, strict=True)}
     return row | {f"{stage}_s": document["timings_s"].get(stage) for stage in ("read", "network", "refine")}
-
-
-def _sweep(path: Path) -> None:
-    """Remove what a killed worker left beside an output."""
-    for left in path.parent.glob(f".{path.name}.*.part"):
-        left.unlink(missing_ok=True)
 
 
 _ahead = Prefetcher()

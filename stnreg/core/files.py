@@ -3,7 +3,8 @@
 import os
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
@@ -79,10 +80,7 @@ def _check_place(output: Path) -> None:
 
 
 def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write a file whole or not at all: beside its place first, then renamed into it.
-
-    What a killed run has left beside the place is written over and renamed with it. Of two runs that write one file at
-    once each writes its own, and the last to end wins.
+    """Write a file whole or not at all, from what is in memory; see `open_atomic`.
 
     Parameters
     ----------
@@ -96,27 +94,76 @@ def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
     DataError
         If it cannot be written; nothing is left behind.
     """
+    with open_atomic(path) as stream:
+        stream.writelines(parts)
+
+
+@contextmanager
+def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file to be written whole or not at all: beside its place first, then renamed into it.
+
+    What a killed run has left beside the place is written over and renamed with it. Of two runs that write one file at
+    once each writes its own, and the last to end wins.
+
+    Parameters
+    ----------
+    path : path
+        Where the file ends up; a link is followed.
+
+    Yields
+    ------
+    stream : BinaryIO
+        Empty. Where the block ends by an exception, nothing is left behind and what was there before stays.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
     final = Path(os.path.realpath(path))
     try:
         if final.exists() and not final.is_file():  # /dev/null, /dev/stdout, a pipe: nothing to rename onto
             with open(final, "wb") as stream:
-                stream.writelines(parts)
+                yield stream
             return
         with _beside(final) as (stream, place):
-            stream.writelines(parts)
+            yield stream
             stream.flush()
             os.replace(place, final)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
 
 
+def sweep_partial(path: str | os.PathLike[str]) -> None:
+    """Remove what killed runs left beside an output, and nothing that a living one is writing.
+
+    Parameters
+    ----------
+    path : path
+        The output; a link is followed.
+    """
+    final = Path(os.path.realpath(path))
+    stem = _partial(final, 0)
+    for place in final.parent.glob(f"{escape(stem.name)}*"):
+        if place.name.removeprefix(stem.name).strip("0123456789"):
+            continue  # of another output
+        with suppress(OSError), open(place, "r+b") as stream:  # gone meanwhile, or not ours to remove
+            if _hold(stream, place):
+                place.unlink()
+
+
+def _partial(final: Path, attempt: int) -> Path:
+    """Name the file that is written in the place of another: no two outputs share one."""
+    name = final.name if len(os.fsencode(final.name)) < LONGEST_NAME else f"{zlib.crc32(os.fsencode(final.name)):08x}"
+    return final.with_name(f".{name}.part{attempt or ''}")
+
+
 @contextmanager
 def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
     """Open an empty file beside another, held by nobody else; it is removed at the end where it is still there."""
-    name = final.name if len(os.fsencode(final.name)) < LONGEST_NAME else f"{zlib.crc32(os.fsencode(final.name)):08x}"
     for attempt in count():
-        place = final.with_name(f".{name}{attempt or ''}.part")
-        stream = open(place, "ab")  # noqa: SIM115 (closed below, once it is renamed)
+        place = _partial(final, attempt)
+        stream = open(place, "wb", opener=_keep_content)  # noqa: SIM115 (closed below, once it is renamed)
         if _hold(stream, place):
             break
         stream.close()
@@ -127,6 +174,11 @@ def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
         if _is_at(stream, place):
             place.unlink(missing_ok=True)
         stream.close()
+
+
+def _keep_content(path: str, flags: int) -> int:
+    """Open a file as `open` does, without emptying it: another run may hold it."""
+    return os.open(path, flags & ~os.O_TRUNC, 0o666)
 
 
 def _hold(stream: BinaryIO, place: Path) -> bool:

@@ -62,8 +62,8 @@ def parameter_errors(
 
     Raises
     ------
-    TransformError
-        If a matrix mirrors or is singular.
+    GeometryError
+        If a matrix is not affine, or flattens space.
     """
     found, true = (to_parameters(np.asarray(m), center_lps) for m in (fixed_to_moving, true_fixed_to_moving))
     turned = np.abs(np.asarray(found.rotation_deg) - true.rotation_deg)

@@ -91,7 +91,7 @@ def load_volume(
     series: bool = False,
     constant: bool = False,
 ) -> Volume:
-    """Read an image: .nii, .nii.gz, .mgz, or what SimpleITK reads of .nrrd, .mha, .mhd.
+    """Read an image: NIfTI (.nii, .nii.gz, .hdr with .img), .mgz and .mgh, .nrrd and .nhdr, .mha and .mhd.
 
     A fourth axis of length one is dropped. NaN and infinities become 0, with a warning.
 

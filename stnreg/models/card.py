@@ -73,9 +73,23 @@ def folder() -> Path:
     raise DataError(f"{FOLDERS[0]}: no trained networks in this installation; install stnreg again")
 
 
-def names() -> list[str]:
-    """Name the networks that come with stnreg."""
+def shipped() -> list[str]:
+    """Name all networks that come with stnreg: whole or not, and those too that only help another."""
     return sorted(path.stem for path in folder().glob("*.onnx"))
+
+
+def names() -> list[str]:
+    """Name the networks that come with stnreg and that `register` takes as its model."""
+    return [name for name in shipped() if _is_model(name)]
+
+
+def _is_model(name: str) -> bool:
+    """Tell whether a network aligns pairs, by what its sidecar says; the network itself is not opened."""
+    try:
+        weights = find(name)
+        return weights.kind == "pair" or (weights.kind == "anatomy" and weights.pose is not None)
+    except DataError:
+        return False
 
 
 def find(model: str) -> Weights:
@@ -98,7 +112,9 @@ def find(model: str) -> Weights:
     else:
         path = folder() / f"{model}.onnx"
         if not path.is_file():
-            raise DataError(f"no network named {model!r}; there are {', '.join(names())}, or give a FILE.onnx")
+            raise DataError(
+                f"no network named {model!r}; there are {', '.join(names()) or 'none'}, or give a FILE.onnx"
+            )
     return _with_sidecar(path)
 
 

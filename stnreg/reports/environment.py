@@ -83,7 +83,7 @@ def _networks() -> Iterator[Finding]:
     from stnreg.models import card as weights
 
     try:
-        names = weights.names()
+        names = weights.shipped()
     except StnregError as error:
         yield Finding("network", "weights", "wrong", str(error))
         return

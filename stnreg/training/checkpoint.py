@@ -1,27 +1,28 @@
 """Checkpoints: everything a run needs to go on, in one file that loads without running any code."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stnreg.core.files import open_atomic, write_atomic
 from stnreg.errors import DataError
 
 FORMAT = 1
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all: beside `path` first, then renamed over it."""
+    """Write a checkpoint whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        torch.save({"format": FORMAT, **content}, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_atomic(path) as stream:
+        try:
+            torch.save({"format": FORMAT, **content}, stream)
+        except RuntimeError as error:  # torch's own, in place of what kept it from writing
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
@@ -56,12 +57,7 @@ def save_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
     header = {"stnreg": json.dumps(metadata, sort_keys=True)}
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, header)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomic(path, data)
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

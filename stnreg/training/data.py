@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.core.files import open_atomic
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
@@ -175,17 +176,10 @@ def _pair_arrays(prefix: str, pairs: Sequence[tuple[tuple[int, int], Matrix]]) -
 def save_scans(path: Path, scans: Scans) -> None:
     """Write packed scans to a `.npz`, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial.npz")
     described = json.dumps({name: getattr(scans, name) for name in DESCRIBED})
-    try:
-        np.savez(
-            partial,
-            described=np.array(described),
-            **{item.name: getattr(scans, item.name) for item in fields(Scans) if item.name not in DESCRIBED},
-        )
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays = {item.name: getattr(scans, item.name) for item in fields(Scans) if item.name not in DESCRIBED}
+    with open_atomic(path) as stream:
+        np.savez(stream, described=np.array(described), **arrays)
 
 
 def load_scans(path: Path) -> Scans:

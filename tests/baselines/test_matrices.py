@@ -33,7 +33,7 @@ def test_elastix_euler_is_itks(numbers, zyx):
 @pytest.mark.parametrize("fixed_name", ["LPS", "RAS", "LIA", "oblique"])
 @pytest.mark.parametrize("moving_name", ["RAS", "anisotropic", "LPS"])
 def test_flirt_matrices_are_what_nitransforms_makes_of_them(fixed_name, moving_name, grids_by_name, tmp_path):
-    fsl = pytest.importorskip("nitransforms.io.fsl")
+    fsl = pytest.importorskip("nitransforms.io.fsl", reason="needs nitransforms: pip install 'stnreg[peers]'")
     fixed, moving = grids_by_name[fixed_name], grids_by_name[moving_name]
     paths = []
     for name, grid in (("fixed", fixed), ("moving", moving)):

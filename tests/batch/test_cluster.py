@@ -8,7 +8,7 @@ import pytest
 from stnreg.batch.cluster import run_on_dask
 from stnreg.errors import DataError
 
-pytest.importorskip("distributed")
+pytest.importorskip("distributed", reason="needs distributed: pip install 'stnreg[dask]'")
 
 
 @pytest.fixture

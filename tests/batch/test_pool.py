@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 from stnreg.batch.pool import _Queue, default_jobs, free_memory, run_local
 
@@ -89,4 +90,12 @@ def test_jobs_fit_cores_and_memory(monkeypatch):
     monkeypatch.setattr("stnreg.batch.pool.free_memory", lambda: 1)
     assert default_jobs(1) == 1
     monkeypatch.undo()
-    assert free_memory() is None or free_memory() > 10_000_000
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        (total_kb,) = (line.split()[1] for line in meminfo.read_text().splitlines() if line.startswith("MemTotal:"))
+        assert 10_000_000 < free_memory() < int(total_kb) * 1024
+    for text, free in (("MemTotal: 8 kB\nMemAvailable:   3 kB\n", 3 * 1024), ("MemTotal: 8 kB\n", None)):
+        with monkeypatch.context() as replaced:
+            replaced.setattr("stnreg.batch.pool.Path.read_text", lambda path, text=text: text)
+            found = free_memory()
+        assert found == free

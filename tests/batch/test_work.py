@@ -1,4 +1,8 @@
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 
@@ -15,7 +19,8 @@ def test_a_pair_comes_out_as_register_makes_it(quick_tasks):
     assert row["status"] == "passed"
     assert np.array_equal(load_transform(task.outputs.transform), alone.fixed_to_moving)
     assert np.array_equal(load_volume(task.outputs.image).array, alone.moved)
-    assert all(path.is_file() for path in task.wanted)
+    names = {"inverse.nii.gz", "moved.nii.gz", "moved.tfm", "qc.png", "registration.json", "thumbnail.webp"}
+    assert {path.name for path in task.wanted} == names == set(os.listdir(task.outputs.transform.parent))
     document = json.loads(task.outputs.document.read_text())
     assert document["fingerprint"] == row["fingerprint"]
     assert document["SpatialReference"] == str(task.pair.fixed)
@@ -55,10 +60,30 @@ def test_an_output_that_is_an_input_is_refused(quick_tasks):
     assert task.pair.moving.read_bytes() == before
 
 
-def test_what_a_killed_worker_left_is_swept_away(quick_tasks):
+def killed_while_writing(path):
+    """Let a process die in the middle of an output."""
+    code = f"""
+import os, signal
+from stnreg.core.files import open_atomic
+with open_atomic({str(path)!r}) as stream:
+    stream.write(b"half")
+    stream.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    before = set(os.listdir(path.parent))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    (left,) = set(os.listdir(path.parent)) - before
+    return path.with_name(left)
+
+
+def test_what_a_killed_worker_left_is_swept_away_and_nothing_else(quick_tasks, monkeypatch):
     (task,) = quick_tasks("a")
-    task.outputs.transform.parent.mkdir(parents=True)
-    left = task.outputs.transform.with_name(".moved.tfm.123.part")
-    left.write_text("half")
-    run_task(task)
+    transform = task.outputs.transform
+    transform.parent.mkdir(parents=True)
+    left = killed_while_writing(transform)
+    others = [killed_while_writing(transform.with_name(f"moved.tfm{more}")) for more in ("1", ".bak", ".part")]
+    # A pair that fails writes nothing, and so renames nothing: what goes was swept.
+    monkeypatch.setattr("stnreg.registration.register", lambda *a, **k: 1 / 0)
+    assert "ZeroDivisionError" in run_task(task)["reasons"]
     assert not left.exists()
+    assert all(other.exists() for other in others)

@@ -7,6 +7,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from stnreg import cli
 from stnreg.errors import ExitCode
@@ -134,7 +135,6 @@ def test_what_cannot_be_leaves_nothing(
 
 
 def test_a_foreign_transform_is_not_lost(folder: Path) -> None:
-    sitk = pytest.importorskip("SimpleITK")
     sitk.WriteTransform(sitk.AffineTransform(3), "theirs.tfm")
     line = "moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --write-composed theirs.tfm"
     assert run(line) == ExitCode.USAGE

@@ -41,7 +41,8 @@ def test_everything_that_a_result_depends_on_is_named(found, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     findings = found()
     assert findings["system", "stnreg"]["detail"].startswith(__version__)
-    for name in weights.names():
+    assert {name for group, name in findings if group == "network"} == set(weights.shipped())
+    for name in weights.shipped():
         assert findings["network", name]["detail"] == f"sha256 {weights.find(name).sha256}"
     assert findings["device", "threads"]["detail"] == "3, by OMP_NUM_THREADS"
     assert findings["device", "runs on"]["detail"].endswith("ExecutionProvider")

@@ -14,7 +14,7 @@ def run(*arguments):
 
 
 def test_a_missing_checkpoint_is_4_and_named(tmp_path, capsys):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
     assert run(tmp_path / "absent.ckpt", "-o", tmp_path / "net.onnx") == 4
     assert "absent.ckpt" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -7,8 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
+pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'stnreg[train]'")
 
 from stnreg.commands.export import export  # noqa: E402
 from stnreg.commands.train import train  # noqa: E402

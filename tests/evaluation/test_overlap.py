@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
@@ -30,7 +31,6 @@ def test_overlap_is_symmetric_and_dice_and_jaccard_say_the_same(a, b):
 @quick
 @given(label_maps, label_maps)
 def test_overlap_agrees_with_simpleitk(a, b):
-    sitk = pytest.importorskip("SimpleITK")
     counts = count_labels(a, b)
     measures = sitk.LabelOverlapMeasuresImageFilter()
     measures.Execute(*(sitk.GetImageFromArray(x.astype(np.uint8)) for x in (a, b)))
@@ -47,7 +47,7 @@ def test_overlap_agrees_with_simpleitk(a, b):
 @quick
 @given(label_maps, label_maps)
 def test_overlap_agrees_with_medpy(a, b):
-    binary = pytest.importorskip("medpy.metric.binary")
+    binary = pytest.importorskip("medpy.metric.binary", reason="needs medpy: pip install 'stnreg[peers]'")
     counts = count_labels(a, b)
     for label, value, index in zip(counts.labels, dice(counts), jaccard(counts), strict=True):
         assert value == pytest.approx(binary.dc(a == label, b == label), abs=1e-6)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+import SimpleITK as sitk
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -30,7 +31,7 @@ def test_histogram_counts_every_voxel_once_and_its_ends_hold_the_extremes(a, b, 
 
 @pytest.mark.parametrize("bins", [16, 64, 256])
 def test_mutual_information_agrees_with_medpy(bins):
-    medpy = pytest.importorskip("medpy.metric.image")
+    medpy = pytest.importorskip("medpy.metric.image", reason="needs medpy: pip install 'stnreg[peers]'")
     rng = np.random.default_rng(3)
     a = rng.normal(size=5000)
     b = 0.6 * a + rng.normal(size=5000)
@@ -45,19 +46,21 @@ def test_mutual_information_is_symmetric_never_negative_and_at_most_its_own(a, b
     assert mutual_information(ab) == pytest.approx(mutual_information(ba))
     assert 0 <= mutual_information(ab) <= mutual_information(aa) + 1e-12
     nmi = normalised_mutual_information(ab)
-    assert np.isnan(nmi) or 1 - 1e-12 <= nmi <= 2 + 1e-12
+    if a.min() == a.max() and b.min() == b.max():
+        assert np.isnan(nmi)
+    else:
+        assert 1 - 1e-12 <= nmi <= 2 + 1e-12
 
 
 @quick
 @given(real, st.floats(0.01, 100), st.floats(-100, 100))
 def test_ncc_ignores_gain_and_offset(a, gain, offset):
-    if a.std() > 1e-3:
-        assert normalised_cross_correlation(a, gain * a + offset) == pytest.approx(1, abs=1e-6)
-        assert normalised_cross_correlation(a, -gain * a + offset) == pytest.approx(-1, abs=1e-6)
+    assume(a.std() > 1e-3)
+    assert normalised_cross_correlation(a, gain * a + offset) == pytest.approx(1, abs=1e-6)
+    assert normalised_cross_correlation(a, -gain * a + offset) == pytest.approx(-1, abs=1e-6)
 
 
 def test_ncc_and_mse_agree_with_numpy_and_simpleitk():
-    sitk = pytest.importorskip("SimpleITK")
     rng = np.random.default_rng(4)
     a = rng.normal(100, 20, (8, 9, 10)).astype(np.float32)
     b = (0.5 * a + rng.normal(0, 5, a.shape)).astype(np.float32)

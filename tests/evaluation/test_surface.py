@@ -25,7 +25,7 @@ masks = npst.arrays(bool, (5, 6, 7), elements=st.booleans()).filter(np.any)
 @quick
 @given(masks, masks)
 def test_distances_agree_with_medpy(a, b):
-    binary = pytest.importorskip("medpy.metric.binary")
+    binary = pytest.importorskip("medpy.metric.binary", reason="needs medpy: pip install 'stnreg[peers]'")
     distances = surface.surface_distances(a, b, grid_of(a.shape))
     zyx = SPACING[::-1]
     assert surface.hausdorff_mm(distances) == pytest.approx(binary.hd(a, b, zyx), abs=0.01)
@@ -49,7 +49,7 @@ def test_a_mask_is_nowhere_from_itself_and_the_order_does_not_matter(a):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_hd95_is_near_surface_distance_on_smooth_shapes():
     """Another definition: the larger of two directed percentiles, weighed by area, of a surface between voxels."""
-    theirs = pytest.importorskip("surface_distance")
+    theirs = pytest.importorskip("surface_distance", reason="needs surface_distance: pip install 'stnreg[peers]'")
     a, b = ball((40, 40, 40), (19, 19, 19), 12), ball((40, 40, 40), (21, 20, 17), 14)
     ours = surface.surface_distances(a, b, grid_of(a.shape, (1.0, 1.0, 1.0)))
     measured = theirs.compute_surface_distances(a, b, (1.0, 1.0, 1.0))
@@ -77,7 +77,9 @@ def test_labels_are_measured_as_their_masks():
     rng = np.random.default_rng(0)
     a, b = (rng.integers(0, 5, (6, 7, 8)) for _ in range(2))
     grid = grid_of(a.shape)
-    for label, distances in surface.label_surface_distances(a, b, grid, np.array([1, 4, 77])):
+    measured = list(surface.label_surface_distances(a, b, grid, np.array([1, 4, 77])))
+    assert [label for label, _ in measured] == [1, 4, 77]
+    for label, distances in measured:
         alone = surface.surface_distances(a == label, b == label, grid)
         np.testing.assert_array_equal(distances.fixed_to_moved, alone.fixed_to_moved)
         np.testing.assert_array_equal(distances.moved_to_fixed, alone.moved_to_fixed)

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stnreg.errors import GeometryError
 from stnreg.evaluation.transforms import (
     inverse_consistency_mm,
     jacobian_determinant,
@@ -46,6 +47,15 @@ def test_each_parameter_error_is_reported_in_its_unit():
 def test_the_angle_between_rotations_is_exact_near_zero_and_near_a_half_turn(angle):
     turned = from_parameters(Parameters(rotation_deg=(0.0, 0.0, angle)), np.zeros(3))
     assert parameter_errors(turned, np.eye(4), np.zeros(3))["rotation_angle"][0] == pytest.approx(angle, rel=1e-9)
+
+
+def test_what_has_no_parameters_is_refused():
+    flat = np.diag([1.0, 1.0, 0.0, 1.0])
+    for pair in ((flat, np.eye(4)), (np.eye(4), flat), (np.eye(3), np.eye(4))):
+        with pytest.raises(GeometryError):
+            parameter_errors(*pair, np.zeros(3))
+    mirrored = parameter_errors(np.diag([1.0, 1.0, -1.0, 1.0]), np.eye(4), np.zeros(3))
+    assert mirrored["scale_z"] == (pytest.approx(2), "1")
 
 
 def test_angles_are_compared_around_the_circle():

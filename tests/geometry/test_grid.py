@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,6 @@ def test_parts_give_the_grid_back(grid: Grid) -> None:
 
 @given(st.from_type(Grid), st.tuples(*[st.floats(0, 39)] * 3))
 def test_index_to_lps_is_that_of_itk(grid: Grid, index: tuple[float, float, float]) -> None:
-    sitk = pytest.importorskip("SimpleITK")
     image = sitk.Image(*grid.size, sitk.sitkUInt8)
     image.SetSpacing(grid.spacing.tolist())
     image.SetOrigin(grid.origin.tolist())

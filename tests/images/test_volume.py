@@ -8,6 +8,7 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,7 +40,6 @@ def test_save_then_load_gives_the_same(tmp_path_factory: Any, grid: Grid, dtype:
 def test_every_format_has_the_same_voxels_in_the_same_place(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     if suffix in (".nrrd", ".mha"):
-        sitk = pytest.importorskip("SimpleITK")
         nibabel.save(nibabel.Nifti1Image(ramp(), AFFINE), tmp_path / "a.nii")
         sitk.WriteImage(sitk.ReadImage(str(tmp_path / "a.nii")), str(path))
     else:

@@ -13,7 +13,7 @@ from stnreg.images.volume import load_reference, load_volume
 from stnreg.resampling.apply import move
 from stnreg.transforms.io.files import load_transform, save_transform
 
-ants = pytest.importorskip("ants")
+ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
 
 HEAD = Grid.cube((0, 0, 0), 100, 2.0)
 

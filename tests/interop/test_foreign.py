@@ -14,8 +14,8 @@ from stnreg.images.volume import load_reference
 from stnreg.transforms.io.files import save_transform
 from stnreg.transforms.io.links import load_chain
 
-linear = pytest.importorskip("nitransforms.linear")
-lta = pytest.importorskip("nitransforms.io.lta")
+linear = pytest.importorskip("nitransforms.linear", reason="needs nitransforms: pip install 'stnreg[peers]'")
+lta = pytest.importorskip("nitransforms.io.lta", reason="needs nitransforms: pip install 'stnreg[peers]'")
 
 HEAD = Grid.cube((0, 0, 0), 100, 2.0)
 PREFIX = {".fslmat": "fsl:", ".lta": "", ".tfm": ""}

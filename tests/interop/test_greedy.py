@@ -9,7 +9,7 @@ from stnreg.geometry.affine import invert
 from stnreg.images.volume import load_volume
 from stnreg.transforms.io.files import save_transform
 
-picsl_greedy = pytest.importorskip("picsl_greedy")
+picsl_greedy = pytest.importorskip("picsl_greedy", reason="needs picsl_greedy: pip install 'stnreg[peers]'")
 
 
 @pytest.mark.parametrize("is_inverted", [False, True])

@@ -11,7 +11,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import swap_lps_ras
 from stnreg.transforms.io.files import load_transform, save_transform
 
-linear = pytest.importorskip("nitransforms.linear")
+linear = pytest.importorskip("nitransforms.linear", reason="needs nitransforms: pip install 'stnreg[peers]'")
 
 HEAD = Grid.cube((0, 0, 0), 100, 2.0)
 
@@ -33,7 +33,9 @@ def test_we_read_its_matrix(case: Any, tmp_path: Path) -> None:
 
 
 def test_it_makes_our_image(case: Any) -> None:
-    apply = pytest.importorskip("nitransforms.resampling").apply
+    apply = pytest.importorskip(
+        "nitransforms.resampling", reason="needs nitransforms: pip install 'stnreg[peers]'"
+    ).apply
     moved = apply(linear.load(case.tfm, fmt="itk"), str(case.moving), reference=str(case.fixed), order=1)
     theirs = np.asarray(moved.dataobj).T
     from stnreg.images.volume import load_volume

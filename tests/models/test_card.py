@@ -1,9 +1,15 @@
 import json
+from pathlib import Path
 
 import pytest
+import typer
 
+import stnreg
+from stnreg import cli
 from stnreg.errors import DataError
 from stnreg.models import card as weights
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 def test_a_file_is_found_with_its_sidecar(network):
@@ -25,6 +31,7 @@ def test_no_folder_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "FOLDERS", (tmp_path / "none",))
     with pytest.raises(DataError, match="no trained networks"):
         weights.names()
+    assert offered_models() == []
 
 
 def test_a_changed_file_is_refused(network):
@@ -49,8 +56,63 @@ def test_what_is_missing_is_named(network, tmp_path):
 
 
 def test_the_networks_that_come_with_stnreg_are_the_tested_ones():
-    for name in weights.names():
+    assert {"affine", "anatomy", "anatomy-pose", "separate"} <= set(weights.shipped())
+    for name in weights.shipped():
         assert weights.read_checked(weights.find(name))
+
+
+def test_only_what_register_takes_is_named():
+    assert {"affine", "anatomy", "separate"} <= set(weights.names())
+    assert "anatomy-pose" not in weights.names()
+    with pytest.raises(DataError) as refused:
+        weights.find("drift")
+    assert "anatomy-pose" not in str(refused.value)
+    for name in weights.names():
+        result = stnreg.register(EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz", model=name, refine=False)
+        assert result.model.name == name
+
+
+@pytest.fixture
+def broken_folder(tmp_path, monkeypatch):
+    """A folder of networks: one is whole, the sidecars of the others lack something, each in its own way."""
+    for name in ("whole", "none", "lame", "listed", "unkind", "poseless", "strange"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"network")
+    card = {"name": "whole", "kind": "pair", "sha256": "", "size": 16, "spacing_mm": 16.0, "normalise": "minmax"}
+    for name, content in (
+        ("whole", card),
+        ("listed", [card]),
+        ("unkind", {key: value for key, value in card.items() if key != "kind"}),
+        ("poseless", card | {"kind": "anatomy", "pose": "gone"}),
+        ("strange", card | {"kind": "mystery"}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    (tmp_path / "lame.json").write_bytes(b'{"name": "\xff')
+    monkeypatch.setattr(weights, "FOLDERS", (tmp_path,))
+    return tmp_path
+
+
+def test_a_broken_sidecar_takes_one_network_away_and_breaks_no_completion(broken_folder):
+    assert len(weights.shipped()) == 7
+    assert weights.names() == ["whole"]
+    with pytest.raises(DataError, match="there are whole, or give"):
+        weights.find("drift")
+    assert offered_models() == ["whole"]
+    (broken_folder / "whole.json").unlink()
+    assert offered_models() == []
+    with pytest.raises(DataError, match="there are none, or give"):
+        weights.find("drift")
+
+
+@pytest.mark.parametrize("verb", ["register", "batch"])
+def test_the_shell_is_offered_what_register_takes(verb):
+    assert offered_models(verb) == weights.names()
+
+
+def offered_models(verb="register"):
+    group = typer.main.get_command(cli.app)
+    command = group.get_command(group.context_class(group, info_name="stnreg"), verb)
+    (model,) = [parameter for parameter in command.params if parameter.name == "model"]
+    return [item.value for item in model.shell_complete(command.context_class(command), "")]
 
 
 def test_an_exchanged_pose_network_is_another_identity(tmp_path):

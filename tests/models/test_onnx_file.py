@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-onnx = pytest.importorskip("onnx")
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError  # noqa: E402
 from stnreg.models.onnx_file import foreign_operators, has_external_data  # noqa: E402

@@ -1,6 +1,6 @@
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.losses import grid_point_error, inverse_consistency, lattice_points, mse, parameter_error  # noqa: E402
 from stnreg.networks.spatial_transformer import identity_theta, invert_theta, warp  # noqa: E402

@@ -1,6 +1,6 @@
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.pair import PairArchitecture, PairNet  # noqa: E402
 

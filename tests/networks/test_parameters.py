@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.geometry.affine import Parameters, from_parameters  # noqa: E402
 from stnreg.geometry.grid import Grid  # noqa: E402

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.geometry.grid import Grid  # noqa: E402
 from stnreg.geometry.theta import theta_from_affine  # noqa: E402

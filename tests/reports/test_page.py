@@ -24,7 +24,7 @@ STATUSES = ("passed", "failed", "not judged", "error", "lost")
 def browser():
     program = find_chromium()
     if program is None:
-        pytest.skip("no Chromium is installed here to open pages with")
+        pytest.skip("needs Chromium to open pages with, which is not here")
     with Page(program) as page:
         yield page
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.spatial_transformer import identity_theta  # noqa: E402
 from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator, window  # noqa: E402

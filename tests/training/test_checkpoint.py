@@ -1,7 +1,9 @@
+import resource
+
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("safetensors")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
+pytest.importorskip("safetensors", reason="needs safetensors: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError  # noqa: E402
 from stnreg.training.checkpoint import (  # noqa: E402
@@ -24,6 +26,21 @@ def test_a_checkpoint_comes_back_without_running_code(tmp_path):
     weights, metadata = load_weights(path)
     assert torch.equal(weights["weight"], WEIGHTS["weight"])
     assert metadata == METADATA
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_checkpoint(tmp_path):
+    path = tmp_path / "last.ckpt"
+    save_checkpoint(path, METADATA)
+    old = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(DataError, match=r"last\.ckpt: cannot be written \(File too large"):
+            save_checkpoint(path, {"model": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == old
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError, UsageProblem
 from stnreg.training.config import TrainConfig, lay_over, merge, read_toml, to_dict

@@ -2,7 +2,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError
 from stnreg.geometry.affine import Parameters, from_parameters

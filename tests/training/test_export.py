@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
+pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError, StnregError  # noqa: E402
 from stnreg.models.card import find  # noqa: E402

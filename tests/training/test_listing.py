@@ -1,6 +1,6 @@
 import pytest
 
-pytest.importorskip("torch")
+pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError
 from stnreg.training.listing import scans_of_folders, scans_of_table

@@ -2,7 +2,7 @@ import csv
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError, UsageProblem  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import UsageProblem  # noqa: E402
 from stnreg.networks.spatial_transformer import compose_theta, warp  # noqa: E402

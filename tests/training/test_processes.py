@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import UsageProblem  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
@@ -48,6 +48,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path, scans):
         for name in ("one", "two")
     )
     assert one.keys() == two.keys()
+    assert {name for _, _, name in one} > {"loss", "step_s"}
     for key in one:
         if key[2] != "step_s":
             assert two[key] == pytest.approx(one[key], rel=1e-4), key
@@ -66,7 +67,8 @@ def test_each_process_takes_its_share():
     assert [Processes(rank, 3).share(numbers)[0].tolist() for rank in range(3)] == [[0, 3], [1, 4], [2, 5]]
 
 
-def test_a_gpu_that_is_not_there_is_told():
-    if not torch.cuda.is_available():
-        with pytest.raises(UsageProblem, match="no GPU"):
-            choose_device("cuda")
+def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(UsageProblem, match="no GPU"):
+        choose_device("cuda")

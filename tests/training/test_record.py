@@ -44,7 +44,7 @@ def test_curves_are_drawn_in_their_colours(tmp_path, top):
 
 
 def test_tensorboard_where_it_is_installed(tmp_path):
-    pytest.importorskip("tensorboard")
+    pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
     record = Record(tmp_path, None)
     record.add(1, "train", {"loss": 1.0})
     record.close()

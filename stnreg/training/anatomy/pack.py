@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 
+from stnreg.core.files import open_atomic
 from stnreg.core.structures import (
     FREESURFER_CORTEX,
     FREESURFER_WHITE,
@@ -183,7 +184,8 @@ def save_subject(subject: Subject, template: np.ndarray, folder: Path) -> None:
     template_to_index = np.linalg.inv(subject.index_to_ras) @ lps_to_ras @ template_to_lps
     arrays = {"classes": subject.classes, "template_to_index": template_to_index}
     arrays |= {"image": subject.image} if subject.image is not None else {"tissue": subject.tissue}
-    np.savez(folder / f"{subject.name}.npz", **arrays)
+    with open_atomic(folder / f"{subject.name}.npz") as stream:
+        np.savez(stream, **arrays)
 
 
 def pack(root: Path, folder: Path) -> None:
@@ -205,6 +207,7 @@ def pack(root: Path, folder: Path) -> None:
     old = [a for a in anatomies if a.name not in VALIDATION_ANATOMIES]
     # Anatomies weigh as much as scans: there are few, but they are the old and the ill.
     template = mean_template([s.centroids() for s in training] + [a.centroids() for a in old] * 4)
-    np.save(folder / "template.npy", template)
+    with open_atomic(folder / "template.npy") as stream:
+        np.save(stream, template)
     for subject in scans + anatomies:
         save_subject(subject, template, folder)

@@ -124,7 +124,7 @@ def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
             np.testing.assert_array_equal(found.centroids_lps, encode(array, grid, MODEL).centroids_lps)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks, which this one does not")
 def test_a_forked_process_looks_with_threads_of_its_own():
     pair = [(_head(_pose((0, 5, 0)), GRID), GRID)] * 2
     encode_both(*pair, MODEL, 2)

@@ -19,7 +19,8 @@ VALIDATION = 18  # the last by name never trained
 @pytest.fixture(scope="module")
 def heads(shared):
     """Three validation heads, with their label maps."""
-    paths = sorted((shared / "data" / "train" / "ixi").glob("*_T1.nii.gz"))[-VALIDATION:][:3]
+    paths = sorted(shared("data/train/ixi").glob("*_T1.nii.gz"))[-VALIDATION:][:3]
+    assert len(paths) == 3
     return [(load_volume(path), load_volume(str(path).replace("_T1", "_labels"))) for path in paths]
 
 

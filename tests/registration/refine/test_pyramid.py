@@ -11,7 +11,9 @@ EYE = np.eye(4)
 
 def test_levels_are_normalised_inside_the_brain(head):
     brain = head.brain(EYE)
-    for level in build_levels(head.scan(EYE), (8.0, 4.0), Region(brain)):
+    levels = build_levels(head.scan(EYE), (8.0, 4.0), Region(brain))
+    assert len(levels) == 2
+    for level in levels:
         centre = level.values[tuple(slice(n // 3, -(n // 3)) for n in level.values.shape)]
         assert abs(centre.mean()) < 0.15
         assert 0.6 < centre.std() < 1.3
@@ -43,7 +45,9 @@ def test_what_is_excluded_is_not_seen(head):
     exclude[:, :, :34] = 1
     region = Region(head.brain(EYE), exclude=(exclude, grid))
     points = np.float32([[-20, 20], [0, 0], [0, 0]])
-    for level in (*build_levels((image, grid), (8.0, 4.0), region), *finest_levels((image, grid), 1.0, [region])):
+    levels = *build_levels((image, grid), (8.0, 4.0), region), *finest_levels((image, grid), 1.0, [region])
+    assert len(levels) == 3
+    for level in levels:
         np.testing.assert_array_equal(np.isnan(level.values_at(points, EYE)), [True, False])
 
 

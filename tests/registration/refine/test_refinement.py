@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from stnreg.refine import Refined, refine_affine
 
 from stnreg.geometry.affine import (
     Parameters,
@@ -11,7 +12,13 @@ from stnreg.geometry.affine import (
     random_affine,
 )
 from stnreg.geometry.grid import Grid
-from stnreg.registration.refine import Refined, refine_affine
+from stnreg.registration.refine import refinement
+from stnreg.registration.refine.gauss_newton import descend
+from stnreg.registration.refine.linearization import linearize_both, total_cost
+from stnreg.registration.refine.pyramid import build_levels
+from stnreg.registration.refine.refinement import PASSES
+from stnreg.registration.refine.region import Region
+from stnreg.registration.refine.samples import Scene, middle, take_samples
 
 TRUTH = random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20, scale=1.1, shear=0.05)
 OFF = from_parameters(Parameters((2, -2.5, 2), (2, -3, 2.5), (1.02, 1.02, 1.02)), (0, 0, 0))
@@ -94,11 +101,40 @@ def test_a_slab_supports_less(fixed, moving, head):
     assert "7 degrees of freedom" in found.notes[0]
 
 
-def test_never_worse_than_its_start(fixed, head):
+def costs(images, regions, *maps):
+    """Return the cost of each map at the finest level, at the scales of the first."""
+    scenes = []
+    for image, region in zip(images, regions, strict=True):
+        (level,) = build_levels(image, [PASSES[-1].spacing_mm], region)
+        scenes.append(Scene(take_samples(level, PASSES[-1].samples), level))
+    views = [linearize_both(*scenes, matrix, middle(*scenes, matrix)) for matrix in maps]
+    return [total_cost(each, views[0]) for each in views]
+
+
+def test_in_noise_it_ends_with_less_than_it_began_with(fixed):
     grid = Grid.cube((0, 0, 0), 40, 5.0)
     noise = np.random.default_rng(0).standard_normal(grid.shape).astype(np.float32)
-    found = refine_affine(fixed[0], (noise, grid), EYE, fixed_brain=fixed[1], moving_brain=None)
-    assert found.improved or mean_error_mm(found.fixed_to_moving, EYE, head.points()) < 1e-9
+    found = refine_affine(fixed[0], (noise, grid), EYE, fixed_brain=fixed[1])
+    before, after = costs((fixed[0], (noise, grid)), (Region(fixed[1]), Region()), EYE, found.fixed_to_moving)
+    assert found.improved
+    assert after < before
+
+
+@pytest.mark.parametrize("off", [OFF, invert(OFF)])
+def test_a_descent_that_goes_astray_leaves_the_start(fixed, moving, monkeypatch, off):
+    def astray(one, other, start, **options):
+        return descend(one, other, compose(start, off), **options | {"max_steps": 0})
+
+    monkeypatch.setattr(refinement, "descend", astray)
+    found = refine(fixed, moving, TRUTH)
+    assert not found.improved
+    np.testing.assert_allclose(found.fixed_to_moving, TRUTH, atol=1e-9)
+    assert found.local_correlation == found.start_correlation > 0.9
+    assert found.motion_mm < 1e-6
+    assert found.notes == ("the refinement found nothing better than its start",)
+
+
+def test_where_nothing_overlaps_the_start_is_kept(fixed, head):
     away = compose(from_parameters(Parameters((900, 0, 0)), (0, 0, 0)), TRUTH)
     found = refine(fixed, (head.scan(TRUTH), head.brain(TRUTH)), away)
     assert not found.improved
