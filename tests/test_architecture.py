@@ -1,5 +1,6 @@
 """The drawing of the packages holds, and a command line starts light."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -63,7 +64,8 @@ def test_help_is_fast():
 
 
 def test_no_file_outgrows_one_sitting():
-    long = {p: n for p in (ROOT / "stnreg").rglob("*.py") if (n := len(p.read_text().splitlines())) > 300}
+    files = (p for folder in ("stnreg", "benchmarks") for p in (ROOT / folder).rglob("*.py"))
+    long = {p: n for p in files if (n := len(p.read_text().splitlines())) > 300}
     assert not long
 
 
@@ -73,3 +75,30 @@ def test_the_stub_names_the_whole_face():
     stub = (ROOT / "stnreg" / "__init__.pyi").read_text()
     for name in set(stnreg.__all__) - {"__version__"}:
         assert f" as {name}\n" in stub
+
+
+def imports_of(path, modules):
+    """Return the modules among `modules` that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found & modules
+
+
+def test_benchmarks_have_no_import_circles():
+    paths = {".".join(p.relative_to(ROOT).with_suffix("").parts): p for p in (ROOT / "benchmarks").rglob("*.py")}
+    waiting = {name: imports_of(path, set(paths)) for name, path in paths.items()}
+    while ready := {name for name, needed in waiting.items() if not needed & set(waiting)}:
+        waiting = {name: needed for name, needed in waiting.items() if name not in ready}
+    assert not waiting
+
+
+def test_only_the_tests_of_the_benchmarks_import_them():
+    own = ROOT / "tests" / "benchmarks"
+    for path in (p for p in (ROOT / "tests").rglob("*.py") if not p.is_relative_to(own)):
+        text = path.read_text(encoding="utf-8")
+        nodes = (n for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Import | ast.ImportFrom))
+        assert not [n.lineno for n in nodes if "benchmarks" in ast.unparse(n)], path
