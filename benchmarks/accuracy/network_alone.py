@@ -165,9 +165,9 @@ def symmetric(encodings: list[Encoding], heads: list[Head]) -> float:
 
 
 def cost_and_symmetry(heads: list[Head], name: str, threads: int) -> None:
-    """Print how far there and back is from the identity, and what a pair costs where `register` looks at it."""
+    """Print how far a pair's two directions composed are from the identity, and the seconds that a pair takes."""
     model = load_encoder(find(name), threads=threads_of_each(threads, 2), device="cpu").model
-    encode(heads[0].image, heads[0].grid, model)  # the first look also loads SimpleITK
+    encode(heads[0].image, heads[0].grid, model)  # the first call also loads SimpleITK
     encodings, seconds = [], []
     for a, b in zip(heads[::2], heads[1::2], strict=False):
         start = time.perf_counter()

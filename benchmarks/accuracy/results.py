@@ -9,7 +9,7 @@ import numpy as np
 COLUMNS = ("row", "pair", "method", "error_mm", "p95_mm", "volume_pct", "dice", "oracle", "passed", "score", "status",
            "seconds", "cpu_s", "version", "weights", "day", "machine")  # fmt: skip
 RESULTS = Path(__file__).parents[1] / "results"
-LOST_MM, LOST_SHARE = 5.0, 0.6
+FAILED_MM, FAILED_SHARE = 5.0, 0.6
 Line = dict[str, str]
 
 
@@ -43,12 +43,12 @@ def numbers(lines: list[Line], column: str, otherwise: float = np.nan) -> np.nda
     return np.array([float(line[column]) if line[column] else otherwise for line in lines])
 
 
-def lost(lines: list[Line]) -> np.ndarray:
-    """Return which pairs a method lost."""
+def failed(lines: list[Line]) -> np.ndarray:
+    """Return on which pairs a method failed."""
     if is_people(lines):
         oracle = numbers(lines, "oracle", np.inf)
-        return ~(numbers(lines, "dice", 0.0) >= LOST_SHARE * oracle)
-    return ~(numbers(lines, "error_mm", np.inf) <= LOST_MM)
+        return ~(numbers(lines, "dice", 0.0) >= FAILED_SHARE * oracle)
+    return ~(numbers(lines, "error_mm", np.inf) <= FAILED_MM)
 
 
 def is_people(lines: list[Line]) -> bool:

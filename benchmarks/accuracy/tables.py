@@ -5,10 +5,10 @@
 Known truth: distance from the true map over the brain, mm: mean over the brain of each pair, then over pairs. Two
 people: mean label Dice, and how far it is from the oracle's (the least-squares affine on the true label centroids).
 `against best peer` is the mean paired difference to the other tool with the best figure (median error, mean Dice) on
-the pairs both ran, with a 95 % bootstrap interval. `lost`: above 5 mm, or a Dice below 0.6 of the oracle's, or no
-answer. `judged failed`: exit status 3; `unnoticed`: lost and not judged failed (a peer judges nothing). Seconds are
-medians of whole processes, one thread each, and in brackets of their processor time, which other work on the machine
-does not stretch.
+the pairs both ran, with a 95 % bootstrap interval. `failed`: above 5 mm, or a Dice below 0.6 of the oracle's, or no
+answer. `rejected`: by the tool itself, exit status 3; `undetected`: failed and not rejected (a peer has no verdict of
+its own). Seconds are medians of whole processes, one thread each, and in brackets of their processor time, which other
+work on the machine does not stretch.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.accuracy.methods import METHODS, OURS
 from benchmarks.accuracy.pairs import ROWS
 from benchmarks.accuracy.picture import draw
-from benchmarks.accuracy.results import RESULTS, Line, figure, is_people, lost, numbers, read
+from benchmarks.accuracy.results import RESULTS, Line, failed, figure, is_people, numbers, read
 from stnreg.evaluation.bootstrap import bootstrap_mean
 
 NEAR_MM = 3.0
@@ -49,11 +49,11 @@ def table(name: str, row: list[Line]) -> list[str]:
     """Return one table as lines of markdown."""
     people = is_people(row)
     if people:
-        heads = ["method", "pairs", "label Dice", "less the oracle's", "against best peer", "lost"]
+        heads = ["method", "pairs", "label Dice", "less the oracle's", "against best peer", "failed"]
     else:
-        heads = ["method", "pairs", "mean mm", "median", "95 %", "worst", "within 3 mm", "against best peer", "lost"]
+        heads = ["method", "pairs", "mean mm", "median", "95 %", "worst", "within 3 mm", "against best peer", "failed"]
         heads += ["volume %"] if name == "loss" else []
-    heads += ["unnoticed", "judged failed", "seconds"]
+    heads += ["undetected", "rejected", "seconds"]
     peer = best_peer(row)
     of_peer = [line for line in row if line["method"] == peer]
     body = []
@@ -61,7 +61,7 @@ def table(name: str, row: list[Line]) -> list[str]:
         mine = [line for line in row if line["method"] == method]
         if not mine:
             continue
-        values, gone = figure(mine), lost(mine)
+        values, is_failed = figure(mine), failed(mine)
         cells = [f"`{method}`", str(len(mine))]
         if people:
             less, low, high, _ = bootstrap_mean(values - numbers(mine, "oracle", 0.0))
@@ -69,12 +69,15 @@ def table(name: str, row: list[Line]) -> list[str]:
         else:
             cells += [f"{v:.3f}" for v in (values.mean(), np.median(values), _percentile(values), values.max())]
             cells += [str(int((values <= NEAR_MM).sum()))]
-        cells += ["" if method == peer or not of_peer else against(mine, of_peer, 4 if people else 3), str(gone.sum())]
+        cells += [
+            "" if method == peer or not of_peer else against(mine, of_peer, 4 if people else 3),
+            str(is_failed.sum()),
+        ]
         if name == "loss":
             volume = np.abs(numbers(mine, "volume_pct", np.inf))
             cells += [f"{volume.mean():.2f}, worst {volume.max():.2f}"]
-        refused = np.array([line["status"] == "3" for line in mine])
-        cells += [str((gone & ~refused).sum()), str(refused.sum()) if method in OURS else "", _seconds(mine)]
+        rejected = np.array([line["status"] == "3" for line in mine])
+        cells += [str((is_failed & ~rejected).sum()), str(rejected.sum()) if method in OURS else "", _seconds(mine)]
         body.append(cells)
     widths = [max(len(r[k]) for r in (heads, *body)) for k in range(len(heads))]
     ruled = [heads, ["-" * w for w in widths], *body]

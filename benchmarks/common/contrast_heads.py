@@ -1,4 +1,4 @@
-"""Heads painted from the validation anatomies in several looks, and the scans of one patient in several contrasts."""
+"""Heads in several contrasts: painted from the validation anatomies, and the scans of one patient's visits."""
 
 import numpy as np
 
@@ -11,21 +11,21 @@ THICK_MM = (1.0, 1.0, 5.0)  # slices of a clinical FLAIR
 
 
 def painted_heads(
-    contrast: str = "t1", looks: int = 3, spacing_mm: tuple[float, float, float] = (1, 1, 1)
+    contrast: str = "t1", samples: int = 3, spacing_mm: tuple[float, float, float] = (1, 1, 1)
 ) -> list[Head]:
     """Paint each validation anatomy several times, unmoved, each time in new intensities, texture, noise and bias.
 
     Head k of one contrast shows the anatomy of head k of every other; the labels are those of the brain.
     """
     heads = []
-    for look in range(looks):
+    for sample in range(samples):
         for number in VALIDATION_ANATOMIES:
             codes, grid = load_anatomy(number)
-            rng = np.random.default_rng([number, look, *contrast.encode()])
+            rng = np.random.default_rng([number, sample, *contrast.encode()])
             scan = paint(codes, grid, np.eye(4), Scanner(contrast, spacing_mm=spacing_mm), rng)
             brain = np.where(brain_of(codes), codes, 0).astype(np.int16)
             labels = resample(brain, grid, scan.grid, np.eye(4), interp="nearest")
-            heads.append(Head(f"anatomy{number}-{contrast}-{look}", scan.image, labels, scan.grid))
+            heads.append(Head(f"anatomy{number}-{contrast}-{sample}", scan.image, labels, scan.grid))
     return heads
 
 

@@ -36,7 +36,7 @@ class BrokenOff(PairTask):
         self.told: dict[int, float] = {}
 
     def loss(self, model: torch.nn.Module, step: int) -> dict[str, torch.Tensor]:
-        """Return a step's loss; one step more is looked at than is taken."""
+        """Return a step's loss; the loss of one step more is computed than is taken."""
         began = time.perf_counter()
         parts = super().loss(model, step)
         self.told[step] = float(parts["loss"].detach())

@@ -47,7 +47,7 @@ def timed(command: list[str], threads: int) -> Run:
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):  # 3: done, but not believed
+    if process.returncode not in (0, 3):  # 3: done, but rejected by the verdict
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
     to_mb = 1e-6 if sys.platform == "darwin" else 1.024e-3
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * to_mb)

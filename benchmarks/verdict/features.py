@@ -1,4 +1,4 @@
-"""What can be measured of a registration without knowing the truth: the ground on which a verdict may be built.
+"""What can be measured of a registration without knowing the truth: the features a verdict may be built on.
 
 Everything here is cheap once two images are encoded and their levels built, so thousands of outcomes can be measured.
 """
@@ -47,8 +47,8 @@ FEATURES = (
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
-    """One image as the networks and the refinement see it; maps in half precision, since many are kept.
+class EncodedImage:
+    """One image, encoded, with its refinement levels; maps in half precision, since many are kept.
 
     Attributes
     ----------
@@ -73,25 +73,27 @@ class Seen:
         return replace(e, maps=maps)
 
 
-def see(name: str, image: Array, grid: Grid, model: AnatomyModel, *, prepare: bool = True) -> Seen:
+def encode_image(name: str, image: Array, grid: Grid, model: AnatomyModel, *, prepare: bool = True) -> EncodedImage:
     """Encode an image and prepare its levels, for `features`."""
     e = encode(image, grid, model)
     if not prepare:
-        return Seen(name, replace(e, maps=e.maps.astype(np.float16)), 0.0, ())
+        return EncodedImage(name, replace(e, maps=e.maps.astype(np.float16)), 0.0, ())
     levels = build_levels((image, grid), SPACINGS_MM, Region((e.brain, e.maps_grid)))
     scenes = tuple(Scene(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
     kept = replace(e, maps=e.maps.astype(np.float16))
     centroids, sharp, _ = centroids_of(e.maps)
     found = sharp[~np.isnan(centroids[:, 0])]
-    return Seen(name, kept, float(found.mean()) if len(found) else 0.0, scenes)
+    return EncodedImage(name, kept, float(found.mean()) if len(found) else 0.0, scenes)
 
 
-def features(fixed: Seen, moving: Seen, a: Encoding, b: Encoding, fixed_to_moving: Array) -> dict[str, float]:
+def features(
+    fixed: EncodedImage, moving: EncodedImage, a: Encoding, b: Encoding, fixed_to_moving: Array
+) -> dict[str, float]:
     """Measure one transform.
 
     Parameters
     ----------
-    fixed, moving : Seen
+    fixed, moving : EncodedImage
     a, b : Encoding
         Their whole encodings.
     fixed_to_moving : (4, 4) float64

@@ -1,4 +1,4 @@
-"""Images of what is no head, about as large as one: what a registration of heads must not believe."""
+"""Images of what is no head, about as large as one: registrations of them must be rejected."""
 
 from collections.abc import Callable, Mapping
 

@@ -2,9 +2,10 @@
 
     python -m benchmarks.verdict.roc CSV... [--png FILE] [--score COLUMN] [--least X] [--kinds]
 
-Sensitivity: the share of failed outcomes that the verdict refuses. Specificity: the share of good ones it believes.
-Grey outcomes (one person, 2.5 to 5 mm) count in neither. Two people of whom one image is mirrored count in neither,
-and are shown on a line of their own: nothing in the images tells which side of a stranger is the left one.
+Sensitivity: the share of failed outcomes that the verdict rejects. Specificity: the share of good ones it accepts.
+Borderline outcomes (one person, 2.5 to 5 mm; `grey` in the CSV) count in neither. Two people of whom one image is
+mirrored count in neither, and are shown on a line of their own: nothing in the images tells which side of a stranger
+is the left one.
 """
 
 import argparse
@@ -29,13 +30,13 @@ def read(paths: list[Path]) -> list[Row]:
     return rows
 
 
-def refused(rows: list[Row]) -> np.ndarray:
-    """Return whether the verdict, with the least score that it asks for today, refuses each outcome."""
+def rejected(rows: list[Row]) -> np.ndarray:
+    """Return whether the verdict, with the least score that it asks for today, rejects each outcome."""
     return scores(rows) < MIN_SCORE
 
 
 def scores(rows: list[Row], column: str = "score") -> np.ndarray:
-    """Return each outcome's score; -1 where it is refused whatever the score."""
+    """Return each outcome's score; -1 where it is rejected whatever the score."""
     values = np.array([float(r[column] or "nan") for r in rows])
     return np.where([r["gate"] == "True" for r in rows], np.nan_to_num(values, nan=-1.0), -1.0)
 
@@ -51,7 +52,7 @@ def wilson(part: int, whole: int) -> tuple[float, float]:
 
 
 def curve(good: np.ndarray, failed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return thresholds, the share of good ones refused and of failed ones refused at each: below it is refused."""
+    """Return thresholds, the share of good ones rejected and of failed ones rejected at each: below it is rejected."""
     thresholds = np.r_[-np.inf, np.unique(np.r_[good, failed]), np.inf]
     return (
         thresholds,
@@ -70,7 +71,7 @@ def show(paths: list[Path], column: str = "score", least: float | None = None, b
     """Print the table."""
     rows = read(paths)
     value = scores(rows, column)
-    no = refused(rows) if least is None else value < least
+    no = rejected(rows) if least is None else value < least
     outcome = np.array([r["outcome"] for r in rows])
     kind = np.array([r["kind"] for r in rows])
     counted = kind != UNKNOWABLE
@@ -94,7 +95,7 @@ def show(paths: list[Path], column: str = "score", least: float | None = None, b
 
 def _by_kind(rows: list[Row], kind: np.ndarray, outcome: np.ndarray, no: np.ndarray) -> None:
     start = np.array([r["trial"] for r in rows])
-    heads = (("good", 5), ("refused", 8), ("grey", 5), ("refused", 8), ("failed", 7), ("believed", 9))
+    heads = (("good", 5), ("rejected", 9), ("borderline", 11), ("rejected", 9), ("failed", 7), ("accepted", 9))
     print(f"\n{'kind':22s} {'start':9s}", *(f"{name:>{width}s}" for name, width in heads))
     for k in dict.fromkeys(kind):
         for s in dict.fromkeys(start[kind == k]):
@@ -110,7 +111,7 @@ def draw(paths: list[Path], png: Path, column: str = "score", least: float | Non
 
     rows = [r for r in read(paths) if r["kind"] != UNKNOWABLE]
     value, outcome = scores(rows, column), np.array([r["outcome"] for r in rows])
-    no = refused(rows) if least is None else value < least
+    no = rejected(rows) if least is None else value < least
     good, failed = outcome == "good", outcome == "failed"
     _, x, y = curve(value[good], value[failed])
     mark = (no[good].mean(), no[failed].mean())
@@ -148,8 +149,8 @@ def _axes(pen: Any, font: Any, left: int, reach: float) -> None:
         pen.text((x, bottom + 10), f"{100 * part * reach:.0f}", "black", font, anchor="mt")
         pen.text((left - 10, y), f"{100 * (1 - reach + part * reach):.0f}", "black", font, anchor="rm")
     pen.rectangle([left, TOP_PX, right, bottom], outline="black")
-    pen.text(((left + right) / 2, bottom + 50), "good registrations refused, %", "black", font, anchor="mt")
-    pen.text((left, TOP_PX - 14), "failed registrations refused, %", "black", font, anchor="lb")
+    pen.text(((left + right) / 2, bottom + 50), "good registrations rejected, %", "black", font, anchor="mt")
+    pen.text((left, TOP_PX - 14), "failed registrations rejected, %", "black", font, anchor="lb")
 
 
 def main() -> None:
@@ -158,7 +159,7 @@ def main() -> None:
     parser.add_argument("csv", nargs="+", type=Path)
     parser.add_argument("--png", type=Path, help="draw the curve here")
     parser.add_argument("--score", default="score", metavar="COLUMN", help="judge by another column")
-    parser.add_argument("--least", type=float, help="refuse below this, in place of what the verdict said")
+    parser.add_argument("--least", type=float, help="reject below this, in place of what the verdict said")
     parser.add_argument("--kinds", action="store_true", help="a line for each kind of outcome, too")
     options = parser.parse_args()
     show(options.csv, options.score, options.least, options.kinds)

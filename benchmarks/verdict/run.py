@@ -11,9 +11,10 @@ another contrast (painted, too, or real visits), an origin 120 mm off, mirrored 
 heads and what is no head. Each pair once more from a wrong transform: turned by 5 to 180 degrees, shifted by 5 to
 60 mm, scaled, mirrored.
 
-Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; grey: between.
-For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a label Dice below 0.6
-of its. A pair with an image of no head has failed whatever comes out, and so has a transform that mirrors.
+Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; borderline
+(`grey`): between. For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a
+label Dice below 0.6 of its. A pair with an image of no head has failed whatever comes out, and so has a transform that
+mirrors.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import numpy as np
 from benchmarks.common import contrast_variants
 from benchmarks.common.heads import Head, brain_points, label_dice, load_heads, oracle
 from benchmarks.common.variants import Variant, generator, make
-from benchmarks.verdict.features import FEATURES, Seen, features, see
+from benchmarks.verdict.features import FEATURES, EncodedImage, encode_image, features
 from benchmarks.verdict.phantoms import OTHERS, not_a_head
 from benchmarks.verdict.roc import show
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
@@ -61,7 +62,7 @@ class Trial:
 
 
 class Bench:
-    """Heads by name, and what was seen of their variants."""
+    """Heads by name, and their variants, encoded."""
 
     def __init__(self, heads: list[Head], weights: Weights, refine: bool, threads: int, measure_all: bool) -> None:
         self.heads = {head.name: head for head in heads}
@@ -71,8 +72,8 @@ class Bench:
             refine,
             measure_all,
         )
-        self.seen = lru_cache(maxsize=400)(self._see)
-        self.encoding = lru_cache(maxsize=4)(lambda name: self.seen(name)[0].whole_encoding())
+        self.encoded = lru_cache(maxsize=400)(self._encode)
+        self.encoding = lru_cache(maxsize=4)(lambda name: self.encoded(name)[0].whole_encoding())
         self.oracle = lru_cache(maxsize=None)(lambda a, b: oracle(*map(self.head, (a, b))))
 
     def head(self, name: str) -> Head:
@@ -89,13 +90,13 @@ class Bench:
         kind, number = name.split("#")
         return not_a_head(kind, int(number))
 
-    def _see(self, name: str) -> tuple[Seen, Variant]:
+    def _encode(self, name: str) -> tuple[EncodedImage, Variant]:
         variant = self.variant(name)
-        return see(name, variant.image, variant.grid, self.model, prepare=self.measure_all), variant
+        return encode_image(name, variant.image, variant.grid, self.model, prepare=self.measure_all), variant
 
     def measure(self, trial: Trial) -> Row:
         """Return one line of the CSV."""
-        (fixed, a), (moving, b) = self.seen(trial.fixed), self.seen(trial.moving)
+        (fixed, a), (moving, b) = self.encoded(trial.fixed), self.encoded(trial.moving)
         e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
         row: Row = {"fixed": a.name, "moving": b.name, "trial": trial.start, "kind": trial.kind}
         images = (a.image, a.grid), (b.image, b.grid)
@@ -110,7 +111,7 @@ class Bench:
         inside = refinement_stats(aligned.refined)
         if aligned.refined is not None:
             row |= {name: getattr(aligned.refined, name) for name in REFINED}
-        # What is refused whatever the score.
+        # What is rejected whatever the score.
         gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, inside=inside, fitted=start is None).passed
         row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
         row |= self.truth(a, b, fixed_to_moving)

@@ -35,9 +35,9 @@ def test_fewer_than_thirty_pairs_are_refused_but_as_a_trial(monkeypatch, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_a_method_that_gave_up_is_lost_and_counts_as_infinitely_far():
+def test_a_method_that_gave_up_has_failed_and_counts_as_infinitely_far():
     mine = [line("greedy", 0, error_mm=0.1), line("greedy", 1, status=4)]
-    assert results.lost(mine).tolist() == [False, True]
+    assert results.failed(mine).tolist() == [False, True]
     assert results.figure(mine).tolist() == [0.1, np.inf]
     assert "inf" in tables.table("known", mine)[2]
 
@@ -64,11 +64,11 @@ def test_the_difference_is_paired_and_to_the_best_peer():
     assert tables.against(ours, near, 3) == "-0.100 [-0.100, -0.100]"
     printed = tables.table("known", [*ours, *near, *far])
     assert len({row.count("|") for row in printed}) == 1
-    assert printed[-1].split("|")[-4].strip() == "4"  # elastix lost all, and nobody noticed
+    assert printed[-1].split("|")[-4].strip() == "4"  # elastix failed on all, undetected
 
 
-def test_dice_is_lost_below_a_share_of_the_oracle():
+def test_dice_has_failed_below_a_share_of_the_oracle():
     mine = [line("stnreg", 0, dice=0.5, oracle=0.52), line("stnreg", 1, dice=0.3, oracle=0.52, status=3)]
-    assert results.lost(mine).tolist() == [False, True]
+    assert results.failed(mine).tolist() == [False, True]
     cells = [cell.strip() for cell in tables.table("straight", mine)[2].split("|")]
-    assert cells[-5:-2] == ["1", "0", "1"]  # lost, unnoticed, judged failed
+    assert cells[-5:-2] == ["1", "0", "1"]  # failed, undetected, rejected
