@@ -101,7 +101,7 @@ def commands(size: str, pair: tuple[Path, Path], out: Path, options: argparse.Na
     stnreg = [str(Path(python).with_name("stnreg"))]
     images = [str(path) for path in pair]
     register = [*stnreg, "register", *images, "-o", f"{out}/ours.nii.gz", "--threads", threads]
-    yield FLOOR, [python, str(HERE / "floor.py"), *images, f"{out}/floor.nii.gz"]
+    yield FLOOR, [python, str(HERE / "baseline_cost.py"), *images, f"{out}/floor.nii.gz"]
     yield OURS, [*register, "--json", f"{out}/ours.json"]
     yield f"{OURS} --dtype same", [*register, "--dtype", "same"]
     yield f"{OURS} --no-refine", [*register, "--no-refine"]
