@@ -31,33 +31,33 @@ man: .venv/tested
 	$(BIN)/python man/generate.py
 
 # Peers side by side, the verdict, and docs/benchmarks.md from them: about six hours on two free cores. Stopped, it goes on
-# where it was; `python -m benchmarks.bench --estimate` says what is missing. It reads the shared scans.
+# where it was; `python -m benchmarks.accuracy.run --estimate` says what is missing. It reads the shared scans.
 bench: .venv/tested
-	$(BIN)/python -m benchmarks.bench
-	$(BIN)/python -m benchmarks.verdict --split dev --refine --score-only --partners 3
-	$(BIN)/python -m benchmarks.verdict --split validation --refine --score-only --partners 3
+	$(BIN)/python -m benchmarks.accuracy.run
+	$(BIN)/python -m benchmarks.verdict.run --split dev --refine --score-only --partners 3
+	$(BIN)/python -m benchmarks.verdict.run --split validation --refine --score-only --partners 3
 	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md
 
 # The paper's tables, its order of transformations, and docs/paper.md from them: an hour or two on two cores. Stopped,
 # they go on where they were. They read the shared scans.
 bench-paper: .venv/tested
-	$(BIN)/python -m benchmarks.paper measure
-	$(BIN)/python -m benchmarks.paper_picture
-	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper
+	$(BIN)/python -m benchmarks.paper.run measure
+	$(BIN)/python -m benchmarks.paper.picture
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.run
 
 bench-order: .venv/tested
-	$(BIN)/python -m benchmarks.order
-	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.order
+	$(BIN)/python -m benchmarks.paper.transform_order
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.transform_order
 
 # Whole processes against a fixed floor and the peers: ten minutes, which are only worth it on a quiet machine.
 bench-speed: .venv/tested
-	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed
-	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.growth
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.run
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.growth
 
 # A batch of 200 pairs, left alone and disturbed, and the page of a study of 500: ten minutes on a quiet machine.
 bench-batch: .venv/tested
-	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.batch_bar
-	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.page_bar
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.batch
+	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.page
 
 # Traps of real files, 10,000 damaged ones, 50 runs that are ended early, and docs/files.md from them: half an hour.
 bench-faults: .venv/tested

@@ -1,0 +1,1 @@
+"""Tests of `stnreg`, and what they share with the benchmarks: run from the root of the repository."""
