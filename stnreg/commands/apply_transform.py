@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands.outputs import warn_of_blurring
 from stnreg.errors import UsageProblem
 
 
@@ -92,6 +93,7 @@ def apply_transform(
     image = load_volume(moving, header_source, series=True, constant=True)
     for warning in (*onto.warnings, *image.warnings, *chain.warnings):
         streams.note(f"warning: {warning}")
+    warn_of_blurring(image, interp)
     if write_composed is not None:
         save_transform(write_composed, reference_to_moving, fixed=onto, moving=whereabouts)
     save_moved(

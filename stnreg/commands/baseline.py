@@ -7,7 +7,7 @@ import typer
 
 from stnreg.baselines.recipes import RECIPES, SIMPLEITK_METRICS
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
+from stnreg.commands.outputs import check_outputs, command_line, transform_outputs, warn_of_blurring
 from stnreg.errors import StnregError, UsageProblem
 
 
@@ -89,6 +89,8 @@ def _run(
     found = align(fixed, moving, method, metric=metric, header_source=header_source, threads=threads)
     for warning in (*found.fixed.warnings, *found.moving.warnings):
         streams.note(f"warning: {warning}")
+    if output is not None:
+        warn_of_blurring(found.moving, writing["interp"])
     clock = Clock()
     with clock.stage("write"):
         for path in transforms:
