@@ -13,23 +13,22 @@ from stnreg.errors import StnregError, UsageProblem
 
 def baseline(
     fixed: Annotated[
-        Path | None, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)
+        Path | None, typer.Argument(metavar="FIXED", help="Image to align to.", show_default=False)
     ] = None,
-    moving: Annotated[
-        Path | None, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)
-    ] = None,
+    moving: Annotated[Path | None, typer.Argument(metavar="MOVING", help="Image to align.", show_default=False)] = None,
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
-    method: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")] = "sitk-affine",
+    method: Annotated[str, typer.Option(metavar="NAME", help=f"Method to run: {', '.join(RECIPES)}.")] = "sitk-affine",
     metric: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(SIMPLEITK_METRICS), help="Metric of the sitk methods; mi (Mattes) when left out."
+            metavar="|".join(SIMPLEITK_METRICS),
+            help="Similarity metric of the sitk methods; mi (Mattes) when left out.",
         ),
     ] = None,
     print_recipe: Annotated[
         bool,
-        typer.Option("--print-recipe", help="Print what the method runs, and how to get it; needs no images."),
+        typer.Option("--print-recipe", help="Print what the method runs and how to install it; needs no images."),
     ] = False,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,
@@ -38,7 +37,7 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with another tool, to compare with.
+    """Align MOVING to FIXED with another tool, for comparison.
 
     SimpleITK comes with stnreg; a method whose engine is missing says how to get it. The transform takes points of
     FIXED to points of MOVING, in LPS millimetres, whatever the engine writes. No engine judges its result, and

@@ -15,29 +15,38 @@ def batch(
         str,
         typer.Argument(
             metavar="PAIRS.csv|-",
-            help="A table with the columns fixed and moving, and where wanted id, fixed_mask, moving_mask, "
-            "moving_labels, subject. Paths are relative to the table; - reads it from standard input.",
+            help="Table of pairs with the columns fixed and moving; optional are id, subject, fixed_mask, "
+            "moving_mask and moving_labels. Paths are relative to the table; - reads it from standard input.",
             show_default=False,
         ),
     ],
     folder: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where all outputs go; made if it is not there.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs; made if it is missing.")
     ],
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Pairs at once; as many as cores and free memory allow when left out."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of pairs to align at once; as many as cores and free memory allow when left out.",
+        ),
     ] = None,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler (tcp://HOST:PORT) instead."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Use the workers of this Dask scheduler, tcp://HOST:PORT; processes of this machine when left out.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Leave alone what is done already, from the same content and the same options."),
+        typer.Option(
+            "--resume", help="Skip pairs that are done already, from the same content and with the same options."
+        ),
     ] = False,
     bids: Annotated[
         bool,
-        typer.Option("--bids", help="Name outputs as BIDS derivatives do, and describe DIR as such a dataset."),
+        typer.Option("--bids", help="Name the outputs as BIDS derivatives, and describe DIR as a derivative dataset."),
     ] = False,
     image: Annotated[
         bool, typer.Option("--image/--no-image", help="Write each MOVING on the grid of its FIXED.")
@@ -47,13 +56,16 @@ def batch(
     ] = False,
     qc: Annotated[
         Literal["none", "png", "html"],
-        typer.Option(help="A picture or a page for each pair, beside the page of the study that is always written."),
+        typer.Option(help="Draw a picture (png) or a page (html) for each pair; DIR/index.html is always written."),
     ] = "none",
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: Annotated[
         Literal["auto", "header", "geometry", "moments"],
-        typer.Option(help="Where to start: let the network find out, trust the headers, middles or centres of mass."),
+        typer.Option(
+            help="Where to start: auto lets the network find out, header trusts the headers, geometry lays the "
+            "middles of the grids on each other, moments the centres of mass."
+        ),
     ] = "auto",
     refine: options.Refine = True,
     volume: options.VolumeChoice = None,
@@ -64,12 +76,13 @@ def batch(
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
     device: options.Device = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of threads of each worker.")] = 1,
 ) -> None:
-    """Align MOVING to FIXED for every pair of a table, on all cores or on a Dask cluster.
+    """Align MOVING to FIXED for every pair of a table.
 
-    Each pair's transform, image and JSON go into DIR under its id. DIR/results.csv grows as pairs are done;
-    DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
+    Pairs run on all cores, or on a Dask cluster. Each pair's transform, image and JSON go into a folder of DIR that has
+    its id as its name; characters that do not suit a file name are written as %XX there. DIR/results.csv grows as pairs
+    are done; DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
     """
     from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names

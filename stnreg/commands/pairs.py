@@ -70,7 +70,7 @@ def pairs(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of who goes where and which pairs are drawn.")] = 0,
 ) -> None:
-    """List pairs of scans for training and measuring, split by person.
+    """Make a table of pairs from scans that you have.
 
     Scans that are missing, or that cannot be told apart, are listed and left out, never guessed.
 

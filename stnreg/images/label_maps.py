@@ -77,4 +77,4 @@ def _is_patchy(array: NDArray[Any], values: NDArray[Any], background: Any) -> bo
     unequal = apart[apart > 0]
     if len(unequal) >= (1 - LEAST_EQUAL) * len(apart):
         return False
-    return len(values) <= FEW or np.count_nonzero(unequal == 1) < MOST_STEPS * len(unequal)
+    return len(values) <= FEW or bool(np.mean(unequal == 1) < MOST_STEPS)

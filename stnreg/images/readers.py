@@ -20,6 +20,7 @@ from stnreg.geometry.orientation import lps_from_ras
 from stnreg.images import metaimage, nrrd, unsaid
 from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
+from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
 
 NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
@@ -81,6 +82,7 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
 def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     import nibabel
 
+    check_packing(path)
     with damage(path):
         image: Any = nibabel.load(path)
         shape = tuple(int(count) for count in image.shape)

@@ -83,6 +83,7 @@ def _axes_note(path: Path, lack: str) -> str:
 
 def _has_origin(header: Any) -> bool:
     """Tell whether SPM's origin counts: nibabel takes it where it is set and near the image."""
-    origin = header["origin"][:3] if "origin" in header.keys() else (0, 0, 0)  # noqa: SIM118 (no mapping)
-    size = header["dim"][1:4]
-    return any(origin) and all(-n < o < 2 * n for o, n in zip(origin.tolist(), size.tolist(), strict=True))
+    if "origin" not in header.keys():  # noqa: SIM118 (no mapping)
+        return False
+    origin, size = header["origin"][:3].tolist(), header["dim"][1:4].tolist()
+    return any(origin) and all(-n < o < 2 * n for o, n in zip(origin, size, strict=True))
