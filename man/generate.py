@@ -110,9 +110,13 @@ EXAMPLES = {
     ),
     "pairs": (
         (
+            "Every scan of a BIDS dataset to a template:",
+            "stnreg pairs bids DATASET -o PAIRS.csv --fixed TEMPLATE.nii.gz",
+        ),
+        (
             "Two visits of each person of an ADNI download, with TADPOLE's table; what is missing goes to a list:",
             "stnreg pairs adni ADNI -o PAIRS.csv --kind longitudinal --table TADPOLE_D1_D2.csv --sequence 'MPR*Scaled' "
-            "--missing missing.csv",
+            "--split 1000,500,1000 --missing missing.csv",
         ),
     ),
     "train": (
