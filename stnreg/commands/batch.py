@@ -9,6 +9,8 @@ import typer
 from stnreg.commands import _options as options
 from stnreg.errors import ExitCode, UsageProblem
 
+SHOWN = 20  # pairs without a good result that are told on the terminal
+
 
 def batch(
     pairs: Annotated[
@@ -86,11 +88,12 @@ def batch(
     """
     from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
+    from stnreg.batch.plan import plan
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
-    from stnreg.batch.task import Settings, make_tasks
+    from stnreg.batch.task import Settings
     from stnreg.core.files import write_atomic
-    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.datasets.pair_table import Pair, load_rows
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
     from stnreg.reports import streams
@@ -100,7 +103,7 @@ def batch(
     if dof not in (6, 7, 9, 12):
         raise UsageProblem(f"--dof is 6, 7, 9 or 12, got {dof}")
     parse_device(device)
-    table = load_pairs(pairs)
+    table = load_rows(pairs)
     register: dict[str, Any] = {
         "dof": dof,
         "model": str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
@@ -114,7 +117,7 @@ def batch(
     }
     sampling = {"interp": interp, "background": background, "dtype": dtype}
     settings = Settings(register, sampling, image, inverse, qc)
-    tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
+    tasks, refused = plan(table, folder, settings, bids_names if bids else plain)
     with streams.progress("registering") as show:
         rows = run_batch(
             tasks,
@@ -124,11 +127,18 @@ def batch(
             dask=dask,
             resume=resume,
             show=show,
+            refused=refused,
+            order=[row.id for row in table],
         )
     if bids:
-        streams.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
+        streams.write_json(
+            describe_dataset([row for row in table if isinstance(row, Pair)], folder),
+            folder / "dataset_description.json",
+        )
         write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
+    for line in culprits(rows):
+        streams.note(line)
     streams.note(summary(rows, folder))
     raise typer.Exit(exit_code(rows, on_fail))
 
@@ -138,6 +148,13 @@ def summary(rows: list[dict[str, Any]], folder: Path) -> str:
     counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; to look at them: {folder / 'index.html'}"
+
+
+def culprits(rows: list[dict[str, Any]]) -> list[str]:
+    """Say of each pair that failed or has no result why, of the first of them where they are many."""
+    told = [f"{row['id']}: {row['reasons']}" for row in rows if row["status"] in ("failed", "error", "lost")]
+    more = len(told) - SHOWN
+    return [*told[:SHOWN], *([f"and {more} more: results.csv"] if more > 0 else [])]
 
 
 def exit_code(rows: list[dict[str, Any]], on_fail: str) -> ExitCode:

@@ -130,12 +130,16 @@ def evaluate(
 
 def _evaluate_table(table: Path, options: dict, json: Path | None, csv: Path | None) -> None:
     """Measure every row of a table, summarise, and exit 4 if a row could not be read."""
-    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.datasets.pair_table import BadRow, load_rows
     from stnreg.evaluation.table import evaluate_pair, summarise
     from stnreg.reports import streams
 
     measured, unreadable = {}, {}
-    for pair in load_pairs(table):
+    for pair in load_rows(table):
+        if isinstance(pair, BadRow):
+            unreadable[pair.id] = pair.reason
+            streams.note(f"{pair.id}: {pair.reason}")
+            continue
         try:
             measured[pair.id] = evaluate_pair(pair, **options)
         except DataError as error:
