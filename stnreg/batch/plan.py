@@ -41,14 +41,14 @@ def plan(
         try:
             (task,) = make_tasks([row], folder, settings, scheme)
         except DataError as error:
-            refused.append(_refused(row.id, str(error)) | {"fixed": row.fixed, "moving": row.moving})
+            refused.append(_refused(row.id, str(error)) | _images(row))
             continue
         other = taken.setdefault(task.outputs.transform, row.id)
         if other == row.id:
             tasks.append(task)
         else:
             reason = f"would write {task.outputs.transform}, as {other} does"
-            refused.append(_refused(row.id, reason) | {"fixed": row.fixed, "moving": row.moving})
+            refused.append(_refused(row.id, reason) | _images(row))
     return tasks, refused
 
 
@@ -63,6 +63,10 @@ def remove_empty_folders(tasks: Sequence[Task], folder: Path) -> None:
             while place != top and top in place.parents:
                 place.rmdir()
                 place = place.parent
+
+
+def _images(pair: Pair) -> Row:
+    return {"fixed": pair.fixed.absolute(), "moving": pair.moving.absolute()}
 
 
 def _refused(name: str, reason: str) -> Row:
