@@ -30,8 +30,6 @@ EXIT_STATUS = (
     ("130, 143", "Interrupted; terminated."),
 )
 
-TYPES = {"int": "N", "float": "X", "str": "TEXT", "path": "FILE"}
-
 EXAMPLES = {
     "register": (
         (
@@ -112,9 +110,13 @@ EXAMPLES = {
     ),
     "pairs": (
         (
+            "Every scan of a BIDS dataset to a template:",
+            "stnreg pairs bids DATASET -o PAIRS.csv --fixed TEMPLATE.nii.gz",
+        ),
+        (
             "Two visits of each person of an ADNI download, with TADPOLE's table; what is missing goes to a list:",
             "stnreg pairs adni ADNI -o PAIRS.csv --kind longitudinal --table TADPOLE_D1_D2.csv --sequence 'MPR*Scaled' "
-            "--missing missing.csv",
+            "--split 1000,500,1000 --missing missing.csv",
         ),
     ),
     "train": (
@@ -170,13 +172,13 @@ def _page(path: str, command: Any, commands: dict[str, Any]) -> str:
     if hasattr(command, "list_commands"):
         lines += [".SH COMMANDS"]
         for verb, one in commands.items():
-            lines += [".TP", rf"\fB{_plain(verb)}\fR(1)", _plain(one.get_short_help_str(200))]
+            lines += [".TP", rf"\fBstnreg\-{_plain(verb)}\fR(1)", _plain(one.get_short_help_str(200))]
     options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     if arguments:
         lines += [".SH ARGUMENTS"]
         for parameter in arguments:
-            lines += [".TP", rf"\fI{_plain(_metavar(parameter))}\fR", _plain(_help(parameter))]
+            lines += [".TP", rf"\fI{_plain(parameter.metavar)}\fR", _plain(_help(parameter))]
     lines += [".SH OPTIONS"]
     for parameter in options:
         lines += [".TP", _flags(parameter), _plain(_help(parameter))]
@@ -201,8 +203,8 @@ def _synopsis(command: Any) -> str:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     words = []
     for parameter in arguments:
-        word = rf"\fI{_plain(_metavar(parameter).strip('[]'))}\fR" + ("..." if parameter.nargs == -1 else "")
-        words.append(word if parameter.required else f"[{word}]")
+        name = rf"\fI{_plain(parameter.metavar)}\fR" + ("..." if parameter.nargs == -1 else "")
+        words.append(name if parameter.required else f"[{name}]")
     words += [rf"{_flags(parameter)}" for parameter in required]
     return " ".join([*words, r"[\fIOPTIONS\fR]"])
 
@@ -210,16 +212,7 @@ def _synopsis(command: Any) -> str:
 def _flags(parameter: Any) -> str:
     flags = sorted([*parameter.opts, *parameter.secondary_opts], key=lambda flag: flag.startswith("--"))
     text = ", ".join(rf"\fB{_plain(flag)}\fR" for flag in flags)
-    return text if parameter.is_flag else rf"{text} \fI{_plain(_metavar(parameter))}\fR"
-
-
-def _metavar(parameter: Any) -> str:
-    if parameter.metavar:
-        return parameter.metavar
-    if parameter.param_type_name == "argument":
-        return parameter.name.upper()
-    shown = parameter.display_type(_command_line()[1]).strip("<>[]")
-    return shown if "|" in shown else TYPES.get(shown.split()[0], shown.upper())
+    return text if parameter.is_flag else rf"{text} \fI{_plain(parameter.metavar)}\fR"
 
 
 def _help(parameter: Any) -> str:

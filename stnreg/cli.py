@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
@@ -20,6 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from stnreg import __version__
+from stnreg.commands._verb import Verb
 from stnreg.errors import ExitCode, StnregError
 
 VERBS = {
@@ -39,6 +41,8 @@ VERBS = {
 
 BROKEN_PIPE = 128 + 13  # what a shell shows for a tool ended by SIGPIPE
 
+HOW_TO_REPORT = "\nRun it again with --debug and send us the traceback."
+
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 
@@ -54,7 +58,7 @@ class Verbs(TyperGroup):
         if cmd_name in VERBS and cmd_name not in self.commands:
             module, function = VERBS[cmd_name].split(":")
             one = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
-            one.command(cmd_name)(getattr(import_module(module), function))
+            one.command(cmd_name, cls=Verb)(getattr(import_module(module), function))
             self.commands[cmd_name] = typer.main.get_command(one)
         return self.commands.get(cmd_name)
 
@@ -129,28 +133,30 @@ def _run(arguments: list[str], debug: bool) -> int:
     except typer.Abort:
         return ExitCode.INTERRUPTED
     except typer.TyperException as error:  # wrong usage: shown with the usage line
+        _trace(debug)
+        error.message = error.message.replace("Value error, ", "")
         show = getattr(error, "show", None)
         show() if show else _complain(error.format_message())
         return ExitCode.USAGE
     except StnregError as error:
-        if debug:
-            raise
+        _trace(debug)
         _complain(str(error))
         return error.exit_code
-    except OSError as error:
-        if debug or (error.filename is None and error.errno not in NO_ROOM):
-            raise
-        if error.filename is None:  # files name themselves, so this is what a shell sent stdout to
-            _forget_stdout()
-        _complain(f"{error.filename or 'standard output'}: {error.strerror}")
-        return ExitCode.DATA
     except Exception as error:
-        if debug:
-            raise
-        _complain(
-            f"a defect of ours, {type(error).__name__}: {error}\nRun it again with --debug and send us the traceback."
-        )
+        _trace(debug)
+        if isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
+            if error.filename is None:  # files name themselves, so this is what a shell sent stdout to
+                _forget_stdout()
+            _complain(f"{error.filename or 'standard output'}: {error.strerror}")
+            return ExitCode.DATA
+        _complain(f"a defect of ours, {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
         return ExitCode.DEFECT
+
+
+def _trace(debug: bool) -> None:
+    """Print where the error that is being handled came from, if that is wanted; nothing else depends on it."""
+    if debug:
+        traceback.print_exc()
 
 
 def _leave_at_once(status: int) -> NoReturn:

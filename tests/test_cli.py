@@ -1,6 +1,7 @@
 """The outer shell: exit statuses, streams, signals. Commands have their own tests in tests/commands/."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,17 @@ import typer
 
 from stnreg import __version__, cli
 from stnreg.errors import DataError, ExitCode, StnregError
+
+ERRORS = [
+    (DataError("a.nii: there is no such file."), ExitCode.DATA),
+    (StnregError("odd"), ExitCode.DEFECT),
+    (RuntimeError("odd"), ExitCode.DEFECT),
+    (OSError("odd"), ExitCode.DEFECT),
+    (FileNotFoundError(2, "No such file or directory", "a.nii"), ExitCode.DATA),
+    (KeyboardInterrupt(), ExitCode.INTERRUPTED),
+    (BrokenPipeError(), cli.BROKEN_PIPE),
+    (typer.Exit(3), ExitCode.FAILED),
+]
 
 
 def run(*arguments):
@@ -52,18 +64,7 @@ def test_a_mistyped_command_is_answered_with_the_nearest(capsys):
     assert "Did you mean 'evaluate'?" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("error", "status"),
-    [
-        (DataError("a.nii: there is no such file."), ExitCode.DATA),
-        (StnregError("odd"), ExitCode.DEFECT),
-        (RuntimeError("odd"), ExitCode.DEFECT),
-        (FileNotFoundError(2, "No such file or directory", "a.nii"), ExitCode.DATA),
-        (KeyboardInterrupt(), ExitCode.INTERRUPTED),
-        (BrokenPipeError(), cli.BROKEN_PIPE),
-        (typer.Exit(3), ExitCode.FAILED),
-    ],
-)
+@pytest.mark.parametrize(("error", "status"), ERRORS)
 def test_errors_become_statuses_without_a_traceback(broken, error, status, capfd):
     broken(error)
     assert run("evaluate") == status
@@ -74,10 +75,36 @@ def test_errors_become_statuses_without_a_traceback(broken, error, status, capfd
 
 
 @pytest.mark.parametrize("arguments", [["--debug", "evaluate"], ["evaluate", "--debug"]])
-def test_debug_shows_the_traceback(broken, arguments):
-    broken(DataError("a.nii"))
-    with pytest.raises(DataError):
-        cli.main(arguments)
+@pytest.mark.parametrize(("error", "status"), ERRORS)
+def test_debug_adds_the_traceback_and_changes_nothing_else(broken, error, status, arguments, capfd):
+    broken(error)
+    assert run("evaluate") == status
+    told = capfd.readouterr().err.replace(cli.HOW_TO_REPORT, "")
+    assert run(*arguments) == status
+    with_traceback = capfd.readouterr().err
+    assert with_traceback.endswith(told)
+    assert ("Traceback" in with_traceback) == bool(told)
+
+
+def test_debug_keeps_the_status_of_wrong_usage(capfd):
+    assert run("evaluate", "--nonsense", "--debug") == ExitCode.USAGE
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_summaries_are_whole_at_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    run("--help")
+    lines = capsys.readouterr().out.partition("Commands:")[2].strip().splitlines()
+    assert len(lines) == len(cli.VERBS)
+    assert all(line.endswith(".") and not line.endswith("...") for line in lines)
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_values_are_named_as_people_write_them(verb, capsys):
+    assert run(verb, "--help") == 0
+    text = capsys.readouterr().out
+    assert not re.search(r"<[a-z|]|\{\w|list\[", text)
+    assert re.search(r"  -h, --help", text)
 
 
 def test_a_reader_that_goes_away_makes_no_noise():

@@ -1,11 +1,13 @@
 """How the outputs of a pair are named: a folder for each id, or the entities of BIDS derivatives."""
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from stnreg import __version__
 from stnreg.datasets.pair_table import Pair
@@ -49,7 +51,10 @@ class Outputs:
 
 Scheme = Callable[[Pair, Path], Outputs]
 
-SAFE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+PLAIN_CHARACTERS = "+"
+"""What stands for itself in the name of a folder, beside letters, digits and `-._`."""
+LONGEST_FOLDER = 200
+"""Characters; file systems take 255."""
 DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.9.0"
 NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
@@ -58,16 +63,8 @@ ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
 def plain(pair: Pair, folder: Path) -> Outputs:
-    """Name outputs `ID/moved.nii.gz`, `ID/moved.tfm` and so on.
-
-    Raises
-    ------
-    DataError
-        If the id cannot be the name of a folder.
-    """
-    if not SAFE_ID.fullmatch(pair.id):
-        raise DataError(f"id {pair.id!r}: names a folder, so it holds letters, digits and . _ + - only")
-    own = folder / pair.id
+    """Name outputs `ID/moved.nii.gz`, `ID/moved.tfm` and so on; see `folder_name` for the folder."""
+    own = folder / folder_name(pair.id)
     return Outputs(
         own / "moved.nii.gz",
         own / "inverse.nii.gz",
@@ -78,6 +75,27 @@ def plain(pair: Pair, folder: Path) -> Outputs:
         own / "qc.html",
         own / "thumbnail.webp",
     )
+
+
+def folder_name(name: str) -> str:
+    """Return an id as the name of a folder; two ids never share one.
+
+    English letters, digits and `-._+` stand for themselves, but for `-` and `.` in front. Of anything else each byte
+    of its UTF-8 is written `%XX`, as in web addresses. What is too long then ends in a digest of the whole.
+
+    Examples
+    --------
+    >>> folder_name("sub-01_v2")
+    'sub-01_v2'
+    >>> folder_name("Zoë 1/2")
+    'Zo%C3%AB%201%2F2'
+    """
+    quoted = quote(name, safe=PLAIN_CHARACTERS).replace("~", "%7E")
+    if quoted[0] in "-.":
+        quoted = f"%{ord(quoted[0]):02X}{quoted[1:]}"
+    if len(quoted) <= LONGEST_FOLDER:
+        return quoted
+    return f"{quoted[: LONGEST_FOLDER - 33]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def bids(pair: Pair, folder: Path) -> Outputs:

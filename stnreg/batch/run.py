@@ -5,6 +5,7 @@ from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
 
+from stnreg.batch.plan import remove_empty_folders
 from stnreg.batch.pool import run_local
 from stnreg.batch.table import DONE, Row, Table
 from stnreg.batch.task import Task, digest_file
@@ -22,6 +23,8 @@ def run_batch(
     dask: str | None = None,
     resume: bool = False,
     show: Show = lambda done, total: None,
+    refused: Sequence[Row] = (),
+    order: Sequence[str] | None = None,
 ) -> list[Row]:
     """Align all pairs and keep the table of results.
 
@@ -38,11 +41,15 @@ def run_batch(
         Whether pairs that are done, from the same content and settings, are left as they are.
     show : callable
         Told how many pairs are done, of how many.
+    refused : sequence of Row
+        Of rows of the table that are no tasks; kept with the others.
+    order : sequence of str, optional
+        The ids in the order of the table; that of the tasks when left out.
 
     Returns
     -------
     rows : list of Row
-        In the order of the tasks.
+        In that order.
 
     Raises
     ------
@@ -54,12 +61,17 @@ def run_batch(
         left = _left(tasks, table.rows) if resume else list(tasks)
         done = len(tasks) - len(left)
         show(done, len(tasks))
+        for row in refused:
+            table.add(row)
         with closing(_rows(left, jobs, threads, dask)) as rows:  # closed, it ends its workers
             for row in rows:
                 table.add(row)
                 done += 1
                 show(done, len(tasks))
-        return table.finish([task.pair.id for task in tasks])
+        found = table.finish([task.pair.id for task in tasks] if order is None else order)
+    failed = {row["id"] for row in found if row["status"] not in DONE}
+    remove_empty_folders([task for task in tasks if task.pair.id in failed], folder)
+    return found
 
 
 def _rows(tasks: Sequence[Task], jobs: int, threads: int, dask: str | None) -> Generator[Row]:

@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -58,11 +60,15 @@ class Table:
             self._write(self.rows)  # also drops a row that was cut off half-way
             self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
-            self._lock.close()
+            self._unlock()
             raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
         except DataError:
-            self._lock.close()
+            self._unlock()
             raise
+
+    def _unlock(self) -> None:
+        Path(self._lock.name).unlink(missing_ok=True)  # while it is held, so that nobody else's goes
+        self._lock.close()
 
     def __enter__(self) -> "Table":
         return self
@@ -71,7 +77,7 @@ class Table:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stream.close()
-        self._lock.close()
+        self._unlock()
 
     def add(self, row: Row) -> None:
         """Append a row; it is in the file when this returns."""
@@ -120,19 +126,23 @@ def _load(path: Path) -> dict[str, Row]:
 
 def _locked(path: Path) -> Any:
     """Hold a file for this process alone, for as long as it lives; where the system knows such locks."""
-    try:
-        stream = open(path, "w")  # noqa: SIM115 (held open as the lock)
-    except OSError as error:
-        raise DataError(f"{path.parent}: cannot be written to ({error.strerror or error})") from error
-    try:
-        import fcntl
-    except ImportError:
-        return stream
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.close()
-        raise DataError(f"{path.parent}: another run writes its results here; wait for it, or choose another") from None
-    except OSError:  # a file system without locks
-        pass
-    return stream
+    while True:
+        try:
+            stream = open(path, "w")  # noqa: SIM115 (held open as the lock)
+        except OSError as error:
+            raise DataError(f"{path.parent}: cannot be written to ({error.strerror or error})") from error
+        try:
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.close()
+            raise DataError(
+                f"{path.parent}: another run writes its results here; wait for it, or choose another"
+            ) from None
+        except (ImportError, OSError):  # a system, or a file system, without locks
+            return stream
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
+                return stream
+        stream.close()  # its owner has just removed it

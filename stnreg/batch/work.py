@@ -11,6 +11,7 @@ from stnreg.batch.task import Task, digest_file
 from stnreg.core.files import check_input, check_output, sweep_partial
 from stnreg.errors import StnregError
 from stnreg.images.inputs import as_volume
+from stnreg.images.label_maps import blurred
 from stnreg.images.volume import Volume, load_volume
 from stnreg.models.card import find
 from stnreg.registration.encoding import EncodedImage, encode
@@ -85,9 +86,10 @@ def _align(task: Task, moving: Volume | None) -> Row:
     for path, source in task.sidecars.items():
         streams.write_json(words | {"SkullStripped": is_stripped(source)}, path)
     streams.write_json(document | words, out.document)
+    mixed = blurred(result.moving, settings.sampling.get("interp", "linear")) if settings.image else ()
     return (
         _known(task)
-        | _figures(result, document)
+        | _figures(result, document, mixed)
         | {
             "fingerprint": fingerprint,
             "transform": out.transform,
@@ -113,7 +115,7 @@ def _known(task: Task) -> Row:
     return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name != "transform"}
 
 
-def _figures(result: RegistrationResult, document: dict[str, Any]) -> Row:
+def _figures(result: RegistrationResult, document: dict[str, Any], more_warnings: tuple[str, ...] = ()) -> Row:
     parameters, verdict, metrics = result.parameters, document["verdict"], document["metrics"]
     row: Row = {
         "status": STATUS[verdict["passed"]],
@@ -123,7 +125,7 @@ def _figures(result: RegistrationResult, document: dict[str, Any]) -> Row:
         "local_correlation": metrics["local_correlation"],
         "overlap": metrics["overlap"],
         "dof": result.dof,
-        "warnings": "; ".join(result.warnings),
+        "warnings": "; ".join((*result.warnings, *more_warnings)),
     }
     for name, unit, values in (
         ("translation", "_mm", parameters.translation_mm),

@@ -6,51 +6,61 @@ from typing import Annotated, Literal
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands.outputs import warn_of_blurring
 from stnreg.errors import UsageProblem
 
 
 def apply_transform(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="The moved image, or the points.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="Moved image to write, .nii or .nii.gz; with --points, the moved points as CSV.",
+        ),
+    ],
     transform: Annotated[
         list[str],
         typer.Option(
             "--transform",
             "-t",
             metavar="XFM",
-            help="A linear transform (ITK .tfm .txt .mat .h5, FreeSurfer .lta); repeat it for a chain. A reference "
-            "point goes through them in the order given. inv:FILE is taken the other way round, ras:FILE is a bare "
-            "4x4 in RAS mm, fsl:FILE is one of FLIRT's, which stands first or last and next to a transform of another "
-            "kind names the image between them: fsl:FILE,IMAGE.",
+            help="Linear transform: ITK .tfm .txt .mat .h5, or FreeSurfer .lta. Repeat it for a chain: a reference "
+            "point goes through the transforms in the order given. Write inv:FILE to invert one, ras:FILE for a"
+            " bare 4x4 in RAS mm, and fsl:FILE for a FLIRT matrix. A FLIRT matrix stands first or last in a "
+            "chain, and names the image between it and a transform of another kind: fsl:FILE,IMAGE.",
         ),
     ],
     moving: Annotated[
-        Path | None, typer.Argument(metavar="MOVING", help="The image to bring over.", show_default=False)
+        Path | None, typer.Argument(metavar="MOVING", help="Image to resample.", show_default=False)
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="The image whose grid to sample on.")
+        Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="Image whose grid OUT is on.")
     ] = None,
-    invert: Annotated[bool, typer.Option("--invert", help="Take the whole chain the other way round.")] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     write_composed: Annotated[
         Path | None,
         typer.Option(
-            metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt, .mat, .lta or .fslmat."
+            metavar="XFM", help="Also write the whole chain as one transform, .tfm, .txt, .mat, .lta or .fslmat."
         ),
     ] = None,
     points: Annotated[
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Take points instead of an image: columns x, y, z. They go from reference to moving; --invert for "
-            "the other way.",
+            help="Transform the points of this table (columns x, y, z, in mm) instead of an image. They go from "
+            "reference to moving, with --invert from moving to reference.",
         ),
     ] = None,
     points_space: Annotated[
         Literal["LPS", "RAS"] | None,
         typer.Option(
-            help="Which way the axes of the points run, in and out. No default: a guess would be wrong half the time."
+            help="Coordinate system of the points, read and written: LPS (ITK, ANTs) or RAS (FreeSurfer, nibabel). "
+            "Required with --points."
         ),
     ] = None,
     header_source: options.HeaderSource = "auto",
@@ -92,6 +102,7 @@ def apply_transform(
     image = load_volume(moving, header_source, series=True, constant=True)
     for warning in (*onto.warnings, *image.warnings, *chain.warnings):
         streams.note(f"warning: {warning}")
+    warn_of_blurring(image, interp)
     if write_composed is not None:
         save_transform(write_composed, reference_to_moving, fixed=onto, moving=whereabouts)
     save_moved(

@@ -7,29 +7,28 @@ import typer
 
 from stnreg.baselines.recipes import RECIPES, SIMPLEITK_METRICS
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import check_outputs, command_line, transform_outputs
+from stnreg.commands.outputs import check_outputs, command_line, transform_outputs, warn_of_blurring
 from stnreg.errors import StnregError, UsageProblem
 
 
 def baseline(
     fixed: Annotated[
-        Path | None, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)
+        Path | None, typer.Argument(metavar="FIXED", help="Image to align to.", show_default=False)
     ] = None,
-    moving: Annotated[
-        Path | None, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)
-    ] = None,
+    moving: Annotated[Path | None, typer.Argument(metavar="MOVING", help="Image to align.", show_default=False)] = None,
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
-    method: Annotated[str, typer.Option(metavar="NAME", help=f"One of {', '.join(RECIPES)}.")] = "sitk-affine",
+    method: Annotated[str, typer.Option(metavar="NAME", help=f"Method to run: {', '.join(RECIPES)}.")] = "sitk-affine",
     metric: Annotated[
         str | None,
         typer.Option(
-            metavar="|".join(SIMPLEITK_METRICS), help="Metric of the sitk methods; mi (Mattes) when left out."
+            metavar="|".join(SIMPLEITK_METRICS),
+            help="Similarity metric of the sitk methods; mi (Mattes) when left out.",
         ),
     ] = None,
     print_recipe: Annotated[
         bool,
-        typer.Option("--print-recipe", help="Print what the method runs, and how to get it; needs no images."),
+        typer.Option("--print-recipe", help="Print what the method runs and how to install it; needs no images."),
     ] = False,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,
@@ -38,7 +37,7 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with another tool, to compare with.
+    """Align MOVING to FIXED with another tool, for comparison.
 
     SimpleITK comes with stnreg; a method whose engine is missing says how to get it. The transform takes points of
     FIXED to points of MOVING, in LPS millimetres, whatever the engine writes. No engine judges its result, and
@@ -89,6 +88,8 @@ def _run(
     found = align(fixed, moving, method, metric=metric, header_source=header_source, threads=threads)
     for warning in (*found.fixed.warnings, *found.moving.warnings):
         streams.note(f"warning: {warning}")
+    if output is not None:
+        warn_of_blurring(found.moving, writing["interp"])
     clock = Clock()
     with clock.stage("write"):
         for path in transforms:

@@ -9,35 +9,46 @@ import typer
 from stnreg.commands import _options as options
 from stnreg.errors import ExitCode
 
+SHOWN = 20  # pairs without a good result that are told on the terminal
+
 
 def batch(
     pairs: Annotated[
         str,
         typer.Argument(
             metavar="PAIRS.csv|-",
-            help="A table with the columns fixed and moving, and where wanted id, fixed_mask, moving_mask, "
-            "moving_labels, subject. Paths are relative to the table; - reads it from standard input.",
+            help="Table of pairs with the columns fixed and moving; optional are id, subject, fixed_mask, "
+            "moving_mask and moving_labels. Paths are relative to the table; - reads it from standard input.",
             show_default=False,
         ),
     ],
     folder: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Where all outputs go; made if it is not there.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs; made if it is missing.")
     ],
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Pairs at once; as many as cores and free memory allow when left out."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of pairs to align at once; as many as cores and free memory allow when left out.",
+        ),
     ] = None,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Use the workers of this Dask scheduler (tcp://HOST:PORT) instead."),
+        typer.Option(
+            metavar="ADDRESS",
+            help="Use the workers of this Dask scheduler, tcp://HOST:PORT; processes of this machine when left out.",
+        ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Leave alone what is done already, from the same content and the same options."),
+        typer.Option(
+            "--resume", help="Skip pairs that are done already, from the same content and with the same options."
+        ),
     ] = False,
     bids: Annotated[
         bool,
-        typer.Option("--bids", help="Name outputs as BIDS derivatives do, and describe DIR as such a dataset."),
+        typer.Option("--bids", help="Name the outputs as BIDS derivatives, and describe DIR as a derivative dataset."),
     ] = False,
     image: Annotated[
         bool, typer.Option("--image/--no-image", help="Write each MOVING on the grid of its FIXED.")
@@ -47,13 +58,16 @@ def batch(
     ] = False,
     qc: Annotated[
         Literal["none", "png", "html"],
-        typer.Option(help="A picture or a page for each pair, beside the page of the study that is always written."),
+        typer.Option(help="Draw a picture (png) or a page (html) for each pair; DIR/index.html is always written."),
     ] = "none",
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: Annotated[
         Literal["auto", "header", "geometry", "moments"],
-        typer.Option(help="Where to start: let the network find out, trust the headers, middles or centres of mass."),
+        typer.Option(
+            help="Where to start: auto lets the network find out, header trusts the headers, geometry lays the "
+            "middles of the grids on each other, moments the centres of mass."
+        ),
     ] = "auto",
     refine: options.Refine = True,
     volume: options.VolumeChoice = None,
@@ -64,20 +78,22 @@ def batch(
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
     device: options.Device = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="Threads of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of threads of each worker.")] = 1,
 ) -> None:
-    """Align MOVING to FIXED for every pair of a table, on all cores or on a Dask cluster.
+    """Align MOVING to FIXED for every pair of a table.
 
-    Each pair's transform, image and JSON go into DIR under its id. DIR/results.csv grows as pairs are done;
-    DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
+    Pairs run on all cores, or on a Dask cluster. Each pair's transform, image and JSON go into a folder of DIR that has
+    its id as its name; characters that do not suit a file name are written as %XX there. DIR/results.csv grows as pairs
+    are done; DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
     """
     from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
+    from stnreg.batch.plan import plan
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
-    from stnreg.batch.task import Settings, make_tasks
+    from stnreg.batch.task import Settings
     from stnreg.core.files import write_atomic
-    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.datasets.pair_table import Pair, load_rows
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
     from stnreg.registration.options import RegistrationOptions
@@ -85,7 +101,7 @@ def batch(
     from stnreg.reports.page import write_study_page
 
     parse_device(device)  # refused here, once, rather than by every worker
-    table = load_pairs(pairs)
+    table = load_rows(pairs)
     settings_of_all = RegistrationOptions(
         dof=dof,
         model=str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
@@ -99,7 +115,7 @@ def batch(
     )
     sampling = {"interp": interp, "background": background, "dtype": dtype}
     settings = Settings(settings_of_all, sampling, image, inverse, qc)
-    tasks = make_tasks(table, folder, settings, bids_names if bids else plain)
+    tasks, refused = plan(table, folder, settings, bids_names if bids else plain)
     with streams.progress("registering") as show:
         rows = run_batch(
             tasks,
@@ -109,11 +125,18 @@ def batch(
             dask=dask,
             resume=resume,
             show=show,
+            refused=refused,
+            order=[row.id for row in table],
         )
     if bids:
-        streams.write_json(describe_dataset(table, folder), folder / "dataset_description.json")
+        streams.write_json(
+            describe_dataset([row for row in table if isinstance(row, Pair)], folder),
+            folder / "dataset_description.json",
+        )
         write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
+    for line in culprits(rows):
+        streams.note(line)
     streams.note(summary(rows, folder))
     raise typer.Exit(exit_code(rows, on_fail))
 
@@ -123,6 +146,13 @@ def summary(rows: list[dict[str, Any]], folder: Path) -> str:
     counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
     return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; to look at them: {folder / 'index.html'}"
+
+
+def culprits(rows: list[dict[str, Any]]) -> list[str]:
+    """Say of each pair that failed or has no result why, of the first of them where they are many."""
+    told = [f"{row['id']}: {row['reasons']}" for row in rows if row["status"] in ("failed", "error", "lost")]
+    more = len(told) - SHOWN
+    return [*told[:SHOWN], *([f"and {more} more: results.csv"] if more > 0 else [])]
 
 
 def exit_code(rows: list[dict[str, Any]], on_fail: str) -> ExitCode:

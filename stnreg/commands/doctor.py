@@ -7,9 +7,10 @@ from stnreg.errors import ExitCode
 
 
 def doctor(json: options.Json = None) -> None:
-    """Say what runs here: versions, networks and their hashes, the device they get, threads, other people's tools.
+    """Show what is installed and whether it works.
 
-    Each line is group, name, ok|missing|wrong, detail; tab-separated off a terminal. What is missing is optional, and
+    Listed are versions, networks with their hashes, the device that they run on, threads, and optional tools. Each
+    line is group, name, ok|missing|wrong, detail; tab-separated off a terminal. What is missing is optional, and
     the line says how to get it. What is wrong would change or prevent a result: the exit status is then 4.
     """
     from stnreg.reports import streams

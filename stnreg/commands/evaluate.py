@@ -12,63 +12,83 @@ TABLE_HEADER = (*PAIR_HEADER, "low", "high", "pairs")
 
 
 def evaluate(
-    fixed: Annotated[Path | None, typer.Argument(metavar="FIXED", help="The fixed image.", show_default=False)] = None,
+    fixed: Annotated[Path | None, typer.Argument(metavar="FIXED", help="Fixed image.", show_default=False)] = None,
     moved: Annotated[
-        Path | None, typer.Argument(metavar="MOVED", help="The moved image, on the fixed grid.", show_default=False)
+        Path | None, typer.Argument(metavar="MOVED", help="Moved image, on the grid of FIXED.", show_default=False)
     ] = None,
     metrics: Annotated[
         str,
         typer.Option(
-            help="Which, by commas: dice, jaccard, hd, hd95, assd, mhd (overlap and surface distance, of labels or "
-            "of the foreground), mi, nmi, ncc, mse (intensities), tre, params, jacobian (transform)."
+            metavar="NAME,...",
+            help="Metrics to compute, separated by commas: dice, jaccard, hd, hd95, assd, mhd (overlap and surface "
+            "distance, of labels or of the foreground), mi, nmi, ncc, mse (intensities), tre, params, jacobian "
+            "(transform).",
         ),
     ] = "dice,hd,mi",
-    fixed_labels: Annotated[Path | None, typer.Option(help="Label map of the fixed image.")] = None,
-    moved_labels: Annotated[Path | None, typer.Option(help="Label map of the moved image.")] = None,
-    labels: Annotated[str | None, typer.Option(help="Only these label codes, by commas.")] = None,
+    fixed_labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Label map of FIXED.")] = None,
+    moved_labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Label map of MOVED.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="N,...", help="Label codes to measure, separated by commas; all when left out."),
+    ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Where to compare intensities and targets, on the fixed grid (1 = look here)."),
+        typer.Option(
+            metavar="FILE",
+            help="Mask on the grid of FIXED (1 = look here) for intensities and target errors; the whole grid when "
+            "left out.",
+        ),
     ] = None,
     foreground: Annotated[
         str | None,
         typer.Option(
-            help="Rule of the mask where there are no labels: nonzero, share:S (above S times the 99th percentile) "
-            "or otsu. share:0.2 when left out."
+            metavar="RULE",
+            help="How the foreground is found where there are no labels: nonzero, otsu, or share:S (above S times the "
+            "99th percentile); share:0.2 when left out.",
         ),
     ] = None,
-    bins: Annotated[int, typer.Option(help="Bins of the joint histogram, per image, for mi and nmi.")] = 64,
+    bins: Annotated[int, typer.Option(metavar="N", help="Number of histogram bins per image, for mi and nmi.")] = 64,
     transform: Annotated[
         Path | None,
-        typer.Option(help="The estimated transform, fixed to moving, for tre, params, jacobian, --warp."),
+        typer.Option(metavar="XFM", help="Estimated transform, fixed to moving, for tre, params, jacobian and --warp."),
     ] = None,
-    truth: Annotated[Path | None, typer.Option(help="The true transform, for tre and params.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="XFM", help="True transform, fixed to moving, for tre and params.")
+    ] = None,
     warp: Annotated[
         bool,
         typer.Option(
             "--warp",
-            help="MOVED and its labels are the moving ones: take them through --transform first (masks and labels "
-            "in their own space, nearest neighbour).",
+            help="Take MOVED and its labels, which are then the moving ones, through --transform first (labels by "
+            "nearest neighbour).",
         ),
     ] = False,
     before: Annotated[
         bool,
-        typer.Option("--before", help="With --warp, also measure without the transform, as NAME_before."),
+        typer.Option("--before", help="Measure without the transform too, as NAME_before; needs --warp."),
     ] = False,
     pairs: Annotated[
         Path | None,
         typer.Option(
-            help="A table instead of FIXED MOVED, columns fixed,moving[,id,fixed_labels,moving_labels,fixed_mask,"
-            "transform,truth]: images are warped, means come with a 95 % bootstrap interval. - for stdin."
+            metavar="PAIRS.csv|-",
+            help="Table of pairs to measure instead of FIXED and MOVED: columns fixed and moving; optional are id, "
+            "fixed_labels, moving_labels, fixed_mask, transform and truth. Moving images are warped, and means come "
+            "with a 95 % bootstrap interval; - reads standard input.",
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="Write everything as JSON; - for stdout.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write every figure as CSV; - for stdout.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - for standard output.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(metavar="FILE|-", help="Write every figure as CSV; - for standard output.")
+    ] = None,
     header_source: Annotated[
-        Literal["auto", "sform", "qform"], typer.Option(help="Which form to believe where qform and sform differ.")
+        Literal["auto", "sform", "qform"],
+        typer.Option(help="Which form to believe where qform and sform differ; auto is the sform, with a warning."),
     ] = "auto",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of threads; OMP_NUM_THREADS, or the cores, when left out."),
     ] = None,
 ) -> None:
     """Measure how well a moved image lies on a fixed one.
@@ -82,7 +102,7 @@ def evaluate(
     if one_pair == (pairs is not None) or (fixed is not None and not one_pair):
         raise UsageProblem("expected either FIXED and MOVED, or --pairs PAIRS.csv")
     if str(json) == str(csv) == "-":
-        raise UsageProblem("--json - and --csv - both want stdout; send one of them to a file")
+        raise UsageProblem("--json - and --csv - both want standard output; send one of them to a file")
     options = {
         "metrics": [name.strip() for name in metrics.split(",") if name.strip()],
         "labels": _codes(labels),
@@ -110,12 +130,16 @@ def evaluate(
 
 def _evaluate_table(table: Path, options: dict, json: Path | None, csv: Path | None) -> None:
     """Measure every row of a table, summarise, and exit 4 if a row could not be read."""
-    from stnreg.datasets.pair_table import load_pairs
+    from stnreg.datasets.pair_table import BadRow, load_rows
     from stnreg.evaluation.table import evaluate_pair, summarise
     from stnreg.reports import streams
 
     measured, unreadable = {}, {}
-    for pair in load_pairs(table):
+    for pair in load_rows(table):
+        if isinstance(pair, BadRow):
+            unreadable[pair.id] = pair.reason
+            streams.note(f"{pair.id}: {pair.reason}")
+            continue
         try:
             measured[pair.id] = evaluate_pair(pair, **options)
         except DataError as error:

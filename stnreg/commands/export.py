@@ -8,15 +8,16 @@ import typer
 
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="RUN/best.ckpt", help="Checkpoint of a run.", show_default=False)
+        Path, typer.Argument(metavar="RUN/best.ckpt", help="Checkpoint that train wrote.", show_default=False)
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="NAME.onnx", help="Network to write.", show_default=False)
     ],
 ) -> None:
-    """Write a trained network as ONNX, with NAME.json (what it is) and NAME.safetensors (its weights) beside it.
+    """Write a trained network as ONNX, for register.
 
-    Nothing is written unless onnxruntime gives the same numbers as torch.
+    NAME.json (what it is) and NAME.safetensors (its weights) are written beside NAME.onnx. Nothing is written
+    unless onnxruntime gives the same numbers as torch.
     """
     from stnreg.training import require_training
 

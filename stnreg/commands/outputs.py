@@ -12,6 +12,7 @@ from stnreg.commands._options import InterpolationName
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
+    from stnreg.images.volume import Volume
     from stnreg.registration.result import RegistrationResult
 
 HeaderSource = Literal["auto", "sform", "qform"]
@@ -149,6 +150,15 @@ def draw_qc(path: Path, result: "RegistrationResult") -> None:
     write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
 
 
+def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") -> None:
+    """Say that an image looks like a label map that is about to be blurred, and which option keeps its labels."""
+    from stnreg.images.label_maps import blurred
+    from stnreg.reports.streams import note
+
+    for warning in blurred(image, interp):
+        note(f"warning: {warning} Say {how}.")
+
+
 def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSource, **sampling: Any) -> None:
     """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
     from stnreg.images.volume import load_volume
@@ -158,6 +168,7 @@ def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSo
     image = load_volume(one.image, header_source, series=True, constant=True)
     for warning in image.warnings:
         note(f"warning: {warning}")
+    warn_of_blurring(image, one.interp, f"--also {one.image}={one.output}:label")
     save_moved(
         one.output,
         image,

@@ -3,17 +3,20 @@
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from stnreg.errors import UsageProblem
+from stnreg.errors import DataError, UsageProblem
 
 if TYPE_CHECKING:
-    from stnreg.datasets.draw import Drawn
+    from stnreg.datasets.draw import Drawn, Kind
+    from stnreg.datasets.scans import Scan
 
+MOST = 10_000  # `draw.MOST`, which help must not load
+ONLY = "only"  # `trees.ONLY`
 SHOWN = 20  # missing things told on the terminal
 COLUMNS = ("id", "split", "fixed", "moving", "subject", "moving_subject", "fixed_visit", "moving_visit")
 
@@ -22,76 +25,104 @@ def pairs(
     source: Annotated[
         Literal["adni", "bids", "folder"],
         typer.Argument(
-            help="What ROOT is: an ADNI download (PTID/sequence/date/image-id), a BIDS dataset, or a folder where each "
+            help="Kind of ROOT: an ADNI download (PTID/sequence/date/image-id), a BIDS dataset, or a folder where each "
             "image, or each folder of images, is a person.",
             show_default=False,
         ),
     ],
-    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Where the scans lie.", show_default=False)],
+    root: Annotated[Path, typer.Argument(metavar="ROOT", help="Folder of the scans.", show_default=False)],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="PAIRS.csv", help="The list; its paths are relative to it.")
+        Path,
+        typer.Option("--output", "-o", metavar="PAIRS.csv", help="Table to write; paths in it are relative to it."),
     ],
     kind: Annotated[
-        Literal["random", "longitudinal"],
-        typer.Option(help="random: two people, a visit of each. longitudinal: two visits of one, the earlier fixed."),
-    ] = "random",
+        Literal["random", "longitudinal"] | None,
+        typer.Option(
+            metavar="random|longitudinal",
+            help="Which scans make a pair: random takes one visit of each of two people, longitudinal two visits of "
+            "one person, the earlier one fixed; random when left out.",
+        ),
+    ] = None,
+    fixed: Annotated[
+        Path | None,
+        typer.Option(metavar="TEMPLATE", help="Pair every scan, as the moving one, with this fixed image."),
+    ] = None,
     table: Annotated[
         Path | None,
         typer.Option(
             metavar="TADPOLE.csv",
-            help="adni: visits as RID, PTID, VISCODE, EXAMDATE, such as TADPOLE_D1_D2.csv; each day with a scan is a "
-            "visit when left out.",
+            help="Table of visits for adni, with the columns RID, PTID, VISCODE and EXAMDATE; each day with a scan "
+            "is a visit when left out.",
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="How many pairs of each; nobody is in two of them.")
-    ] = "1000,500,1000",
+        str | None,
+        typer.Option(
+            metavar="TRAIN,VALIDATION,TEST",
+            help="Number of pairs of each split; nobody is in two of them. Not split, and all pairs that there are (of "
+            f"two people {MOST} at most), when left out.",
+        ),
+    ] = None,
     sequence: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="adni: which sequence folders count, such as 'MPR*Scaled'.")
+        str | None,
+        typer.Option(
+            metavar="PATTERN", help="Which sequence folders of adni count, such as 'MPR*Scaled'; all when left out."
+        ),
     ] = None,
     suffix: Annotated[
-        str | None, typer.Option(metavar="NAME", help="bids: which images count; T1w when left out.")
+        str | None, typer.Option(metavar="NAME", help="Suffix of the images of bids that count; T1w when left out.")
     ] = None,
     repeats: Annotated[
         Literal["leave", "first"],
-        typer.Option(help="Several images of one visit: leave the visit out and list it, or take the first by name."),
+        typer.Option(
+            help="What is done with several images of one visit: leave lists the visit as missing, first takes the "
+            "first by name."
+        ),
     ] = "leave",
     days: Annotated[
         int | None,
-        typer.Option(
-            min=0, metavar="DAYS", help="adni: a scan belongs to the nearest visit within this; 60 when left out."
-        ),
+        typer.Option(min=0, metavar="DAYS", help="Most days between a scan of adni and its visit; 60 when left out."),
     ] = None,
     missing: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE.csv", help="Write all that is missing: subject,visit,reason. The first are told anyhow."
+            metavar="FILE.csv",
+            help="Table of all that is missing, with the columns subject, visit and reason; the first are told anyhow.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of who goes where and which pairs are drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the random numbers that draw people and pairs.")
+    ] = 0,
 ) -> None:
-    """List pairs of scans for training and measuring, split by person.
+    """Make a table of pairs from scans that you have.
 
     Scans that are missing, or that cannot be told apart, are listed and left out, never guessed.
 
-    Example: stnreg pairs adni ADNI -o PAIRS.csv --kind longitudinal --table TADPOLE_D1_D2.csv --sequence 'MPR*'
+    Example: stnreg pairs bids DATASET -o PAIRS.csv --fixed TEMPLATE.nii.gz
     """
-    from stnreg.core.files import check_output, write_atomic
+    from stnreg.core.files import check_input, check_output, write_atomic
     from stnreg.datasets.adni import DAYS, find_adni
-    from stnreg.datasets.draw import SPLITS, draw_pairs
+    from stnreg.datasets.draw import SPLITS, pair_with_one
     from stnreg.datasets.trees import find_bids, find_folder
     from stnreg.reports import streams
 
     _refuse(source, {"--table": table, "--sequence": sequence, "--days": days}, "adni")
     _refuse(source, {"--suffix": suffix}, "bids")
-    counts = _counts(split)
+    counts = None if split is None else _counts(split)
+    if fixed is not None:
+        check_input(fixed)
+        if kind is not None:
+            raise UsageProblem("--fixed and --kind: every scan is paired with one image, or scans with each other")
     for path in filter(None, (output, missing)):
-        check_output(path, inputs=filter(None, [table]))
+        check_output(path, inputs=filter(None, [table, fixed]))
     if source == "adni":
         found = find_adni(root, table, sequence or "*", repeats, DAYS if days is None else days)
     else:
         found = find_bids(root, suffix or "T1w", repeats) if source == "bids" else find_folder(root)
-    drawn = draw_pairs(found.scans, kind, counts, seed)
+    if fixed is not None:
+        drawn = pair_with_one(found.scans, fixed, counts, seed)
+    else:
+        drawn = _drawn(found.scans, kind or "random", counts, seed)
     write_atomic(output, _table(COLUMNS, (_row(number, pair, output) for number, pair in enumerate(drawn))))
     if missing:
         write_atomic(
@@ -101,12 +132,27 @@ def pairs(
         streams.note(f"missing: {one.subject} {one.visit}: {one.reason}")
     if found.missing:
         streams.note(f"{len(found.missing)} missing in all" + ("" if missing else "; --missing FILE.csv lists them"))
-    for name, count in zip(SPLITS, counts, strict=True):
+    for name, count in zip(SPLITS, counts or (0, 0, 0), strict=True):
         there = sum(pair.split == name for pair in drawn)
         if there < count:
             streams.note(f"{name}: {there} pairs, of {count} asked for: there are no more without using one twice")
     people = len({scan.subject for scan in found.scans})
     streams.note(f"{len(drawn)} pairs from {len(found.scans)} scans of {people} people are listed in {output}")
+
+
+def _drawn(scans: Sequence["Scan"], kind: "Kind", counts: tuple[int, int, int] | None, seed: int) -> list["Drawn"]:
+    from stnreg.datasets.draw import draw_pairs
+    from stnreg.reports import streams
+
+    try:
+        drawn = draw_pairs(scans, kind, counts, seed)
+    except DataError as error:
+        few = "--kind longitudinal pairs the visits of one person, " if kind == "random" else ""
+        fewer = "" if counts is None else " Fewer splits need fewer people: without --split there is none."
+        raise DataError(f"{error}. {few}--fixed TEMPLATE pairs every scan with one image.{fewer}") from error
+    if counts is None and kind == "random" and len(drawn) == MOST:
+        streams.note(f"{MOST} pairs were drawn; --split N,0,0 draws N")
+    return drawn
 
 
 def _refuse(source: str, options: dict[str, object], owner: str) -> None:
@@ -127,8 +173,10 @@ def _counts(text: str) -> tuple[int, int, int]:
 
 def _row(number: int, pair: "Drawn", table: Path) -> tuple[str, ...]:
     fixed, moving = pair.fixed, pair.moving
-    people_and_visits = fixed.subject, moving.subject, fixed.visit, moving.visit
-    return f"{number:05d}", pair.split, *(_relative(s.path, table) for s in (fixed, moving)), *people_and_visits
+    people_and_visits = fixed.subject or moving.subject, moving.subject, fixed.visit, moving.visit
+    # With a template, a pair is known by its scan.
+    name = f"{number:05d}" if fixed.subject else "_".join([moving.subject, *([moving.visit] * (moving.visit != ONLY))])
+    return name, pair.split, *(_relative(s.path, table) for s in (fixed, moving)), *people_and_visits
 
 
 def _relative(path: Path, table: Path) -> str:

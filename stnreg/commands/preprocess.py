@@ -10,37 +10,42 @@ from stnreg.errors import UsageProblem
 
 
 def preprocess(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images to prepare.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; made where missing.")
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE", help="Image to prepare; several may be given.", show_default=False)
     ],
-    size: Annotated[int, typer.Option(min=2, help="Voxels along each axis of a cube.")] = 170,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; made if it is missing.")
+    ],
+    size: Annotated[int, typer.Option(min=2, metavar="N", help="Number of voxels along each axis of a cube.")] = 170,
     spacing: Annotated[
         str,
         typer.Option(
             metavar="MM|fov",
-            help="Spacing of a cube's voxels, mm; or fov, the image's extent along each axis over the size, which "
-            "keeps its field of view. The paper says both.",
+            help="Voxel size of a cube in mm; fov divides the extent of the image along each axis by the size, which "
+            "keeps its field of view.",
         ),
     ] = "1.5",
     normalise: Annotated[
         Literal["minmax", "percentile"],
-        typer.Option(help="How intensities come to [0, 1]: by their range, or by their 0.5 and 99.5 percentiles."),
+        typer.Option(
+            help="How intensities are scaled to [0, 1]: from minimum and maximum, or from the 0.5 and 99.5 percentiles."
+        ),
     ] = "minmax",
     reference: Annotated[
         Path | None,
         typer.Option(
             metavar="FIXED",
-            help="Sample on this image's cube instead of the image's own, the two grids' middles on each other, and "
-            "write that shift beside the cube as a transform.",
+            help="Sample on the cube of this image, the middles of the two grids on each other, and write that shift"
+            " as DIR/NAME.tfm; the image's own cube when left out.",
         ),
     ] = None,
     header_source: options.HeaderSource = "auto",
 ) -> None:
-    """Prepare images as the networks see them: sampled on a cube along the LPS axes, intensities in [0, 1].
+    """Prepare images as the networks see them.
 
-    Each IMAGE becomes DIR/NAME.nii.gz, a cube about the image's own middle. The header says where the cube lies, so
-    it can be laid over the image; with --reference it lies on FIXED, and DIR/NAME.tfm says how it got there.
+    Each image is sampled on a cube along the LPS axes, with intensities in [0, 1]. IMAGE becomes DIR/NAME.nii.gz, a
+    cube about the image's own middle. The header says where the cube lies, so it can be laid over the image; with
+    --reference it lies on FIXED, and DIR/NAME.tfm says how it got there.
     """
     from stnreg.core.files import check_output
     from stnreg.images.volume import Reference, load_volume, save_volume

@@ -16,6 +16,7 @@ from stnreg.commands.outputs import (
     parse_also,
     start_files,
     transform_outputs,
+    warn_of_blurring,
 )
 from stnreg.errors import ExitCode, StnregError, UsageProblem
 
@@ -111,6 +112,8 @@ def register(
         result = register_pair(fixed, moving, options_of_pair, masks)
         for warning in result.warnings:
             streams.note(f"warning: {warning}")
+        if output is not None and not update_header:
+            warn_of_blurring(result.moving, interp)
         for path in transforms:
             result.save(transform=path)
         if transforms:

@@ -12,70 +12,78 @@ def simulate(
     kind: Annotated[
         Literal["affine", "rotated", "translated", "rototranslated", "heads", "cubes"],
         typer.Argument(
-            help="Known moves of a scan (the first four), heads painted from label maps, or cubes with cracks and "
-            "holes.",
+            help="What to make: known moves of a scan (the first four), heads painted from label maps, or cubes with "
+            "cracks and holes.",
             show_default=False,
         ),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Where the pairs and PAIRS.csv go; whole pairs in it are kept."
+            "--output", "-o", metavar="DIR", help="Folder for the pairs and PAIRS.csv; finished pairs in it are kept."
         ),
     ],
     split: Annotated[
-        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="How many pairs of each.")
+        str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Number of pairs of each split.")
     ] = "1000,500,1000",
     image: Annotated[
-        list[Path], typer.Option(metavar="IMG", help="The scan to move; repeatable, pairs take them in turn.")
+        list[Path], typer.Option(metavar="IMG", help="Scan to move; repeat it for several, which pairs take in turn.")
     ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
     labels: Annotated[
         list[Path],
         typer.Option(
             metavar="DIR|FILE",
-            help="heads: label maps with FreeSurfer codes, those from 500 on outside the brain; each split gets its "
-            "own where there are enough. Of a scan: its label map. Repeatable.",
+            help="Label maps. For heads: with FreeSurfer codes, those from 500 on outside the brain; each split gets"
+            " its own where there are enough. For a scan: its own label map. Repeatable.",
         ),
     ] = [],  # noqa: B006
     rotation: Annotated[
-        float | None, typer.Option(metavar="DEG", help="Turn by up to this about each axis; 30 when left out.")
+        float | None,
+        typer.Option(metavar="DEG", help="Largest rotation about each axis, in degrees; 30 when left out."),
     ] = None,
     translation: Annotated[
         float | None,
-        typer.Option(metavar="MM", help="Shift by up to this along each axis; 30 when left out (cubes: 15)."),
+        typer.Option(metavar="MM", help="Largest translation along each axis, in mm; 30 when left out, 15 for cubes."),
     ] = None,
     scale: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Scale each axis by up to this; 0.15 when left out.")
+        float | None,
+        typer.Option(metavar="SHARE", help="Largest change of scale of each axis, as a share; 0.15 when left out."),
     ] = None,
     shear: Annotated[
-        float | None, typer.Option(metavar="X", help="Shear by up to this; 0.1 when left out (cubes: none).")
+        float | None, typer.Option(metavar="X", help="Largest shear; 0.1 when left out, none for cubes.")
     ] = None,
     contrast: Annotated[
         str | None,
         typer.Option(
             metavar="C[,C]",
-            help="heads: t1, t2, flair or pd, for both images or FIXED,MOVING. Left out: 70 % of pairs are T1, the "
-            "others any two.",
+            help="Contrast of heads: t1, t2, flair or pd, for both images or FIXED,MOVING; 70 % of pairs T1 and the "
+            "others any two when left out.",
         ),
     ] = None,
     follow_up: Annotated[
         bool,
         typer.Option(
             "--follow-up",
-            help="heads: one person, later and rigidly moved: on another scanner and grid (256 against 170 voxels, in "
-            "any order), with 1.5 mm of smooth change, and some brain lost in every other pair.",
+            help="Make heads of one person at two visits: rigidly moved, on another scanner and grid (256 against 170 "
+            "voxels, in any order), with 1.5 mm of smooth change, and brain loss in every other pair.",
         ),
     ] = False,
     atrophy: Annotated[
-        float, typer.Option(metavar="SHARE", help="With --follow-up, the share of the brain's volume that is lost.")
+        float, typer.Option(metavar="SHARE", help="Share of the brain's volume that is lost; for --follow-up.")
     ] = 0.02,
     size: Annotated[
         str | None,
-        typer.Option(metavar="N[,N]", help="heads, cubes: voxels a side; 170 of 1.5 mm and 128 of 1 mm when left out."),
+        typer.Option(
+            metavar="N[,N]",
+            help="Number of voxels along each axis; 170 of 1.5 mm for heads and 128 of 1 mm for cubes when left out.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same bytes, whatever --jobs.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Seed of the random numbers; the same seed gives the same bytes.")
+    ] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Pairs made at a time; as many as there are cores when left out.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of pairs to make at once; the number of cores when left out."),
     ] = None,
 ) -> None:
     """Make pairs of images whose true transform is known.

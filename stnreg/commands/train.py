@@ -8,68 +8,78 @@ import typer
 
 def train(
     output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run.", show_default=False)
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="RUN", help="Folder of the run; made if it is missing.", show_default=False
+        ),
     ],
     pairs: Annotated[
         Path | None,
         typer.Argument(
             metavar="PAIRS.csv",
-            help="Pairs to train on: columns fixed,moving and, where wanted, split (train, validation or test).",
+            help="Table of pairs to train on: columns fixed and moving; optional is split (train, validation or test).",
             show_default=False,
         ),
     ] = None,
     model: Annotated[
         str | None,
         typer.Option(
-            help="What: a pair network by its head, affine (the matrix itself) or separate (bounded parameters), or an "
-            "anatomy network, anatomy-pose or anatomy-fine. That of --from, or affine, when left out."
+            metavar="NAME",
+            help="Network to train: a pair network, affine (estimates the matrix) or separate (estimates bounded "
+            "parameters), or an anatomy network, anatomy-pose or anatomy-fine; that of --from, or affine, when left "
+            "out.",
         ),
     ] = None,
     scans: Annotated[
         list[Path] | None,
         typer.Option(
-            help="A folder of single scans to make pairs of by random moves; repeatable. For an anatomy network, one "
-            "folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes)."
+            metavar="DIR",
+            help="Folder of single scans to make pairs of by random moves; repeatable. For an anatomy network: one "
+            "folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes).",
         ),
     ] = None,
     validation: Annotated[
         int | None,
-        typer.Option(help="Keep this many of the first folder's scans, the last by name, for validation."),
+        typer.Option(
+            metavar="N", help="Number of scans of the first folder, the last by name, that are kept for validation."
+        ),
     ] = None,
     terms: Annotated[
         list[str] | None,
-        typer.Option(help="'NAME: TERMS' of the data, for the card of the weights; repeatable."),
+        typer.Option(
+            metavar="'NAME: TERMS'", help="Name and licence of a data set, for the card of the weights; repeatable."
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Where settings start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for trying). What --config names, or default, "
-            "when left out.",
+            help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); what --config names, or "
+            "default, when left out.",
         ),
     ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.toml",
-            help='Settings over the preset\'s: preset = "NAME" and tables [loop], [pair], [pair.model], [pair.moves], '
-            "[pair.augment], [pair.loss].",
+            help='File of settings that replace those of the preset: preset = "NAME" and the tables [loop], [pair], '
+            "[pair.model], [pair.moves], [pair.augment] and [pair.loss].",
         ),
     ] = None,
     transforms: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="What separate estimates, out of shear, scale, rotation, translation, in the order in which they act "
-            "on a point. All four, in this order, when left out.",
+            help="Which of shear, scale, rotation and translation separate estimates, in the order in which they act"
+            " on a point; all four, in this order, when left out.",
         ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Where the prepared scans are kept; RUN/scans.npz when left out.")
+        Path | None, typer.Option(metavar="FILE.npz", help="File for the prepared scans; RUN/scans.npz when left out.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run in RUN, with the settings it began with.")
+        bool, typer.Option("--resume", help="Continue the run in RUN, with the settings that it began with.")
     ] = False,
     start: Annotated[
         Path | None,
@@ -79,16 +89,23 @@ def train(
         bool,
         typer.Option(
             "--skip-bad",
-            help="Train without scans that cannot be used, and say which and how many; else the first ends it.",
+            help="Leave out scans that cannot be used, and say which; without it the first ends the run.",
         ),
     ] = False,
-    epochs: Annotated[int | None, typer.Option(help="Train this long.", min=1)] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda[:N].")] = None,
-    threads: Annotated[int | None, typer.Option(help="Of the CPU.", min=1)] = None,
+    epochs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Number of epochs; that of the settings when left out.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="auto|cpu|cuda[:N]", help="Device to train on; auto when left out.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Number of CPU threads; that of the settings when left out.")
+    ] = None,
 ) -> None:
-    """Train a network: a pair network, unsupervised, on random moves of scans, or an anatomy network on label maps.
+    """Train a network on your own scans.
 
-    RUN receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and TensorBoard's file where it is
+    A pair network is trained without supervision on random moves of scans, an anatomy network on label maps. RUN
+    receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and TensorBoard's file where it is
     installed. Continue an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or
     machines: torchrun --nproc-per-node N -m stnreg train ...
     """

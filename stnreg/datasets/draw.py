@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,23 +11,29 @@ import numpy as np
 from stnreg.datasets.scans import Scan
 from stnreg.errors import DataError
 
+MOST = 10_000
+"""Pairs of two people that are drawn where no number is given."""
 SPLITS = ("train", "validation", "test")
 Kind = Literal["random", "longitudinal"]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One pair of a list."""
+    """One pair of a list; its split is empty where nothing was split."""
 
     split: str
     fixed: Scan
     moving: Scan
 
 
-def draw_pairs(scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int], seed: int = 0) -> list[Drawn]:
+def draw_pairs(
+    scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int] | None = None, seed: int = 0
+) -> list[Drawn]:
     """Draw pairs, none twice; fewer than asked for where there are no more.
 
-    People are dealt to the splits first, at random, in proportion to the pairs that are asked for.
+    Without counts nothing is split: every pair of visits of one person in their order, or of two people as many as
+    there are up to `MOST`. Otherwise people are dealt to the splits first, at random, in proportion to the pairs that
+    are asked for.
 
     Parameters
     ----------
@@ -34,7 +41,7 @@ def draw_pairs(scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int], 
         One for each visit.
     kind : {"random", "longitudinal"}
         Two people, a visit of each; or two visits of one person, the earlier one fixed.
-    counts : (train, validation, test)
+    counts : (train, validation, test), optional
     seed : int
 
     Raises
@@ -48,16 +55,48 @@ def draw_pairs(scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int], 
     rng = np.random.default_rng(seed)
     able = sorted(person for person, own in visits.items() if kind == "random" or len(own) > 1)
     least = 2 if kind == "random" else 1
-    wanted = sum(count > 0 for count in counts)
+    wanted = 1 if counts is None else sum(count > 0 for count in counts)
     if len(able) < least * wanted:
         have = "people" if kind == "random" else "people with two visits"
-        raise DataError(f"{len(able)} {have}, of {len(visits)}: too few for {wanted} splits of {least} or more each")
+        need = f"{wanted} splits of {least} or more each" if counts is not None else f"pairs, which need {least}"
+        raise DataError(f"{len(able)} {have}, of {len(visits)}: too few for {need}")
+    if counts is None:
+        everybody = [visits[person] for person in able]
+        every = _of_two(everybody, MOST, rng) if kind == "random" else _visits_of_each(everybody)
+        return [Drawn("", fixed, moving) for fixed, moving in every]
     drawn = []
     for split, people, count in zip(SPLITS, deal(able, counts, least, rng), counts, strict=True):
         own = [visits[person] for person in people]
         possible = _of_two(own, count, rng) if kind == "random" else _of_one(own, count, rng)
         drawn += [Drawn(split, fixed, moving) for fixed, moving in possible]
     return drawn
+
+
+def pair_with_one(
+    scans: Sequence[Scan], fixed: Path, counts: tuple[int, int, int] | None = None, seed: int = 0
+) -> list[Drawn]:
+    """Pair every scan, as the moving one, with one fixed image; with counts, people are dealt to the splits.
+
+    Raises
+    ------
+    DataError
+        If there is no scan, or there are too few people for the splits.
+    """
+    visits: dict[str, list[Scan]] = {}
+    for scan in sorted(scans, key=lambda scan: (scan.subject, scan.visit)):
+        visits.setdefault(scan.subject, []).append(scan)
+    wanted = 1 if counts is None else sum(count > 0 for count in counts)
+    if len(visits) < wanted:
+        raise DataError(f"{len(visits)} people with a scan; at least {wanted} are needed")
+    template = Scan(fixed, "", "")
+    if counts is None:
+        return [Drawn("", template, scan) for own in visits.values() for scan in own]
+    dealt = deal(sorted(visits), counts, 1, np.random.default_rng(seed))
+    return [
+        Drawn(split, template, scan)
+        for split, people, count in zip(SPLITS, dealt, counts, strict=True)
+        for scan in [scan for person in people for scan in visits[person]][:count]
+    ]
 
 
 def deal(people: Sequence[str], counts: Sequence[int], least: int, rng: np.random.Generator) -> list[list[str]]:
@@ -87,7 +126,12 @@ def _of_two(people: list[list[Scan]], count: int, rng: np.random.Generator) -> l
     return [(scans[fixed], scans[moving]) for fixed, moving in seen]
 
 
+def _visits_of_each(people: list[list[Scan]]) -> list[tuple[Scan, Scan]]:
+    """Return every two visits of each person, the earlier first."""
+    return [pair for own in people for pair in combinations(own, 2)]
+
+
 def _of_one(people: list[list[Scan]], count: int, rng: np.random.Generator) -> list[tuple[Scan, Scan]]:
     """Draw two visits of one person, the earlier first, without repetition."""
-    every = [pair for own in people for pair in combinations(own, 2)]
+    every = _visits_of_each(people)
     return [every[k] for k in rng.permutation(len(every))[:count]]

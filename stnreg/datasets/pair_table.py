@@ -52,6 +52,24 @@ class Pair:
     other: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class BadRow:
+    """A row that is no pair.
+
+    Attributes
+    ----------
+    id : str
+        The table's, or the row's number from 1.
+    line : int
+        Of the file, from 1.
+    reason : str
+    """
+
+    id: str
+    line: int
+    reason: str
+
+
 def load_pairs(table: str | Path) -> list[Pair]:
     """Read a table of pairs; tab-separated if its name ends in .tsv, `-` for standard input.
 
@@ -69,7 +87,25 @@ def load_pairs(table: str | Path) -> list[Pair]:
     DataError
         If the table is missing, is no text, has no rows, lacks a column or a cell, or names an id twice.
     """
-    name = "standard input" if str(table) == "-" else str(table)
+    pairs = []
+    for row in load_rows(table):
+        if isinstance(row, BadRow):
+            raise DataError(f"{_name(table)}, {row.reason}")
+        pairs.append(row)
+    return pairs
+
+
+def load_rows(table: str | Path) -> list[Pair | BadRow]:
+    """Read a table of pairs; a row that is none is told from the others, and does not end them.
+
+    Rows without anything in them are passed over. Otherwise as `load_pairs`.
+
+    Raises
+    ------
+    DataError
+        If the table is missing, is no text, has no rows or lacks a column, or names an id twice.
+    """
+    name = _name(table)
     delimiter = "\t" if name.endswith(".tsv") else ","
     try:
         if str(table) == "-":
@@ -82,13 +118,17 @@ def load_pairs(table: str | Path) -> list[Pair]:
         raise DataError(f"{name}: expected a CSV text file of pairs ({error})") from error
 
 
-def _parse(lines: Iterable[str], name: str, folder: Path, delimiter: str) -> list[Pair]:
+def _name(table: str | Path) -> str:
+    return "standard input" if str(table) == "-" else str(table)
+
+
+def _parse(lines: Iterable[str], name: str, folder: Path, delimiter: str) -> list[Pair | BadRow]:
     rows = csv.DictReader(lines, delimiter=delimiter, skipinitialspace=True)
     missing = {"fixed", "moving"} - set(rows.fieldnames or ())
     if missing:
         wanted = " and ".join(sorted(missing))
         raise DataError(f"{name}: expected columns named fixed and moving in the first line, found no {wanted}")
-    pairs = list(_rows(rows, name, folder))
+    pairs = list(_rows(rows, folder))
     if not pairs:
         raise DataError(f"{name}: the table has a header and no pairs")
     seen: set[str] = set()
@@ -99,17 +139,21 @@ def _parse(lines: Iterable[str], name: str, folder: Path, delimiter: str) -> lis
     return pairs
 
 
-def _rows(rows: csv.DictReader, name: str, folder: Path) -> Iterator[Pair]:
+def _rows(rows: csv.DictReader, folder: Path) -> Iterator[Pair | BadRow]:
     known = {f.name for f in fields(Pair)} - {"other"}
     for number, row in enumerate(rows, start=1):
+        cells = {column: cell.strip() for column, cell in row.items() if isinstance(cell, str) and cell.strip()}
+        name = cells.get("id", str(number))
         if None in row or None in row.values():
-            raise DataError(
-                f"{name}, line {rows.line_num}: expected {len(rows.fieldnames or ())} cells, as in the first line"
-            )
-        cells = {column: cell.strip() for column, cell in row.items() if cell.strip()}
-        for column in ("fixed", "moving"):
-            if column not in cells:
-                raise DataError(f"{name}, line {rows.line_num}: the cell under {column} is empty")
+            expected = len(rows.fieldnames or ())
+            yield BadRow(name, rows.line_num, f"line {rows.line_num}: expected {expected} cells, as in the first line")
+            continue
+        if not cells:
+            continue
+        empty = next((column for column in ("fixed", "moving") if column not in cells), None)
+        if empty is not None:
+            yield BadRow(name, rows.line_num, f"line {rows.line_num}: the cell under {empty} is empty")
+            continue
         values: dict = {c: folder / v if c in PATH_COLUMNS else v for c, v in cells.items() if c in known}
         other = {c: v for c, v in cells.items() if c not in known}
         yield Pair(**({"id": str(number)} | values), other=other)

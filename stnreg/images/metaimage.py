@@ -8,6 +8,7 @@ import numpy as np
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.images.raw_voxels import Described, Encoding, data_file, text_of
+from stnreg.images.unsaid import metaimage_note
 
 TYPES = {
     "MET_CHAR": "i1",
@@ -62,6 +63,7 @@ def read_header(path: Path) -> Described:
         path if is_local else data_file(path, name),
         offset,
         "zlib" if _is_true(fields, "CompressedData") else encoding,
+        metaimage_note(fields, path),
     )
 
 

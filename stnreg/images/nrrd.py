@@ -8,6 +8,7 @@ import numpy as np
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.images.raw_voxels import Described, Encoding, data_file, text_of
+from stnreg.images.unsaid import nrrd_note
 
 TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -68,6 +69,7 @@ def read_header(path: Path) -> Described:
         path if name is None else data_file(path, name),
         skipped if name is not None or skipped < 0 else end + skipped,
         encoding,
+        nrrd_note(fields, path),
     )
 
 

@@ -39,6 +39,8 @@ class Described:
     offset : int
         Where they begin in it; -1 for "as many bytes as needed, at its end".
     encoding : {"raw", "gzip", "zlib", "bzip2", "text"}
+    warnings : tuple of str
+        What a user should hear about the header.
     """
 
     grid: Grid
@@ -47,6 +49,7 @@ class Described:
     data: Path
     offset: int
     encoding: Encoding
+    warnings: tuple[str, ...] = ()
 
     @property
     def nbytes(self) -> int:

@@ -17,9 +17,10 @@ from stnreg.core.files import check_input
 from stnreg.errors import DataError, StnregError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
-from stnreg.images import metaimage, nrrd
+from stnreg.images import metaimage, nrrd, unsaid
 from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
+from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
 
 NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
@@ -81,6 +82,7 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
 def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     import nibabel
 
+    check_packing(path)
     with damage(path):
         image: Any = nibabel.load(path)
         shape = tuple(int(count) for count in image.shape)
@@ -98,13 +100,24 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
         world = world_of_nifti(image.header, size, str(path), header_source)
         grid, header, differs, warnings = world.grid, image.header, world.differs, world.warnings
     else:
-        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, ()
+        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, _unsaid(image, path)
 
     def read() -> NDArray[Any]:
         with damage(path):
             return _voxels(image.dataobj, path)
 
     return OpenImage(grid, header, differs, str(path), warnings, read)
+
+
+def _unsaid(image: Any, path: Path) -> tuple[str, ...]:
+    import nibabel
+
+    if isinstance(image, nibabel.AnalyzeImage):
+        return (unsaid.analyze_note(image, path),)
+    with damage(path):
+        is_packed = path.name.lower().endswith(PACKED_SUFFIXES)
+        with gzip.open(path) if is_packed else open(path, "rb") as stream:
+            return unsaid.freesurfer_note(path, stream.read(30))
 
 
 def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
@@ -137,7 +150,7 @@ def _read_described(path: Path) -> OpenImage:
         with damage(path):
             return read_voxels(header, path)
 
-    return OpenImage(header.grid, None, True, str(path), (), read)
+    return OpenImage(header.grid, None, True, str(path), header.warnings, read)
 
 
 def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float64]) -> Grid:

@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -136,7 +137,8 @@ def load_reference(path: str | os.PathLike[str], header_source: HeaderSource = "
 def check_image_output(path: str | os.PathLike[str]) -> None:
     """Refuse a suffix that `save_volume` does not write (UsageProblem), or a place it cannot write to (DataError)."""
     if not str(path).lower().endswith((".nii", ".nii.gz")):
-        raise UsageProblem(f"{path}: an image is written as .nii or .nii.gz.")
+        example = "" if Path(path).suffix else f", such as {path}.nii.gz"
+        raise UsageProblem(f"{path}: an image is written as .nii or .nii.gz{example}.")
     check_output(path)
 
 

@@ -15,6 +15,7 @@ from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -182,7 +183,7 @@ def _css(status: str) -> str:
 
 
 def _link(file: Path, folder: Path) -> str:
-    return Path(os.path.relpath(file, folder)).as_posix()
+    return quote(Path(os.path.relpath(file, folder)).as_posix())
 
 
 def _box(fixed: Volume) -> Grid:

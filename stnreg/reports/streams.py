@@ -38,7 +38,7 @@ def progress(title: str) -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -63,13 +63,15 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(*header, box=SIMPLE_HEAD, title=title, title_justify="left")
-    for column, name in zip(table.columns, header, strict=True):
-        if name in ("value", "low", "high", "pairs"):
-            column.justify = "right"
+    # As Text, since square brackets in a string are markup; folded, since a hash or a path without its end is none.
+    table = Table(box=SIMPLE_HEAD, title=None if title is None else Text(title), title_justify="left")
+    for name in header:
+        is_number = name in ("value", "low", "high", "pairs")
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_short(cell) for cell in row))
+        table.add_row(*(Text(_short(cell)) for cell in row))
     Console().print(table)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnreg.images.inputs import Image, as_volume
+from stnreg.images.label_maps import blurred
 from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume
 from stnreg.resampling.resample import Interpolation, resample
 from stnreg.transforms.io.links import load_chain
@@ -59,7 +60,7 @@ def apply_transform(
     target = as_volume(reference, header_source, series=True, constant=True)
     chain = load_chain(links, target, source, is_inverted=invert)
     array = move(source, target, chain.matrix, interp=interp, background=background, dtype=dtype, threads=threads)
-    warnings = (*source.warnings, *chain.warnings)
+    warnings = (*source.warnings, *chain.warnings, *blurred(source, interp))
     return Volume(array, target.grid, target.header, source.path, warnings, target.differs)
 
 

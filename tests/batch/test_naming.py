@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,30 @@ def test_a_folder_for_each_id():
     assert outputs.image == OUT / "sub-01_v2.1" / "moved.nii.gz"
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", "a b", "-o"])
-def test_an_id_that_is_no_folder_is_refused(name):
-    with pytest.raises(DataError, match="names a folder"):
-        plain(Pair(Path("a.nii"), Path("b.nii"), name), OUT)
+NAMES = (
+    "../x",
+    "a/b",
+    "a b",
+    "a_b",
+    "a%20b",
+    "a~b",
+    ".hidden",
+    "-o",
+    "Zo\u00eb",
+    "Zoe\u0308",
+    "x" * 400,
+    "x" * 401,
+    "é" * 90,
+)
+
+
+def test_any_id_names_a_folder_of_its_own():
+    folders = [plain(Pair(Path("a.nii"), Path("b.nii"), name), OUT).transform.parent for name in NAMES]
+    assert len({*folders}) == len(NAMES)
+    for folder in folders:
+        assert folder.parent == OUT
+        assert re.fullmatch("[A-Za-z0-9%][A-Za-z0-9._+%~-]*", folder.name)
+        assert len(folder.name) <= 200
 
 
 def test_bids_names_to_a_template():

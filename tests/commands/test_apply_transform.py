@@ -154,3 +154,13 @@ def test_warnings_go_to_stderr(folder: Path, capsys: pytest.CaptureFixture[str])
     expected = move(load_volume("moving.nii.gz"), load_volume("fixed.nii.gz"), MOVE)
     assert np.abs(load_volume("q.nii").array - expected).max() < 0.05
     assert np.abs(load_volume("out.nii").array - expected).max() > 50
+
+
+def test_a_label_map_that_would_be_blurred_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("labels.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz") == ExitCode.OK
+    said = capsys.readouterr().err
+    assert "warning: labels.nii.gz: looks like a label map" in said
+    assert "--interp label" in said
+    for kept in ("label", "nearest"):
+        assert run(f"labels.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --interp {kept}") == ExitCode.OK
+        assert capsys.readouterr().err == ""

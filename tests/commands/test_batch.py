@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from stnreg.cli import main
+from stnreg.commands.batch import culprits
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"
@@ -50,6 +51,42 @@ def test_a_batch_ends_in_a_table_a_page_and_a_status(table, tmp_path, capsys):
     first = (out / "good" / "registration.json").stat().st_mtime_ns
     assert run("batch", table, "-o", out, "--resume", *QUICK) == 4
     assert (out / "good" / "registration.json").stat().st_mtime_ns == first
+
+
+def test_one_bad_row_is_an_error_row_and_everything_else_goes_on(tmp_path, capsys):
+    out, table = tmp_path / "out", tmp_path / "pairs.csv"
+    rows = (f"Zoë 1,{FIXED},{MOVING}", f"empty,,{MOVING}", f"gone,{FIXED},nowhere.nii.gz")
+    table.write_text("\n".join(("id,fixed,moving", *rows, "")), encoding="utf-8")
+    assert run("batch", table, "-o", out, *QUICK) == 4
+    said = capsys.readouterr().err
+    assert "stnreg: empty: line 3: the cell under fixed is empty\n" in said
+    assert "stnreg: gone: " in said
+    with open(out / "results.csv", newline="", encoding="utf-8") as stream:
+        found = [(row["id"], row["status"]) for row in csv.DictReader(stream)]
+    assert found == [("Zoë 1", "passed"), ("empty", "error"), ("gone", "error")]
+    assert sorted(path.name for path in out.iterdir()) == ["Zo%C3%AB%201", "index.html", "results.csv"]
+    assert 'href="Zo%25C3%25AB%25201/moved.tfm"' in (out / "index.html").read_text()
+
+
+def test_two_rows_for_one_derivative_are_told_apart(tmp_path, capsys):
+    folder = tmp_path / "sub-01" / "anat"
+    folder.mkdir(parents=True)
+    (folder / "sub-01_T1w.nii.gz").symlink_to(MOVING)
+    table = tmp_path / "pairs.csv"
+    own = f"{FIXED},{folder / 'sub-01_T1w.nii.gz'}"
+    table.write_text(f"fixed,moving\n{own}\n{own}\n{FIXED},{MOVING}\n")
+    assert run("batch", table, "-o", tmp_path / "out", "--bids", *QUICK) == 4
+    said = capsys.readouterr().err
+    assert "2: would write" in said
+    assert "3: " in said
+    assert "1 passed" in said
+
+
+def test_of_many_culprits_the_first_are_told():
+    rows = [{"id": str(k), "status": "lost", "reasons": "x"} for k in range(25)] + [{"id": "y", "status": "passed"}]
+    told = culprits(rows)
+    assert told[:1] == ["0: x"]
+    assert told[20:] == ["and 5 more: results.csv"]
 
 
 def test_the_table_of_results_is_a_table_of_pairs(tmp_path, capsys):

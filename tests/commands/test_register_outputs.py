@@ -57,6 +57,15 @@ def test_every_image_is_what_apply_transform_writes(folder, tmp_path, image, ref
     assert again.read_bytes() == (folder / output).read_bytes()
 
 
+def test_labels_that_would_be_blurred_are_said_with_the_option_that_keeps_them(folder, tmp_path, capsys):
+    labels, out = folder / "a label=map.nii", tmp_path / "labels.nii"
+    line = ("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--dof", 6, "--no-refine")
+    assert run(*line, "--also", f"{labels}={out}") == 0
+    assert f"Say --also {labels}={out}:label" in capsys.readouterr().err
+    assert run(*line, "--also", f"{labels}={out}:label") == 0
+    assert "label map" not in capsys.readouterr().err
+
+
 def test_a_series_comes_whole_though_one_volume_was_aligned(folder):
     assert nibabel.load(folder / "out.nii.gz").shape == (*load_volume(FIXED).grid.size, 2)
 

@@ -1,6 +1,6 @@
 import pytest
 
-from stnreg.datasets.pair_table import load_pairs
+from stnreg.datasets.pair_table import BadRow, load_pairs, load_rows
 from stnreg.errors import DataError
 
 
@@ -52,3 +52,12 @@ def test_a_missing_table_and_an_image_instead_of_one(tmp_path):
     image.write_bytes(bytes(range(256)))
     with pytest.raises(DataError, match=r"image\.csv"):
         load_pairs(image)
+
+
+def test_a_bad_row_does_not_end_the_others(tmp_path):
+    path = table(tmp_path, "id,fixed,moving\na,x,y\nb,,y\nc,x\n,x,y\n,,\n")
+    rows = load_rows(path)
+    assert [row.id for row in rows] == ["a", "b", "c", "4"]
+    assert [isinstance(row, BadRow) for row in rows] == [False, True, True, False]
+    assert rows[1].reason == "line 3: the cell under fixed is empty"
+    assert rows[2].reason == "line 4: expected 3 cells, as in the first line"

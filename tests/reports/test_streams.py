@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def test_on_a_terminal_it_is_a_table(capsys, monkeypatch):
     assert "metric" in text
     assert "0.3" in text
     assert "\t" not in text
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_a_table_keeps_square_brackets_and_the_ends_of_long_cells(capsys, monkeypatch, columns):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    digest = "0123456789abcdef" * 4
+    path = "/data/" + "deep/" * 30 + "[old]/head[1].nii.gz"
+    rows = [
+        ("package", "torch", "missing", "pip install 'stnreg[train]'"),
+        ("network", "anatomy", "ok", f"sha256 {digest}"),
+        ("network", "affine", "ok", path),
+    ]
+    streams.show_table(("group", "name", "status", "[detail]"), rows, title="head[red].nii")
+    lines = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out).splitlines()
+    assert "…" not in "".join(lines)
+    assert "head[red].nii" in lines[0]
+    start = next(line for line in lines if "[detail]" in line).index("[detail]")
+    detail = "".join(line[start:].strip() for line in lines)
+    assert "stnreg[train]" in detail
+    assert digest in detail
+    assert path in detail
+    assert max(map(len, lines)) <= columns
 
 
 def test_json_says_null_for_nan_and_takes_arrays_and_paths(tmp_path):

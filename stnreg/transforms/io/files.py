@@ -158,8 +158,10 @@ def read_content(path: Path) -> bytes:
 def _suffix(path: str | os.PathLike[str]) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
+        example = "" if suffix else f" Say which, such as {path}.tfm"
         raise UsageProblem(
             f"{path}: a transform is written as {', '.join(ITK_SUFFIXES)} (ITK), .lta (FreeSurfer) or .fslmat (FLIRT)."
+            f"{example}"
         )
     return suffix
 

@@ -19,6 +19,7 @@ from stnreg.geometry.affine import apply_affine, compose, invert
 from stnreg.geometry.matrix import Matrix, Points, check_affine
 from stnreg.geometry.orientation import swap_lps_ras
 from stnreg.images.volume import Reference, Volume, load_reference
+from stnreg.transforms.io.ants_notation import ants_hint
 from stnreg.transforms.io.files import load_transform, read_content
 from stnreg.transforms.io.fsl import lps_to_fsl
 from stnreg.transforms.io.lta import is_lta, read_lta
@@ -124,9 +125,12 @@ def parse_link(text: str | os.PathLike[str]) -> Link:
     Raises
     ------
     UsageProblem
-        If both spaces are named.
+        If both spaces are named, or it is written as ANTs writes it, `[FILE,1]`.
     """
     rest, prefixes = str(text), []
+    hint = ants_hint(rest)
+    if hint is not None and not Path(rest).exists():
+        raise UsageProblem(hint)
     while (prefix := rest.partition(":")[0]) in PREFIXES and ":" in rest and not Path(rest).exists():
         prefixes.append(prefix)
         rest = rest.removeprefix(f"{prefix}:")
