@@ -185,9 +185,9 @@ def _form(header: Any, space: Space, path: str) -> Form:
     if axes == 4 and intent == FSL_FIELD:
         return "fsl"
     raise TransformError(
-        f"{path}: expected a displacement field that says itself what it is (5-D with intent 1007, as ITK and ANTs write, "
-        f"or 4-D with intent 2006, as FSL does), got {axes or 'an unknown number of'} axes and intent {intent}. Name it "
-        "ras:FILE if it holds displacements in RAS mm (FreeSurfer, SynthMorph), fsl:FILE if FSL made it."
+        f"{path}: expected a displacement field that says itself what it is (5-D with intent 1007, as ITK and ANTs "
+        f"write, or 4-D with intent 2006, as FSL does), got {axes or 'an unknown number of'} axes and intent {intent}. "
+        "Name it ras:FILE if it holds displacements in RAS mm (FreeSurfer, SynthMorph), fsl:FILE if FSL made it."
     )
 
 
