@@ -128,6 +128,17 @@ def test_ras_is_told_by_its_name_or_by_intent_1006(smooth: Any, inside: Any, gri
     assert apart(np.array([theirs.TransformPoint(p) for p in points.tolist()]), field.map_points(points)) < LIMIT_MM
 
 
+def test_ras_comes_as_mgz_too(smooth: Any, inside: Any, grid: Grid, tmp_path: Path) -> None:
+    """As SynthMorph and FreeSurfer write it: three frames."""
+    field, points = smooth(grid), inside(grid)
+    save_warp(tmp_path / "a.nii", field, grid, form="ras")
+    image = nibabel.load(tmp_path / "a.nii")
+    nibabel.save(nibabel.MGHImage(np.asarray(image.dataobj), image.affine), tmp_path / "a.mgz")
+    assert apart(load_warp(tmp_path / "a.mgz", "ras").map_points(points), field.map_points(points)) < LIMIT_MM
+    with pytest.raises(TransformError, match="unknown number of axes"):
+        load_warp(tmp_path / "a.mgz")
+
+
 @pytest.mark.parametrize("names", [("LIA", "oblique"), ("oblique", "anisotropic"), ("LPS", "RAS"), ("RAS", "LIA")])
 def test_fsl_holds_the_affine_too(
     smooth: Any, inside: Any, grids_by_name: Any, tmp_path: Path, names: tuple[str, str]
@@ -145,7 +156,7 @@ def test_fsl_holds_the_affine_too(
 
 
 def as_fsl_says(path: Path, fixed: Grid, moving: Grid) -> np.ndarray:
-    """Where each voxel goes, LPS mm, by FSL's definition: mm from the first voxel; x backwards if the determinant is > 0."""
+    """Where each voxel goes, LPS mm, by FSL's definition: x backwards where the determinant is positive."""
 
     def voxels_to_fsl(index: np.ndarray, grid: Grid, affine: np.ndarray) -> np.ndarray:
         flipped = index.copy()
