@@ -143,9 +143,11 @@ class Inverse(Transform):
 def _closest_affine(sampled: DisplacementField) -> Matrix:
     """Fit an affine to a field, least squares over some of its voxels; the identity where that is none."""
     grid = sampled.grid
-    steps = [max(round(count / FIT_POINTS ** (1 / 3)), 1) for count in grid.shape]
-    some = tuple(slice(None, None, step) for step in steps)
-    fixed = voxel_points(grid)[:, *some].reshape(3, -1) - grid.center_lps[:, None]
+    steps = [max(round(count / FIT_POINTS ** (1 / 3)), 1) for count in grid.size]
+    some = tuple(slice(None, None, step) for step in reversed(steps))
+    x, y, z = (len(range(0, count, step)) for count, step in zip(grid.size, steps, strict=True))
+    sparse = Grid((x, y, z), grid.index_to_lps @ np.diag([*steps, 1.0]))
+    fixed = voxel_points(sparse).reshape(3, -1) - grid.center_lps[:, None]
     design = np.vstack([fixed, np.ones(fixed.shape[1])]).T
     shift, *_ = np.linalg.lstsq(design, sampled.vectors[:, *some].reshape(3, -1).T.astype(np.float64), rcond=None)
     affine = np.eye(4)

@@ -13,7 +13,6 @@ All lie on the fixed image's grid. ITK reads 5-D files by the same two intents.
 """
 
 import os
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -146,11 +145,6 @@ def save_warp(
     header["intent_code"] = {"itk": VECTOR, "ras": DISPLACEMENT, "fsl": FSL_FIELD}[form]
     parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
     write_atomic(path, *(deflate(*parts, threads=threads) if str(path).lower().endswith(".gz") else parts))
-
-
-def is_warp_name(path: str | os.PathLike[str]) -> bool:
-    """Tell by its suffix whether a file holds a displacement field, if it holds a transform at all."""
-    return Path(path).name.lower().endswith((".nii", ".nii.gz", ".mgz", ".nrrd", ".mha"))
 
 
 def _to_lps(form: Form) -> Matrix:
