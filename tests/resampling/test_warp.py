@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from stnreg.preprocessing.warp import resample_through
+from stnreg.resampling.warp import resample_through
 
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
@@ -80,7 +80,7 @@ def test_a_warped_head_comes_back(phantom: Any) -> None:
 def test_slabs_are_not_to_be_seen(phantom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     moving = phantom.volume(SMALL, labels=True)
     whole = resample_through(moving.array, SMALL, SMALL, waves(SMALL), "label")
-    monkeypatch.setattr("stnreg.preprocessing.warp.SLAB_VOXELS", 1000)
+    monkeypatch.setattr("stnreg.resampling.warp.SLAB_VOXELS", 1000)
     assert np.array_equal(whole, resample_through(moving.array, SMALL, SMALL, waves(SMALL), "label"))
 
 

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from stnreg.preprocessing.warp import resample_through
+from stnreg.resampling.warp import resample_through
 
 from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
