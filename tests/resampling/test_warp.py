@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from stnreg.resampling.warp import resample_through
 
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.resampling.resample import INTERPOLATIONS, resample
+from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField

@@ -5,7 +5,7 @@ import pytest
 
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
-from stnreg.io.volume import Reference
+from stnreg.images.volume import Reference
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.fsl_warp import to_fsl_warp
 from stnreg.transforms.sampling import slabs, voxel_points

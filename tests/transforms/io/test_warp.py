@@ -7,13 +7,13 @@ import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from stnreg.resampling.warp import resample_through
 
 from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import FLIP
 from stnreg.images.volume import Reference, save_volume
+from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.io.warp import load_warp, save_warp
 
