@@ -110,7 +110,7 @@ class Bench:
             start = compose(fit_pair(e, f), away)
         options = RegistrationOptions(refine=self.refine, threads=1)
         found = register_with_retry(pair, (e, f), self.model, start, options)
-        (e, f), fixed_to_moving, verdict = found.encodings, found.fixed_to_moving, found.verdict
+        (e, f), fixed_to_moving, verdict = found.encodings, found.affine, found.verdict
         stats = refinement_stats(found.refined)
         if found.refined is not None:
             row |= {name: getattr(found.refined, name) for name in REFINED}

@@ -95,3 +95,22 @@ class Calibration(_FromCard):
     min_correlation: float = 0.3
     min_partial_correlation: float = 0.5
     whole_head_error_mm: float = 1.3
+
+
+@dataclass(frozen=True)
+class DeformationLimits(_FromCard):
+    """Of a velocity network: where a deformation is rejected.
+
+    Attributes
+    ----------
+    max_log_jacobian_sd : float
+        Largest standard deviation of log J inside the brain: heads differ by less.
+    min_agreement : float
+        Least agreement of the structures of both images after the deformation, 0 to 1.
+    min_gain : float
+        Least growth of that agreement over the affine's; a deformation that does not bring structures together failed.
+    """
+
+    max_log_jacobian_sd: float = 0.6
+    min_agreement: float = 0.7
+    min_gain: float = 0.0

@@ -54,7 +54,9 @@ def register_affine(
         refined = found.findings
     estimated = initial is None and options.dof >= 9
     found = run_stage(Assess(encodings, refined, estimated, options.min_score), pair, found.transform, clock)
-    return Findings(found.transform, found.findings, encodings, refined)
+    matrix = found.transform.matrix
+    assert matrix is not None
+    return Findings(found.transform, matrix, found.findings, encodings, refined)
 
 
 @dataclass(frozen=True)

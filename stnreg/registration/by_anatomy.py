@@ -1,16 +1,22 @@
 """Register a pair with an anatomy network: encode both images, estimate, refine, assess, and retry a doubtful pose."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stnreg.core.clock import Clock
 from stnreg.geometry.matrix import Matrix
 from stnreg.models.card import Weights
 from stnreg.registration.anatomy.encode import threads_of_each
 from stnreg.registration.anatomy.load import AnatomyEncoder, open_encoder
+from stnreg.registration.deformable.quality import assess_deformation
+from stnreg.registration.deformable.stage import Deform
+from stnreg.registration.deformable.velocity import open_velocity_network
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.pose_retry import register_with_retry
+from stnreg.registration.stages import run_stage
+
+VELOCITY_MODEL = "velocity"
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,18 @@ class AnatomyRegistration:
         """Register a pair; an image that was encoded before is not encoded again."""
         with clock.stage("network"):
             encodings = self._encode(pair, options.thread_count)
-        return register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
+        found = register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
+        return self._deformed(pair, found, options, clock) if options.deform else found
+
+    def _deformed(self, pair: ImagePair, found: Findings, options: RegistrationOptions, clock: Clock) -> Findings:
+        """Deform what an affine has brought together, and assess it once more."""
+        assert found.encodings is not None
+        with clock.stage("load network"):
+            network = open_velocity_network(VELOCITY_MODEL, options.thread_count, options.device)
+        stage = Deform(found.encodings, self.encoder.model.fine, network, options.stiffness_mm, options.thread_count)
+        deformed = run_stage(stage, pair, found.transform, clock)
+        verdict = assess_deformation(found.verdict, deformed.findings, network.limits)
+        return replace(found, transform=deformed.transform, deformation=deformed.findings, verdict=verdict)
 
     def _encode(self, pair: ImagePair, threads: int) -> Encodings:
         fixed, moving = pair.fixed_encoded, pair.moving_encoded
@@ -40,6 +57,7 @@ class AnatomyMethod:
 
     encodes_alone = True
     refines = True
+    deforms = True
 
     def open(self, weights: Weights, threads: int, device: str, images: int) -> AnatomyRegistration:
         """Open the network and its pose network, on the threads that each of so many images has."""

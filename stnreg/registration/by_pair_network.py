@@ -33,7 +33,7 @@ class PairNetworkRegistration:
                 pair.fixed, pair.moving, self.weights, self.session, initial=initial, threads=options.thread_count
             )
         fixed_to_moving = nearest_dof(estimate.fixed_to_moving, pair.fixed.grid.center_lps, options.dof)
-        return Findings(Affine(fixed_to_moving), NOT_ASSESSED)
+        return Findings(Affine(fixed_to_moving), fixed_to_moving, NOT_ASSESSED)
 
 
 class PairNetworkMethod:
@@ -41,6 +41,7 @@ class PairNetworkMethod:
 
     encodes_alone = False
     refines = False
+    deforms = False
 
     def open(self, weights: Weights, threads: int, device: str, images: int) -> PairNetworkRegistration:
         """Open the network."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refinement import Refined
 from stnreg.transforms.base import Transform
@@ -19,22 +20,21 @@ class Findings:
     ----------
     transform : Transform
         Fixed points to moving points, LPS mm.
+    affine : (4, 4) float64
+        The linear part, LPS mm: what `transform` is where nothing was deformed.
     verdict : Verdict
         Whether the registration is accepted, and why not.
     encodings : tuple of Encoding, or None
         Of fixed and moving; None from a network that sees both at once.
     refined : Refined or None
         What the refinement did; None where there was none.
+    deformation : Deformation or None
+        What the deformable stage did; None where there was none.
     """
 
     transform: Transform
+    affine: Matrix
     verdict: Verdict
     encodings: Encodings | None = None
     refined: Refined | None = None
-
-    @property
-    def fixed_to_moving(self) -> Matrix:
-        """The affine, (4, 4) float64, LPS mm."""
-        matrix = self.transform.matrix
-        assert matrix is not None
-        return matrix
+    deformation: Deformation | None = None

@@ -29,10 +29,13 @@ class Method(Protocol):
         Whether each image is encoded by itself, so that an encoding serves many pairs.
     refines : bool
         Whether its estimate can be refined, and masks have a meaning.
+    deforms : bool
+        Whether a deformation can follow.
     """
 
     encodes_alone: bool
     refines: bool
+    deforms: bool
 
     def open(self, weights: Weights, threads: int, device: str, images: int) -> Opened:
         """Open a network that will have so many `images` to encode at once."""

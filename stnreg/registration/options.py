@@ -9,6 +9,7 @@ from stnreg.images.volume import HeaderSource
 
 Dof = Literal[6, 7, 9, 12]
 DEFAULT_MODEL = "anatomy"
+MAX_STIFFNESS_MM = 50.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,12 @@ class RegistrationOptions:
     refine : bool
         Whether to refine the estimate on the intensities inside both brains, as an anatomy network maps them. A pair
         network maps no brain, and its estimate stands.
+    deform : bool
+        Whether to deform the moving brain onto the fixed one after the affine, by a smooth map without folds. Needs an
+        anatomy network.
+    stiffness_mm : float
+        How far neighbouring tissue moves together: the standard deviation of a Gaussian that the velocity of the
+        deformation is smoothed by, mm. 0 leaves it as the network predicts it; larger is smoother and fits less.
     volume : int or "mean", optional
         Which volume of a 4-D image to register by, from 0. Needed where an image has several.
     min_score : float, optional
@@ -43,7 +50,7 @@ class RegistrationOptions:
     Raises
     ------
     UsageProblem
-        If dof is none of these.
+        If dof is none of these, or the stiffness is negative.
     """
 
     dof: int = 12
@@ -51,6 +58,8 @@ class RegistrationOptions:
     init: str = "auto"
     header_source: HeaderSource = "auto"
     refine: bool = True
+    deform: bool = False
+    stiffness_mm: float = 0.0
     volume: str | int | None = None
     min_score: float | None = None
     device: str = "auto"
@@ -59,6 +68,8 @@ class RegistrationOptions:
     def __post_init__(self) -> None:
         if self.dof not in get_args(Dof):
             raise UsageProblem(f"dof is 6, 7, 9 or 12, got {self.dof}")
+        if not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
+            raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
 
     @property
     def thread_count(self) -> int:

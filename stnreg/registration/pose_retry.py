@@ -92,8 +92,8 @@ def retry_pose(
     for encoding in _by_agreement(candidates, paired, same_pose_mm)[:TRIED]:
         found = register_affine(pair, paired(encoding), None, options)
         if found.refined is not None and found.refined.same_person:
-            closer = _encode_from_pair(pair, encodings, unsure, found.fixed_to_moving, model)
-            again = register_affine(pair, paired(closer), found.fixed_to_moving, options)
+            closer = _encode_from_pair(pair, encodings, unsure, found.affine, model)
+            again = register_affine(pair, paired(closer), found.affine, options)
             return max(found, again, key=lambda one: one.verdict.score or 0.0)
     return None
 

@@ -25,6 +25,8 @@ def register(
     init: str = "auto",
     header_source: HeaderSource = "auto",
     refine: bool = True,
+    deform: bool = False,
+    stiffness_mm: float = 0.0,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
     fixed_exclude: Image | None = None,
@@ -44,7 +46,7 @@ def register(
         Non-zero where the refinement uses the image, in place of the brain; resampled to the image's grid if needed.
     fixed_exclude, moving_exclude : image, optional
         Non-zero where it does not: lesions, resections.
-    dof, model, init, header_source, refine, volume, min_score, device, threads
+    dof, model, init, header_source, refine, deform, stiffness_mm, volume, min_score, device, threads
         As in `RegistrationOptions`.
 
     Returns
@@ -64,6 +66,8 @@ def register(
         init=init,
         header_source=header_source,
         refine=refine,
+        deform=deform,
+        stiffness_mm=stiffness_mm,
         volume=volume,
         min_score=min_score,
         device=device,
@@ -111,6 +115,7 @@ def register_pair(
     notes = found.refined.notes if found.refined else ()
     return RegistrationResult(
         found.transform,
+        found.affine,
         pair.fixed,
         pair.moving,
         options,
@@ -119,6 +124,7 @@ def register_pair(
         clock.seconds,
         (*pair.fixed.warnings, *pair.moving.warnings, *warnings, *notes),
         found.refined,
+        found.deformation,
         pair.fixed_series,
         pair.moving_series,
     )
@@ -135,6 +141,8 @@ def _check(
     """Refuse what cannot be, before anything is read."""
     if masked and not (options.refine and method.refines):
         raise UsageProblem("masks guide the refinement, which is switched off or which this network does not have")
+    if options.deform and not method.deforms:
+        raise UsageProblem(f"a deformation needs an anatomy network; {weights.name} is a pair network")
     for image in images:
         if isinstance(image, EncodedImage) and image.model.identity != weights.identity:
             raise UsageProblem(f"{image.volume.path}: was encoded by {image.model.name}, not by {weights.name}")

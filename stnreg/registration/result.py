@@ -9,6 +9,7 @@ from stnreg.geometry.affine import Parameters, invert, to_parameters
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
+from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refinement import Refined
@@ -16,6 +17,8 @@ from stnreg.resampling.apply import OutputType, move, save_moved
 from stnreg.resampling.resample import Interpolation
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.files import save_transform
 
 
@@ -26,7 +29,9 @@ class RegistrationResult:
     Attributes
     ----------
     transform : Transform
-        Takes fixed points to moving points, LPS mm.
+        Takes fixed points to moving points, LPS mm; non-linear after a deformation.
+    fixed_to_moving : (4, 4) float64
+        Its affine part, LPS mm, as ITK writes it: all of `transform` where nothing was deformed.
     fixed, moving : Volume
         As loaded.
     options : RegistrationOptions
@@ -40,11 +45,14 @@ class RegistrationResult:
     warnings : tuple of str
     refined : Refined or None
         What the refinement did; None where there was none.
+    deformation : Deformation or None
+        What the deformable stage did; None where there was none.
     fixed_series, moving_series : Volume or None
         All volumes of a 4-D image: what is resampled, where `fixed` and `moving` are what was registered.
     """
 
     transform: Transform
+    fixed_to_moving: Matrix
     fixed: Volume
     moving: Volume
     options: RegistrationOptions
@@ -53,15 +61,9 @@ class RegistrationResult:
     timings_s: dict[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     refined: Refined | None = None
+    deformation: Deformation | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
-
-    @property
-    def fixed_to_moving(self) -> Matrix:
-        """The affine, (4, 4) float64: fixed LPS points to moving LPS points, mm, as ITK writes it."""
-        matrix = self.transform.matrix
-        assert matrix is not None
-        return matrix
 
     @property
     def dof(self) -> int:
@@ -79,8 +81,19 @@ class RegistrationResult:
         return self.options.thread_count
 
     def with_matrix(self, fixed_to_moving: Matrix) -> "RegistrationResult":
-        """Return the result with another affine, (4, 4) LPS mm: as it was read back from a file."""
-        return replace(self, transform=Affine(fixed_to_moving))
+        """Return an affine result with another matrix, (4, 4) LPS mm: as it was read back from a file."""
+        return replace(self, transform=Affine(fixed_to_moving), fixed_to_moving=fixed_to_moving)
+
+    def warp(self, moving_grid: bool = False) -> DisplacementField:
+        """Return the deformation without the affine, as displacements on the fixed grid, LPS mm.
+
+        A fixed point p goes to p + u(p), and from there through the affine to the moving image. With `moving_grid` the
+        inverse: a moving point goes to p + u(p), and from there through the inverse affine to the fixed image.
+        """
+        affine = Affine(self.fixed_to_moving)
+        if moving_grid:
+            return Chain((self.transform.inverse(), affine)).to_displacement(self.moving.grid)
+        return Chain((self.transform, affine.inverse())).to_displacement(self.fixed.grid)
 
     @property
     def parameters(self) -> Parameters:

@@ -41,7 +41,7 @@ def _options(**settings):
 @pytest.mark.parametrize("dof", [6, 7, 12])
 def test_without_refinement_it_is_the_fit(pair, encodings, dof):
     found = register_affine(pair, encodings, None, _options(dof=dof, refine=False))
-    np.testing.assert_array_equal(found.fixed_to_moving, fit_pair(*encodings, dof=dof))
+    np.testing.assert_array_equal(found.affine, fit_pair(*encodings, dof=dof))
     assert found.refined is None
     assert found.encodings is encodings
 
@@ -50,15 +50,15 @@ def test_without_refinement_it_is_the_fit(pair, encodings, dof):
 def test_an_initial_transform_replaces_the_fit_with_the_dof_that_were_asked_for(pair, encodings, dof):
     found = register_affine(pair, encodings, SHEARED, _options(dof=dof, refine=False))
     center = pair.fixed.grid.center_lps
-    np.testing.assert_allclose(found.fixed_to_moving, nearest_dof(SHEARED, center, dof), atol=1e-12)
+    np.testing.assert_allclose(found.affine, nearest_dof(SHEARED, center, dof), atol=1e-12)
 
 
 def test_the_refined_transform_is_the_result_and_is_what_is_assessed(pair, encodings):
     clock = Clock()
     found = register_affine(pair, encodings, None, _options(), clock)
     fitted = register_affine(pair, encodings, None, _options(refine=False))
-    np.testing.assert_array_equal(found.fixed_to_moving, found.refined.fixed_to_moving)
-    moved = mean_error_mm(found.fixed_to_moving, fitted.fixed_to_moving, pair.fixed.grid.corners_lps())
+    np.testing.assert_array_equal(found.affine, found.refined.fixed_to_moving)
+    moved = mean_error_mm(found.affine, fitted.affine, pair.fixed.grid.corners_lps())
     assert 0.01 < moved < 10
     assert found.verdict.passed
     assert list(clock.seconds) == ["fit", "refine", "verdict"]

@@ -1,0 +1,1 @@
+"""The deformable stage: a velocity field between two heads that an affine has brought together."""

@@ -1,0 +1,156 @@
+"""The stage that deforms: after the affine, a smooth map without folds between the two brains."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine, invert
+from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.maps import MapNetwork
+from stnreg.registration.deformable.appearance import Appearance, appearance
+from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head
+from stnreg.registration.deformable.velocity import (
+    LATTICE_VOXELS,
+    VelocityNetwork,
+    lattice_of,
+    prepared,
+    velocity_field,
+)
+from stnreg.registration.pair import ImagePair
+from stnreg.registration.refine.region import Region
+from stnreg.registration.stages import StageResult
+from stnreg.resampling.channels import sample_maps
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.velocity import VelocityField
+
+Array = np.ndarray
+Encodings = tuple[Encoding, Encoding]
+
+
+@dataclass(frozen=True, eq=False)
+class Deformation:
+    """What the deformable stage found.
+
+    Attributes
+    ----------
+    velocity : VelocityField
+        In the frame.
+    frame : Frame
+        Where the images lie in it.
+    folds_central, folds_digital : int
+        Voxels of the frame at which the map folds, by central differences and by the digital criterion (Liu et al.,
+        2022); both ways added.
+    log_jacobian_sd : float
+        Standard deviation of the logarithm of the Jacobian determinant inside the fixed brain.
+    largest_mm : float
+        The longest displacement.
+    agreement_before, agreement_after : float
+        Agreement of the structures of both images under the affine alone and under the whole map, 0 to 1.
+    """
+
+    velocity: VelocityField
+    frame: Frame
+    folds_central: int
+    folds_digital: int
+    log_jacobian_sd: float
+    largest_mm: float
+    agreement_before: float
+    agreement_after: float
+
+    @property
+    def transform(self) -> Chain:
+        """Fixed points to the frame, along the flow, and from the frame to moving points; LPS mm."""
+        return Chain((Affine(invert(self.frame.to_fixed)), self.velocity, Affine(self.frame.to_moving)))
+
+
+@dataclass(frozen=True, eq=False)
+class Deform:
+    """Deform the moving head onto the fixed one, from an affine that has brought them together.
+
+    Attributes
+    ----------
+    encodings : tuple of Encoding
+        Of fixed and moving.
+    heads : MapNetwork
+        What encoded them.
+    network : VelocityNetwork
+    stiffness_mm : float
+        Standard deviation of the Gaussian that the velocity is smoothed by, mm; 0 leaves it as predicted.
+    threads : int
+    """
+
+    encodings: Encodings
+    heads: MapNetwork
+    network: VelocityNetwork
+    stiffness_mm: float
+    threads: int
+    name: ClassVar[str] = "deform"
+
+    def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
+        """Return the affine followed by the deformation; the findings are a `Deformation`."""
+        assert transform is not None
+        assert transform.matrix is not None
+        a, b = (frame_to_head(encoding, self.heads) for encoding in self.encodings)
+        frame = frame_between(a, b, transform.matrix)
+        fixed, moving = self._appearances(pair, frame)
+        grid = self.network.box
+        lattice = lattice_of(grid)
+        excluded = _blocks(fixed.excluded | moving.excluded)
+        coefficients = self.network.predict(fixed, moving)
+        coefficients = prepared(coefficients, excluded, self.stiffness_mm, float(lattice.spacing.min()))
+        velocity = velocity_field(coefficients, grid)
+        found = _measured(velocity, frame, fixed.brain, self.encodings)
+        return StageResult(found.transform, found)
+
+    def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:
+        shown = []
+        for image, encoding, name, to_image in zip(
+            pair.images, self.encodings, ("fixed", "moving"), (frame.to_fixed, frame.to_moving), strict=True
+        ):
+            masks = pair.masks
+            brain = (encoding.brain, encoding.maps_grid)
+            region = Region(brain, masks.get(f"{name}_mask"), masks.get(f"{name}_exclude"))
+            shown.append(appearance(image, region, to_image, self.network.box, self.threads))
+        return shown[0], shown[1]
+
+
+def _blocks(mask: Array) -> Array:
+    """Return which blocks of `LATTICE_VOXELS` hold a voxel of a mask (z, y, x)."""
+    n = LATTICE_VOXELS
+    z, y, x = (count // n for count in mask.shape)
+    return np.asarray(mask[: z * n, : y * n, : x * n].reshape(z, n, y, n, x, n).any((1, 3, 5)))
+
+
+def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
+    """Measure a deformation where it was made."""
+    there, back = velocity.exponential(), velocity.inverse().exponential()
+    folds = [one.count_folds() for one in (there, back)]
+    strain = there.log_jacobian()[brain]
+    strain = strain[np.isfinite(strain)]
+    lattice = lattice_of(velocity.grid)
+    points = apply_affine(lattice.index_to_lps, np.indices(lattice.shape)[::-1].reshape(3, -1).T.astype(float))
+    return Deformation(
+        velocity,
+        frame,
+        sum(one.central for one in folds),
+        sum(one.digital for one in folds),
+        float(strain.std()) if len(strain) else 0.0,
+        there.largest_mm(),
+        _agreement(encodings, frame, points, points),
+        _agreement(encodings, frame, points, there.map_points(points)),
+    )
+
+
+def _agreement(encodings: Encodings, frame: Frame, fixed_points: Array, moving_points: Array) -> float:
+    """Return the soft Dice of all structures of both images at points (N, 3) of the frame."""
+    shares = []
+    for encoding, to_image, points in zip(
+        encodings, (frame.to_fixed, frame.to_moving), (fixed_points, moving_points), strict=True
+    ):
+        index = apply_affine(encoding.maps_grid.lps_to_index @ to_image, points)
+        shares.append(sample_maps(encoding.maps, index)[1:])
+    mine, theirs = shares
+    return float(2 * np.minimum(mine, theirs).sum() / max(float(mine.sum() + theirs.sum()), 1e-6))

@@ -1,0 +1,138 @@
+"""From two appearances to a velocity field: the network, run once, and what makes its answer safe to integrate."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stnreg.errors import DataError
+from stnreg.geometry.grid import Grid
+from stnreg.models.calibration import DeformationLimits
+from stnreg.models.card import Weights, find
+from stnreg.models.runtime import open_session, run_network
+from stnreg.registration.deformable.appearance import Appearance, filled
+from stnreg.registration.deformable.frame import box
+from stnreg.transforms.bspline import BSplineField
+from stnreg.transforms.velocity import VelocityField
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Array = np.ndarray
+LATTICE_VOXELS = 2  # voxels of the box per control point
+FADE = (0.0, 0.15, 0.5, 0.85)
+"""Factors of the outermost control points: the velocity ends before the box does, and the map with it."""
+
+
+@dataclass(frozen=True, eq=False)
+class VelocityNetwork:
+    """A velocity network that is ready to run.
+
+    Attributes
+    ----------
+    weights : Weights
+    session : InferenceSession
+    box : Grid
+        In the frame: where it wants both heads.
+    limits : DeformationLimits
+        At which deformations it was calibrated to be rejected.
+    """
+
+    weights: Weights
+    session: "InferenceSession"
+    box: Grid
+    limits: DeformationLimits
+
+    def predict(self, fixed: Appearance, moving: Appearance) -> Array:
+        """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame."""
+        given = {"pair": np.stack([fixed.image, moving.image])[None].astype(np.float32)}
+        return run_network(self.session, self.weights, given, "velocity")[0]
+
+
+def open_velocity_network(model: str, threads: int, device: str) -> VelocityNetwork:
+    """Open a velocity network by its name or path; the last one is kept open.
+
+    Raises
+    ------
+    DataError
+        If it is a network of another kind, or its sidecar lacks something.
+    """
+    weights = find(model)
+    if weights.kind != "velocity":
+        raise DataError(f"{weights.path}: expected a velocity network, got one of the kind {weights.kind!r}")
+    return _kept_open(weights.path, weights.sha256, threads, device)
+
+
+@lru_cache(maxsize=1)
+def _kept_open(path: Path, sha256: str, threads: int, device: str) -> VelocityNetwork:
+    weights = find(str(path))
+    shape = tuple(int(n) for n in weights.card["shape"])
+    if len(shape) != 3:
+        raise DataError(f"{weights.path.with_suffix('.json')}: expected a shape of three numbers, got {shape}")
+    limits = DeformationLimits.from_card(weights.card, weights.path.with_suffix(".json"))
+    session = open_session(weights, threads=threads, device=device)
+    return VelocityNetwork(weights, session, box((shape[0], shape[1], shape[2]), weights.spacing_mm), limits)
+
+
+def lattice_of(grid: Grid) -> Grid:
+    """Return the lattice of control points of a box: one for each block of voxels, in the middle of it."""
+    to_voxel = np.diag([float(LATTICE_VOXELS)] * 3 + [1.0])
+    to_voxel[:3, 3] = (LATTICE_VOXELS - 1) / 2
+    x, y, z = (n // LATTICE_VOXELS for n in grid.size)
+    return Grid((x, y, z), grid.index_to_lps @ to_voxel)
+
+
+def prepared(coefficients: Array, excluded: Array, stiffness_mm: float, spacing_mm: float) -> Array:
+    """Make coefficients ready to integrate: carried over excluded places, smoothed, faded out towards the box's edge.
+
+    Every step is linear, so that exchanging the images still changes the sign and nothing else.
+
+    Parameters
+    ----------
+    coefficients : (3, z, y, x) float32
+        mm.
+    excluded : (z, y, x) bool
+        On the lattice: where neither image may drive the deformation.
+    stiffness_mm : float
+        Standard deviation of the Gaussian that coefficients are smoothed by, mm.
+    spacing_mm : float
+        Of the lattice.
+    """
+    if excluded.any():
+        coefficients = filled(coefficients, ~excluded)
+    if stiffness_mm > 0:
+        coefficients = _smoothed(coefficients, stiffness_mm / spacing_mm)
+    out = coefficients.astype(np.float32)
+    for axis in (1, 2, 3):
+        count = out.shape[axis]
+        window = np.ones(count, np.float32)
+        reach = min(len(FADE), count // 2)
+        window[:reach] = FADE[:reach]
+        window[count - reach :] = FADE[:reach][::-1]
+        out = out * window.reshape([-1 if a == axis else 1 for a in range(4)])
+    return out
+
+
+def _smoothed(values: Array, sigma: float) -> Array:
+    """Smooth (3, z, y, x) by a Gaussian, sigma in voxels."""
+    reach = max(int(np.ceil(3 * sigma)), 1)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    for axis in (1, 2, 3):
+        wide = np.pad(values, [(reach, reach) if a == axis else (0, 0) for a in range(4)], mode="edge")
+        count = values.shape[axis]
+        values = sum(weight * wide.take(range(k, k + count), axis=axis) for k, weight in enumerate(kernel))
+    return values
+
+
+def velocity_field(coefficients: Array, grid: Grid) -> VelocityField:
+    """Evaluate coefficients on the box's voxels.
+
+    The flow is integrated in steps, each a B-spline map whose coefficients are the velocity's over a power of two. A
+    step of coefficients below 1 / 2.48 of the spacing is one to one (Choi and Lee 2000), and so is what is composed of
+    such steps: `VelocityField.squarings` halves until the largest step is half a voxel, a quarter of the spacing here.
+    """
+    lattice = BSplineField(coefficients, lattice_of(grid))
+    return VelocityField(lattice.to_displacement(grid).vectors, grid)
