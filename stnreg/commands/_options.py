@@ -69,6 +69,22 @@ Refine = Annotated[
         "stands as it is).",
     ),
 ]
+Deform = Annotated[
+    bool,
+    typer.Option(
+        "--deform",
+        help="Also deform MOVING onto FIXED: a smooth, invertible warp after the affine, for two people or a template.",
+    ),
+]
+Stiffness = Annotated[
+    float,
+    typer.Option(
+        "--stiffness",
+        metavar="MM",
+        help="With --deform: smooth the deformation by a Gaussian of this standard deviation, in mm. Larger is "
+        "smoother; 0 leaves it as the network predicts it.",
+    ),
+]
 FixedMask = Annotated[
     Path | None,
     typer.Option(metavar="M", help="Where in FIXED the refinement looks, instead of the brain (1 = look here)."),

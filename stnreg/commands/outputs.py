@@ -127,16 +127,28 @@ def start_files(init: str) -> list[Path]:
     return [] if init in ("auto", "header", "geometry", "moments") else parse_link(init).paths
 
 
-def as_written(result: "RegistrationResult", path: Path) -> "RegistrationResult":
-    """Return a registration with the transform as it stands in a file that was written from it.
+def warp_beside(output: Path) -> Path:
+    """Return where the warp of a moved image goes when nobody says: OUT's stem with `_warp.nii.gz`."""
+    return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.nii')}_warp.nii.gz")
 
-    FLIRT and LTA hold the inverse, and inverting twice costs the last digit: then images and JSON follow the file,
-    so that `apply-transform` makes the same bytes of it.
+
+def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: Path | None) -> "RegistrationResult":
+    """Return a registration with its transform as it stands in the files that were written from it.
+
+    FLIRT and LTA hold the inverse, and inverting twice costs the last digit; a warp is held in single precision on the
+    fixed grid. Images and JSON follow the files, so that `apply-transform` makes the same bytes of them.
     """
     from stnreg.transforms.io.links import load_chain
 
-    link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
-    return result.with_matrix(load_chain([link], result.fixed, result.moving).matrix)
+    matrix, field = result.fixed_to_moving, None
+    linear = [path for path in transforms if not path.name.lower().endswith((".h5", ".nii", ".nii.gz"))]
+    if linear:
+        link = f"fsl:{linear[0]}" if linear[0].suffix.lower() == ".fslmat" else linear[0]
+        written = load_chain([link], result.fixed, result.moving).matrix
+        matrix = matrix if written is None else written
+    if result.deformation is not None and (warp is not None or len(linear) < len(transforms)):
+        field = result.warp
+    return result.as_written(matrix, field) if field is not None or result.deformation is None else result
 
 
 def draw_qc(path: Path, result: "RegistrationResult") -> None:
@@ -173,7 +185,7 @@ def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSo
         one.output,
         image,
         result.fixed,
-        result.fixed_to_moving,
+        result.transform,
         interp=one.interp,
         threads=result.threads,
         **sampling,

@@ -17,6 +17,7 @@ from stnreg.commands.outputs import (
     start_files,
     transform_outputs,
     warn_of_blurring,
+    warp_beside,
 )
 from stnreg.errors import ExitCode, StnregError, UsageProblem
 
@@ -30,6 +31,8 @@ def register(
     model: options.Model = "anatomy",
     init: options.Init = "auto",
     refine: options.Refine = True,
+    deform: options.Deform = False,
+    stiffness_mm: options.Stiffness = 0.0,
     fixed_mask: options.FixedMask = None,
     moving_mask: options.MovingMask = None,
     fixed_exclude: options.FixedExclude = None,
@@ -48,6 +51,28 @@ def register(
     ] = [],  # noqa: B006
     inverse: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Also write FIXED on the grid of MOVING: .nii or .nii.gz.")
+    ] = None,
+    warp: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="With --deform: write the warp here, a displacement field on the grid of FIXED: .nii or .nii.gz. "
+            "OUT_warp.nii.gz, beside OUT, when left out.",
+        ),
+    ] = None,
+    inverse_warp: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT", help="With --deform: write the inverse warp, on the grid of MOVING: .nii or .nii.gz."
+        ),
+    ] = None,
+    jacobian: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="With --deform: write the natural logarithm of the Jacobian determinant of the warp, without the "
+            "affine, on the grid of FIXED: .nii or .nii.gz. Above 0 MOVING is larger there.",
+        ),
     ] = None,
     update_header: Annotated[
         bool,
@@ -82,6 +107,13 @@ def register(
     from stnreg.registration.register import register_pair
     from stnreg.reports import description, streams
 
+    fields = {"warp": warp, "inverse_warp": inverse_warp, "jacobian": jacobian}
+    if not deform and any(fields.values()):
+        raise UsageProblem("--warp, --inverse-warp and --jacobian need --deform")
+    if deform and update_header:
+        raise UsageProblem("--update-header cannot hold a deformation; leave out --deform")
+    if deform and warp is None and output is not None and not transform:
+        fields["warp"] = warp_beside(output)
     transforms = transform_outputs(output, transform)
     more = [parse_also(text, interp) for text in also]
     masks = {
@@ -92,7 +124,7 @@ def register(
     }
     inputs = [fixed, moving, *(one.image for one in more), *(path for path in masks.values() if path is not None)]
     inputs += start_files(init)
-    others = [one.output for one in more] + ([inverse] if inverse is not None else [])
+    others = [one.output for one in more] + [path for path in (inverse, *fields.values()) if path is not None]
     if update_header and (dof != 6 or output is None):
         raise UsageProblem("--update-header needs -o OUT and --dof 6: a header has no room for other scales and shears")
     sampling: dict[str, Any] = {"background": background, "dtype": dtype}
@@ -104,6 +136,8 @@ def register(
             init=init,
             header_source=header_source,
             refine=refine,
+            deform=deform,
+            stiffness_mm=stiffness_mm,
             volume=volume,
             min_score=min_score,
             device=device_for(device, images=2),
@@ -116,8 +150,8 @@ def register(
             warn_of_blurring(result.moving, interp)
         for path in transforms:
             result.save(transform=path)
-        if transforms:
-            result = as_written(result, transforms[0])
+        result.save(warp=fields["warp"], inverse_warp=inverse_warp, jacobian=jacobian)
+        result = as_written(result, transforms, fields["warp"])
         if qc is not None:
             draw_qc(qc, result)
         for one in more:
@@ -133,7 +167,7 @@ def register(
         raise
     if json is not None:
         outputs: dict[str, Any] = {"image": output, "transforms": transforms, "qc": qc, "inverse": inverse}
-        outputs["also"] = [asdict(one) for one in more]
+        outputs |= {"also": [asdict(one) for one in more], **fields}
         streams.write_json(
             description.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
         )

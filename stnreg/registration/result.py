@@ -2,12 +2,14 @@
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from stnreg.geometry.affine import Parameters, invert, to_parameters
+from stnreg.geometry.affine import Parameters, to_parameters
 from stnreg.geometry.matrix import Matrix
-from stnreg.images.volume import Volume
+from stnreg.images.volume import Volume, save_volume
 from stnreg.models.card import Weights
 from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.options import RegistrationOptions
@@ -20,6 +22,10 @@ from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.files import save_transform
+from stnreg.transforms.io.h5 import save_h5
+from stnreg.transforms.io.warp import save_warp
+
+Path = str | os.PathLike[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,20 +86,27 @@ class RegistrationResult:
         """Threads that were used."""
         return self.options.thread_count
 
-    def with_matrix(self, fixed_to_moving: Matrix) -> "RegistrationResult":
-        """Return an affine result with another matrix, (4, 4) LPS mm: as it was read back from a file."""
-        return replace(self, transform=Affine(fixed_to_moving), fixed_to_moving=fixed_to_moving)
+    def as_written(self, fixed_to_moving: Matrix, warp: DisplacementField | None) -> "RegistrationResult":
+        """Return the result with the parts of its transform as they were read back from files."""
+        parts = (Affine(fixed_to_moving),) if warp is None else (warp, Affine(fixed_to_moving))
+        return replace(self, transform=Chain(parts) if warp else parts[0], fixed_to_moving=fixed_to_moving)
 
-    def warp(self, moving_grid: bool = False) -> DisplacementField:
-        """Return the deformation without the affine, as displacements on the fixed grid, LPS mm.
+    @cached_property
+    def warp(self) -> DisplacementField:
+        """The deformation without the affine, as displacements on the fixed grid, LPS mm.
 
-        A fixed point p goes to p + u(p), and from there through the affine to the moving image. With `moving_grid` the
-        inverse: a moving point goes to p + u(p), and from there through the inverse affine to the fixed image.
+        A fixed point p goes to p + u(p), and from there through the affine to the moving image.
         """
-        affine = Affine(self.fixed_to_moving)
-        if moving_grid:
-            return Chain((self.transform.inverse(), affine)).to_displacement(self.moving.grid)
-        return Chain((self.transform, affine.inverse())).to_displacement(self.fixed.grid)
+        return Chain((self.transform, Affine(self.fixed_to_moving).inverse())).to_displacement(self.fixed.grid)
+
+    @cached_property
+    def inverse_warp(self) -> DisplacementField:
+        """The inverse deformation, as displacements on the moving grid, LPS mm.
+
+        A moving point p goes to p + u(p), and from there through the inverse affine to the fixed image.
+        """
+        inverse = self.transform.inverse()
+        return Chain((inverse, Affine(self.fixed_to_moving))).to_displacement(self.moving.grid)
 
     @property
     def parameters(self) -> Parameters:
@@ -103,37 +116,64 @@ class RegistrationResult:
     @property
     def moved(self) -> np.ndarray:
         """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
-        return move(self.moving_series or self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
+        return move(self.moving_series or self.moving, self.fixed, self.transform, threads=self.threads)
 
     def save(
         self,
-        image: str | os.PathLike[str] | None = None,
-        transform: str | os.PathLike[str] | None = None,
+        image: Path | None = None,
+        transform: Path | None = None,
         *,
         interp: Interpolation = "linear",
         background: float = 0.0,
         dtype: OutputType = "float32",
-        inverse: str | os.PathLike[str] | None = None,
+        inverse: Path | None = None,
+        warp: Path | None = None,
+        inverse_warp: Path | None = None,
+        jacobian: Path | None = None,
     ) -> None:
-        """Write the transform, then FIXED brought to MOVING, then the moved image; each whole or not at all."""
+        """Write transforms first, images last; each file whole or not at all.
+
+        Parameters
+        ----------
+        image : path, optional
+            MOVING on the grid of FIXED.
+        transform : path, optional
+            `.tfm`, `.txt`, `.mat`, `.lta`, `.fslmat`: the affine. `.h5`: all of it. `.nii`, `.nii.gz`: the deformation
+            alone, as `warp` writes it.
+        interp, background, dtype
+            Of the images, as `stnreg.apply_transform` takes them.
+        inverse : path, optional
+            FIXED on the grid of MOVING.
+        warp, inverse_warp : path, optional
+            Displacements on the grid of FIXED or of MOVING, LPS mm, as in `RegistrationResult.warp`.
+        jacobian : path, optional
+            Natural logarithm of the Jacobian determinant of `warp`, without the affine, on the grid of FIXED.
+        """
         if transform is not None:
-            save_transform(transform, self.fixed_to_moving, fixed=self.fixed, moving=self.moving)
+            self._save_transform(transform)
+        if warp is not None:
+            save_warp(warp, self.warp, self.fixed, threads=self.threads)
+        if inverse_warp is not None:
+            save_warp(inverse_warp, self.inverse_warp, self.moving, threads=self.threads)
+        if jacobian is not None:
+            save_volume(jacobian, self.warp.log_jacobian(), like=self.fixed, threads=self.threads)
         a, b = self.fixed_series or self.fixed, self.moving_series or self.moving
-        for path, pulled, onto, matrix in (
-            (inverse, a, self.moving, invert(self.fixed_to_moving)),
-            (image, b, self.fixed, self.fixed_to_moving),
-        ):
-            if path is not None:
-                save_moved(
-                    path,
-                    pulled,
-                    onto,
-                    matrix,
-                    interp=interp,
-                    background=background,
-                    dtype=dtype,
-                    threads=self.threads,
-                )
+        sampling: dict[str, Any] = {"interp": interp, "background": background, "dtype": dtype, "threads": self.threads}
+        if inverse is not None:
+            save_moved(inverse, a, self.moving, self.transform.inverse(), **sampling)
+        if image is not None:
+            save_moved(image, b, self.fixed, self.transform, **sampling)
+
+    def _save_transform(self, path: Path) -> None:
+        """Write what a transform file of that suffix can hold."""
+        suffix = str(path).lower()
+        if suffix.endswith((".nii", ".nii.gz")):
+            save_warp(path, self.warp, self.fixed, threads=self.threads)
+        elif suffix.endswith(".h5"):
+            parts = Chain((self.warp, Affine(self.fixed_to_moving))) if self.deformation else self.transform
+            save_h5(path, parts)
+        else:
+            save_transform(path, self.fixed_to_moving, fixed=self.fixed, moving=self.moving)
 
 
 Registration = RegistrationResult

@@ -11,6 +11,8 @@ from stnreg.images.inputs import Image, as_volume
 from stnreg.images.label_maps import blurred
 from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume
 from stnreg.resampling.resample import Interpolation, resample
+from stnreg.resampling.warp import resample_through
+from stnreg.transforms.base import Transform as TransformObject
 from stnreg.transforms.io.links import load_chain
 
 OutputType = Literal["float32", "same"]
@@ -67,7 +69,7 @@ def apply_transform(
 def move(
     moving: Volume,
     reference: Volume | Reference,
-    fixed_to_moving: ArrayLike,
+    fixed_to_moving: ArrayLike | TransformObject,
     *,
     interp: Interpolation = "linear",
     background: float = 0.0,
@@ -102,7 +104,10 @@ def move(
     kind = moving.array.dtype if keeps_type else np.dtype(np.float32)
 
     def one(array: NDArray[Any]) -> NDArray[Any]:
-        moved = resample(array, moving.grid, reference.grid, fixed_to_moving, interp, background, threads)
+        if isinstance(fixed_to_moving, TransformObject):
+            moved = resample_through(array, moving.grid, reference.grid, fixed_to_moving, interp, background, threads)
+        else:
+            moved = resample(array, moving.grid, reference.grid, fixed_to_moving, interp, background, threads)
         return _cast(moved, kind)
 
     return one(moving.array) if moving.array.ndim == 3 else np.stack([one(array) for array in moving.array])
@@ -112,7 +117,7 @@ def save_moved(
     path: str | os.PathLike[str],
     moving: Volume,
     reference: Volume | Reference,
-    fixed_to_moving: ArrayLike,
+    fixed_to_moving: ArrayLike | TransformObject,
     *,
     interp: Interpolation = "linear",
     background: float = 0.0,
