@@ -1,0 +1,176 @@
+"""A training run of the velocity network: its settings, its budget, its steps, and what it keeps."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stnreg.networks.velocity import VelocityNet, VelocityShape
+from stnreg.training.checkpoint import save_checkpoint
+from stnreg.training.deformable.batch import BatchSettings, make_batch
+from stnreg.training.deformable.objective import LossSettings, Smoothness, batch_loss
+from stnreg.training.deformable.subjects import Pack
+from stnreg.training.deformable.validate import validate
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """A whole run.
+
+    Attributes
+    ----------
+    rate : float
+        Adam's, at its highest.
+    warmup, ema, clip : float
+        Share of the budget in which the rate rises; share of the running mean kept per step; largest gradient norm.
+    smoothness : float
+        Weight of smoothness at the start.
+    half : bool
+        Convolutions in bfloat16.
+    """
+
+    seed: int = 1
+    rate: float = 1.2e-3
+    warmup: float = 0.04
+    ema: float = 0.997
+    clip: float = 1.0
+    decay: float = 1e-4
+    smoothness: float = 0.3
+    half: bool = True
+    validation_pairs: int = 16
+    network: VelocityShape = field(default_factory=VelocityShape)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+
+
+@dataclass
+class Budget:
+    """How much of a run is over: by steps, or by time with what earlier runs took."""
+
+    steps: int | None
+    seconds: float | None  # of the whole run, those before it was resumed counted in
+    began: float
+    before: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began, those before it was resumed counted in."""
+        return self.before + time.monotonic() - self.began
+
+    def share(self, step: int) -> float:
+        """Return how much of it is spent, 0 to 1."""
+        return min(step / self.steps if self.steps else self.elapsed / (self.seconds or 1.0), 1.0)
+
+
+class Run:
+    """A run in progress: the network, its running mean, the optimiser, the weight of smoothness."""
+
+    def __init__(self, pack: Pack, settings: TrainSettings, device: torch.device, budget: Budget) -> None:
+        self.pack, self.settings, self.device, self.budget = pack, settings, device, budget
+        torch.manual_seed(settings.seed)
+        self.network = VelocityNet(settings.network)
+        start_encoder(self.network, pack.encoder)
+        self.network.to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=device.type == "cuda"
+        )
+        self.ema = self.weights()
+        self.smoothness = Smoothness(settings.smoothness, settings.loss.spread)
+        self.step = self.skipped = 0
+        self.scores: dict[str, float] = {}
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the network's weights."""
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def advance(self) -> dict[str, float]:
+        """Take one step; one whose gradient is not finite is left out. Returns its figures."""
+        s = self.settings
+        generator = torch.Generator(self.device).manual_seed(s.seed * 1_000_003 + self.step)
+        share = self.budget.share(self.step)
+        rate = s.rate * min(share / s.warmup if s.warmup else 1.0, 0.5 + 0.5 * math.cos(math.pi * share))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.no_grad():
+            batch = make_batch(self.pack, s.batch, s.network.shape, s.network.spacing_mm, generator)
+        half = s.half and self.skipped <= 10 + self.step // 10  # else it is not to be trusted here
+        parts = batch_loss(self.network, batch, self.pack, s.loss, self.smoothness.weight, half)
+        self.optimizer.zero_grad(set_to_none=True)
+        parts["loss"].backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), s.clip)
+        figures = dict(zip(parts, torch.stack([v.detach().float() for v in parts.values()]).tolist(), strict=True))
+        if math.isfinite(float(norm)) and math.isfinite(figures["loss"]):
+            self.optimizer.step()
+            self._average()
+            self.smoothness.follow(figures["spread"])
+        else:
+            self.skipped += 1
+        self.step += 1
+        extra = {"rate": rate, "norm": float(norm), "smoothness": self.smoothness.weight, "skipped": self.skipped}
+        return {**figures, **extra}
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
+        own = self.network.state_dict()
+        torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
+
+    def validate(self) -> dict[str, float]:
+        """Return the figures of the running mean on validation pairs, and let smoothness learn from them."""
+        own = self.weights()
+        self.network.load_state_dict(self.ema)
+        self.network.eval()
+        try:
+            self.scores = validate(self.network, self.pack, self.settings.validation_pairs)
+        finally:
+            self.network.load_state_dict(own)
+            self.network.train()
+        self.smoothness.correct(self.scores.get("spread", 0.0), self.settings.loss.spread)
+        return {**self.scores, "target": self.smoothness.target, "s": self.budget.elapsed}
+
+    def save(self, weights: Path, kept: Path) -> None:
+        """Write the weights to use, and everything that the run needs to go on."""
+        said = {"task": "velocity", "config": plain(asdict(self.settings)), "step": self.step, "scores": self.scores}
+        save_checkpoint(weights, {**said, "model": {n: v.float().cpu() for n, v in self.ema.items()}, "ema": None})
+        content = {
+            **said,
+            "model": self.network.state_dict(),
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "smoothness": asdict(self.smoothness),
+            "elapsed": self.budget.elapsed,
+        }
+        save_checkpoint(kept, content)
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go on where `save` left off."""
+        self.network.load_state_dict(content["model"])
+        self.ema = {name: value.to(self.device) for name, value in content["ema"].items()}
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.smoothness = Smoothness(**content["smoothness"])
+        self.step, self.scores = content["step"], content["scores"]
+        self.budget.before = content["elapsed"]
+
+
+def start_encoder(network: VelocityNet, weights: dict[str, Tensor]) -> None:
+    """Start the encoder from the anatomy network's weights, where they fit; its maps are others."""
+    own = network.encoder.state_dict()
+    fitting = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape and not n.startswith("head.")}
+    network.encoder.load_state_dict(own | fitting)
+
+
+def plain(value: Any) -> Any:
+    """Return nested settings with tuples as lists, as `weights_only` loading and JSON want them."""
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def network_of(config: dict[str, Any]) -> VelocityNet:
+    """Rebuild the network, untrained, from the config of a checkpoint."""
+    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in config["network"].items()}
+    return VelocityNet(VelocityShape(**values))
