@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
-
 from stnreg.training.deformable import losses  # noqa: E402
 from stnreg.training.deformable.batch import BatchSettings, make_batch  # noqa: E402
 from stnreg.training.deformable.run import Budget, Run, TrainSettings, train  # noqa: E402

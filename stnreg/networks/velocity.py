@@ -143,23 +143,19 @@ class Encoder(AnatomyNet):
 class Matcher(nn.Module):
     """One level: how features of a head still differ from those of another, as coefficients to add."""
 
-    def __init__(self, features: int, width: int, match_channels: int, coarser: int) -> None:
+    def __init__(self, features: int, width: int, match_channels: int, coarser: int, bound_mm: float) -> None:
         super().__init__()
+        self.bound_mm = bound_mm
         self.project = nn.Conv3d(features, match_channels, 1)
-        self.first = nn.Conv3d(2 * features + 27 + 2 + 3, width, 3, 1, 1)
+        self.first = nn.Conv3d(2 * features + 27 + 3, width, 3, 1, 1)
         self.second = nn.Conv3d(width, width, 3, 1, 1)
         self.narrow = nn.Conv3d(coarser, width, 1) if coarser else None
         self.head = nn.Conv3d(width, 3, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
-        assert self.head.bias is not None  # as built above
         nn.init.zeros_(self.head.bias)
 
-    def forward(
-        self, here: Tensor, there: Tensor, velocity: Tensor, hidden: Tensor | None, is_coarser: bool
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, here: Tensor, there: Tensor, velocity: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
         """Match `here` to `there`; both (N, features, D, H, W), `velocity` (N, 3, D, H, W) mm so far.
-
-        `hidden` is what the match before this one left, of the coarser level where `is_coarser`.
 
         Returns
         -------
@@ -168,10 +164,9 @@ class Matcher(nn.Module):
         hidden : (N, width, D, H, W)
         """
         costs = self.correlate(self.project(here), self.project(there))
-        sure = [costs.mean(1, keepdim=True), costs.amax(1, keepdim=True)]
-        x = self.first(torch.cat([here, there, costs, *sure, velocity / 4], 1))
+        x = self.first(torch.cat([here, there, costs, velocity / 4], 1))
         if hidden is not None:
-            x = x + (self.narrow(hidden) if self.narrow is not None and is_coarser else hidden)
+            x = x + (hidden if hidden.shape[1:] == x.shape[1:] else self.narrow(hidden))
         x = functional.leaky_relu(x, 0.1)
         x = x + functional.leaky_relu(self.second(x), 0.1)
         return self.head(x), x
@@ -201,6 +196,7 @@ class VelocityNet(nn.Module):
                 shape.matcher_widths[level],
                 shape.match_channels,
                 shape.matcher_widths[level + 1] if level + 1 < levels else 0,
+                shape.bounds_mm[level],
             )
             for level in range(levels)
         )
@@ -226,32 +222,32 @@ class VelocityNet(nn.Module):
 
     def match(self, features: list[Tensor]) -> Tensor:
         """Return the velocity's coefficients from what `pyramid` gave."""
-        levels = len(self.matchers)
-        coefficients = torch.zeros_like(features[levels - 1][: features[0].shape[0] // 2, :3], dtype=torch.float32)
-        hidden: Tensor | None = None
-        for level in reversed(range(levels)):
+        coefficients, hidden = None, None
+        for level in reversed(range(len(self.matchers))):
             both = features[level].float()
-            if hidden is not None:
-                coefficients, hidden = spline_upsample(coefficients), self.encoder.enlarge(hidden)
-            for k in range(self.shape.repeats[level]):
-                coefficients, hidden = self._step(level, both, coefficients, hidden, k == 0)
+            n = both.shape[0] // 2
+            if coefficients is None:
+                coefficients = torch.zeros_like(both[:n, :3])
+            else:
+                coefficients = spline_upsample(coefficients)
+                hidden = self.encoder.enlarge(hidden)
+            for _ in range(self.shape.repeats[level]):
+                coefficients, hidden = self._step(level, both, coefficients, hidden)
         return coefficients
 
-    def _step(
-        self, level: int, both: Tensor, coefficients: Tensor, hidden: Tensor | None, is_coarser: bool
-    ) -> tuple[Tensor, Tensor]:
+    def _step(self, level: int, both: Tensor, coefficients: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
         """Bring both images' features halfway, match them both ways, and add what is left to the coefficients."""
-        matcher, bound_mm = self.matchers[level], self.shape.bounds_mm[level]
+        matcher = self.matchers[level]
         n = coefficients.shape[0]
-        spacing_mm = self.shape.spacing_mm * 2 ** (level + 1)
+        spacing_mm = self.shape.spacing_mm * 2.0 ** (level + 1)
         with torch.autocast(both.device.type, enabled=False):
             velocity = spline_values(coefficients)
             # The fixed head goes half the way back, the moving head half the way there: to where they meet.
             signed = torch.cat([-velocity, velocity])
             met = warp(both, integrate(signed / 2, spacing_mm, 4), spacing_mm)
         swapped = torch.cat([met[n:], met[:n]])
-        update, hidden = matcher(met, swapped, -signed, hidden, is_coarser)
+        update, hidden = matcher(met, swapped, -signed, hidden)
         with torch.autocast(both.device.type, enabled=False):
             update = update.float()
-            update = bound_mm * torch.tanh((update[:n] - update[n:]) / (2 * bound_mm))
+            update = matcher.bound_mm * torch.tanh((update[:n] - update[n:]) / (2 * matcher.bound_mm))
         return coefficients + update, hidden

@@ -1,16 +1,16 @@
-"""Make the pack that a velocity network is trained on: `python -m benchmarks.deform_pack PACK.npz [--scans N]`."""
+"""Make the pack that a velocity network is trained on: `python -m benchmarks.networks.deform_pack PACK.npz`."""
 
 import argparse
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.heads import shared_folder
+from benchmarks.common.heads import shared_folder
 from stnreg.geometry.grid import Grid
-from stnreg.inference.frame import template_affine
 from stnreg.models.card import find
 from stnreg.registration.anatomy.encode import encode
 from stnreg.registration.anatomy.load import load
+from stnreg.registration.deformable.frame import frame_to_head
 from stnreg.training.checkpoint import load_weights
 from stnreg.training.deformable.pack import make_pack
 
@@ -24,7 +24,7 @@ def main() -> None:
     model = load(find("anatomy"), threads=1, device="cpu").model
 
     def frame_of(array: np.ndarray, grid: Grid) -> np.ndarray:
-        return template_affine(encode(array, grid, model), model)
+        return frame_to_head(encode(array, grid, model), model.fine)
 
     weights, _ = load_weights(find("anatomy").path.with_suffix(".safetensors"))
     encoder = {name: tensor.numpy() for name, tensor in weights.items()}
