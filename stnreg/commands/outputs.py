@@ -136,7 +136,8 @@ def as_written(result: "RegistrationResult", path: Path) -> "RegistrationResult"
     from stnreg.transforms.io.links import load_chain
 
     link = f"fsl:{path}" if path.suffix.lower() == ".fslmat" else path
-    return result.with_matrix(load_chain([link], result.fixed, result.moving).matrix)
+    matrix = load_chain([link], result.fixed, result.moving).matrix
+    return result if matrix is None else result.with_matrix(matrix)
 
 
 def draw_qc(path: Path, result: "RegistrationResult") -> None:
