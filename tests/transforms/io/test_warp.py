@@ -59,8 +59,8 @@ def test_we_read_what_itk_writes(smooth: Any, inside: Any, grid: Grid, tmp_path:
 
 
 def test_antspyx_maps_points_with_it(smooth: Any, inside: Any, grid: Grid, tmp_path: Path) -> None:
-    ants = pytest.importorskip("ants")
-    pandas = pytest.importorskip("pandas")
+    ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'stnreg[peers]'")
     field = smooth(grid)
     save_warp(tmp_path / "a.nii.gz", field, grid)
     points = inside(grid, 50)
@@ -83,11 +83,13 @@ def test_others_make_our_image_with_it(
     save_volume(paths["fixed"], phantom.volume(fixed_grid).array, like=located(fixed_grid))
     save_warp(paths["warp"], chain, fixed_grid)
     if tool == "antspyx":
-        ants = pytest.importorskip("ants")
+        ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
         images = [ants.image_read(str(paths[name])) for name in ("fixed", "moving")]
         theirs = ants.apply_transforms(*images, [str(paths["warp"])]).numpy().T
     else:
-        greedy = pytest.importorskip("picsl_greedy").Greedy3D()
+        greedy = pytest.importorskip(
+            "picsl_greedy", reason="needs picsl_greedy: pip install 'stnreg[peers]'"
+        ).Greedy3D()
         greedy.execute(
             f"-d 3 -threads 1 -rf {paths['fixed']} -rm {paths['moving']} {paths['out']} -r {paths['warp']}"
         )  # fmt: skip
