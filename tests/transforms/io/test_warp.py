@@ -102,7 +102,7 @@ def test_others_make_our_image_with_it(
 
 def test_nitransforms_reads_it(smooth: Any, grid: Grid, tmp_path: Path) -> None:
     """At voxels: between them it takes cubic splines."""
-    nonlinear = pytest.importorskip("nitransforms.nonlinear")
+    nonlinear = pytest.importorskip("nitransforms.nonlinear", reason="needs nitransforms: pip install 'stnreg[peers]'")
     field = smooth(grid)
     save_warp(tmp_path / "a.nii.gz", field, grid)
     theirs = nonlinear.DenseFieldTransform.from_filename(str(tmp_path / "a.nii.gz"), fmt="itk")
@@ -183,7 +183,9 @@ def fixed_to(chain: Any, grid: Grid) -> np.ndarray:
 
 def test_nitransforms_has_the_same_fsl_field(smooth: Any, grids_by_name: Any, tmp_path: Path) -> None:
     """Between an image and itself, upright: it knows one of FSL's cases."""
-    nonlinear = pytest.importorskip("nitransforms.nonlinear")
+    nonlinear = pytest.importorskip(
+        "nitransforms.nonlinear", reason="needs nitransforms.nonlinear: pip install 'stnreg[peers]'"
+    )
     image = located(grids_by_name["RAS"])
     field = smooth(image.grid)
     save_warp(tmp_path / "a.nii.gz", field, image, form="fsl", moving=image)
