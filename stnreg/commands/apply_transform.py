@@ -1,13 +1,18 @@
 """`stnreg apply-transform`: bring an image, or points, through transforms that are already there."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from stnreg.commands import _options as options
 from stnreg.commands.outputs import warn_of_blurring
 from stnreg.errors import UsageProblem
+
+if TYPE_CHECKING:
+    from stnreg.images.volume import Reference
+    from stnreg.transforms.base import Transform
+    from stnreg.transforms.chain import Chain
 
 
 def apply_transform(
@@ -26,10 +31,12 @@ def apply_transform(
             "--transform",
             "-t",
             metavar="XFM",
-            help="Linear transform: ITK .tfm .txt .mat .h5, or FreeSurfer .lta. Repeat it for a chain: a reference "
-            "point goes through the transforms in the order given. Write inv:FILE to invert one, ras:FILE for a"
-            " bare 4x4 in RAS mm, and fsl:FILE for a FLIRT matrix. A FLIRT matrix stands first or last in a "
-            "chain, and names the image between it and a transform of another kind: fsl:FILE,IMAGE.",
+            help="Transform: ITK .tfm .txt .mat .h5, FreeSurfer .lta, or a displacement field .nii .nii.gz. Repeat it "
+            "for a chain: a reference point goes through the transforms in the order given, which is that of ANTs. "
+            "Write inv:FILE to invert one, ras:FILE for a bare 4x4 or a displacement field in RAS mm, and fsl:FILE "
+            "for a FLIRT matrix or a field of FSL. A FLIRT matrix stands first or last in a chain, and names the "
+            "image between it and a transform of another kind: fsl:FILE,IMAGE. A field of FSL that does not stand "
+            "last names its moving image in the same way.",
         ),
     ],
     moving: Annotated[
@@ -45,7 +52,9 @@ def apply_transform(
     write_composed: Annotated[
         Path | None,
         typer.Option(
-            metavar="XFM", help="Also write the whole chain as one transform, .tfm, .txt, .mat, .lta or .fslmat."
+            metavar="XFM",
+            help="Also write the whole chain as one transform: .nii.gz, .nii (displacement field on the grid of "
+            "REFERENCE) or .h5 hold any; .tfm, .txt, .mat, .lta and .fslmat hold linear ones.",
         ),
     ] = None,
     points: Annotated[
@@ -75,7 +84,7 @@ def apply_transform(
     from stnreg.images.volume import check_image_output, load_reference, load_volume
     from stnreg.reports import streams
     from stnreg.resampling.apply import save_moved
-    from stnreg.transforms.io.files import check_transform_output, save_transform
+    from stnreg.transforms.io.files import check_transform_output
     from stnreg.transforms.io.links import load_chain, parse_link
 
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
@@ -98,23 +107,51 @@ def apply_transform(
     onto = load_reference(reference, header_source)
     whereabouts = load_reference(moving, header_source)
     chain = load_chain(transform, onto, whereabouts, is_inverted=invert)
-    reference_to_moving = chain.matrix  # before the voxels, which may take long
+    if write_composed is not None:
+        _check_composed(write_composed, chain)
     image = load_volume(moving, header_source, series=True, constant=True)
     for warning in (*onto.warnings, *image.warnings, *chain.warnings):
         streams.note(f"warning: {warning}")
     warn_of_blurring(image, interp)
+    through: Transform = chain
     if write_composed is not None:
-        save_transform(write_composed, reference_to_moving, fixed=onto, moving=whereabouts)
+        through = _write_composed(write_composed, chain, onto, whereabouts, threads or default_threads())
     save_moved(
         output,
         image,
         onto,
-        reference_to_moving,
+        through,
         interp=interp,
         background=background,
         dtype=dtype,
         threads=threads or default_threads(),
     )
+
+
+def _check_composed(path: Path, chain: "Chain", *, has_reference: bool = True) -> None:
+    """Refuse, before the voxels are read, to write a chain into a file that cannot hold it."""
+    from stnreg.transforms.io.files import LINEAR_SUFFIXES
+
+    holds_fields = not path.name.lower().endswith(LINEAR_SUFFIXES)
+    if chain.matrix is None and not holds_fields:
+        raise UsageProblem(
+            f"--write-composed {path}: the chain bends space, and {path.suffix} holds linear transforms alone. Write "
+            "it as .nii.gz (one displacement field) or .h5 (ITK's composite)"
+        )
+    if not has_reference and holds_fields and (chain.matrix is None or path.suffix.lower() != ".h5"):
+        raise UsageProblem(
+            f"--write-composed {path}: a displacement field lies on the grid of a reference, and --points has none. "
+            "Write it with an image: stnreg apply-transform MOVING -r REFERENCE -t ... -o OUT --write-composed FILE"
+        )
+
+
+def _write_composed(path: Path, chain: "Chain", onto: "Reference", moving: "Reference", threads: int) -> "Transform":
+    """Write a chain as one transform, and return it as it is from there on: what is sampled is not sampled twice."""
+    from stnreg.transforms.io.files import save_transform
+
+    one = chain if chain.matrix is not None else chain.to_displacement(onto.grid)
+    save_transform(path, one, fixed=onto, moving=moving, threads=threads)
+    return one
 
 
 def _apply_to_points(
@@ -126,10 +163,12 @@ def _apply_to_points(
     from stnreg.transforms.io.points import load_points, save_points
 
     chain = load_chain(links, is_inverted=is_inverted)
+    if write_composed is not None:
+        _check_composed(write_composed, chain, has_reference=False)
     table = load_points(table_path)
     for warning in chain.warnings:
         streams.note(f"warning: {warning}")
     if write_composed is not None:
-        save_transform(write_composed, chain.matrix)
+        save_transform(write_composed, chain)
     to_lps = (-1, -1, 1) if is_ras else (1, 1, 1)  # and back
-    save_points(output, chain.apply(table.points * to_lps) * to_lps, like=table)
+    save_points(output, chain.map_points(table.points * to_lps) * to_lps, like=table)

@@ -35,8 +35,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Mask on the grid of FIXED (1 = look here) for intensities and target errors; the whole grid when "
-            "left out.",
+            help="Mask on the grid of FIXED (1 = look here) for intensities, target errors and the jacobian of a "
+            "displacement field; the whole grid when left out.",
         ),
     ] = None,
     foreground: Annotated[
@@ -50,7 +50,12 @@ def evaluate(
     bins: Annotated[int, typer.Option(metavar="N", help="Number of histogram bins per image, for mi and nmi.")] = 64,
     transform: Annotated[
         Path | None,
-        typer.Option(metavar="XFM", help="Estimated transform, fixed to moving, for tre, params, jacobian and --warp."),
+        typer.Option(
+            metavar="XFM",
+            help="Estimated transform, fixed to moving, for tre, params, jacobian and --warp; a displacement field or "
+            "composite too, but for params. Its jacobian is the mean, the standard deviation of the logarithm, the "
+            "minimum, and the number of voxels where it folds.",
+        ),
     ] = None,
     truth: Annotated[
         Path | None, typer.Option(metavar="XFM", help="True transform, fixed to moving, for tre and params.")

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,10 @@ from stnreg.evaluation.foreground import DEFAULT_RULE, check_rule, foreground_ma
 from stnreg.evaluation.measure import Measure
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.volume import HeaderSource, Volume
-from stnreg.resampling.resample import Interpolation, resample
-from stnreg.transforms.io.files import load_transform
+from stnreg.resampling.resample import Interpolation
+from stnreg.resampling.warp import resample_through
+from stnreg.transforms.base import Transform
+from stnreg.transforms.io.links import LinkLike, load_chain
 
 OVERLAP = {"dice": overlap.dice, "jaccard": overlap.jaccard}
 SURFACE = {
@@ -33,8 +34,6 @@ METRICS = (*OVERLAP, *SURFACE, *HISTOGRAM, *INTENSITY, *TRANSFORM)
 UNITS = dict.fromkeys(SURFACE, "mm") | {"mi": "nats", "mse": "intensity^2"}
 SAME_GRID_MM = 0.01
 
-Matrix = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Case:
@@ -49,8 +48,8 @@ class Case:
     mask: Image | None = None
     foreground: str | None = None
     bins: int = similarity.DEFAULT_BINS
-    transform: str | PathLike | Matrix | None = None
-    truth: str | PathLike | Matrix | None = None
+    transform: LinkLike | None = None
+    truth: LinkLike | None = None
     warp: bool = False
     before: bool = False
     header_source: HeaderSource = "auto"
@@ -74,9 +73,14 @@ class Case:
         check_rule(self.foreground or DEFAULT_RULE)
 
     @cached_property
-    def fixed_to_moving(self) -> Matrix:
+    def fixed_to_moving(self) -> Transform:
         """The estimated transform; the identity where there is none."""
-        return np.eye(4) if self.transform is None else _matrix(self.transform)
+        return load_chain([] if self.transform is None else [self.transform])
+
+    @cached_property
+    def true_fixed_to_moving(self) -> Transform:
+        """The true transform; the identity where there is none."""
+        return load_chain([] if self.truth is None else [self.truth])
 
     @cached_property
     def fixed_volume(self) -> Volume:
@@ -100,7 +104,7 @@ class Case:
     def onto(self, moved: Volume, fixed: Volume, array: NDArray, interp: Interpolation) -> NDArray:
         """Bring an array of the moved volume's grid to the fixed one: warped, or found to lie there already."""
         if self.warp:
-            return resample(array, moved.grid, fixed.grid, self.fixed_to_moving, interp=interp)
+            return resample_through(array, moved.grid, fixed.grid, self.fixed_to_moving, interp=interp)
         _same_grid(moved, fixed)
         return array
 
@@ -119,7 +123,7 @@ def evaluate(fixed: Image, moved: Image, **options: Any) -> list[Measure]:
         mask : image on the fixed grid, 1 = look here, for MI, NMI, NCC, MSE and target error.
         foreground : str, the rule of `foreground_mask`; given beside labels, both are measured.
         bins : int, of the joint histogram.
-        transform, truth : path or (4, 4) float64, fixed to moving, LPS mm.
+        transform, truth : path, (4, 4) float64 in LPS mm or Transform, fixed to moving; fields and composites too.
         warp : bool. `moved` and `moved_labels` are the moving ones: take them through `transform` first.
         before : bool. With `warp`, also measure without the transform, as `NAME_before`.
         header_source : "auto", "sform" or "qform".
@@ -230,7 +234,8 @@ def _target_errors(case: Case) -> Iterator[Measure]:
         mask = foreground_mask(case.fixed_volume.array, case.foreground or DEFAULT_RULE)
     if not mask.any():
         raise DataError(f"{case.fixed_volume.path}: no voxel to measure the target error on; the mask is empty")
-    errors = transforms.target_errors_mm(case.fixed_to_moving, _matrix(case.truth), case.fixed_volume.grid, mask)
+    grid = case.fixed_volume.grid
+    errors = transforms.target_errors_through_mm(case.fixed_to_moving, case.true_fixed_to_moving, grid, mask)
     for label, value in (
         ("mean", errors.mean()),
         ("median", np.median(errors)),
@@ -241,14 +246,24 @@ def _target_errors(case: Case) -> Iterator[Measure]:
 
 
 def _parameter_errors(case: Case) -> Iterator[Measure]:
-    center = case.fixed_volume.grid.center_lps
-    errors = transforms.parameter_errors(case.fixed_to_moving, _matrix(case.truth), center)
+    found, true = case.fixed_to_moving.matrix, case.true_fixed_to_moving.matrix
+    if found is None or true is None:
+        name, source = ("--transform", case.transform) if found is None else ("--truth", case.truth)
+        raise UsageProblem(f"{name} {source}: bends space, and params compares linear transforms; use tre instead")
+    errors = transforms.parameter_errors(found, true, case.fixed_volume.grid.center_lps)
     for label, (value, unit) in errors.items():
         yield Measure("params", label, value, unit)
 
 
 def _jacobian(case: Case) -> Iterator[Measure]:
-    yield Measure("jacobian", "determinant", transforms.jacobian_determinant(case.fixed_to_moving), "1")
+    matrix = case.fixed_to_moving.matrix
+    if matrix is not None:
+        yield Measure("jacobian", "determinant", transforms.jacobian_determinant(matrix), "1")
+        return
+    if case.fixed_mask is not None and not case.fixed_mask.any():
+        raise DataError(f"{case.fixed_volume.path}: no voxel to measure the Jacobian on; the mask is empty")
+    figures = transforms.local_jacobian(case.fixed_to_moving, case.fixed_volume.grid, case.fixed_mask)
+    yield from (Measure("jacobian", label, value, unit) for label, (value, unit) in figures.items())
 
 
 _OF_TRANSFORM: dict[str, Callable[[Case], Iterator[Measure]]] = {
@@ -264,10 +279,6 @@ def _volume(source: Image, header_source: HeaderSource, *, constant: bool = Fals
         for warning in volume.warnings:
             logging.getLogger(__name__).warning("%s", warning)
     return volume
-
-
-def _matrix(source: object) -> Matrix:
-    return source if isinstance(source, np.ndarray) else load_transform(source)  # type: ignore[arg-type]
 
 
 def _same_grid(a: Volume, b: Volume) -> None:

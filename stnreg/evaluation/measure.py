@@ -15,7 +15,7 @@ class Measure(NamedTuple):
     value : float
         NaN where undefined.
     unit : str
-        `mm`, `deg`, `nats`, `intensity^2`; `1` for ratios.
+        `mm`, `deg`, `nats`, `intensity^2`, `voxels`; `1` for ratios.
     """
 
     metric: str

@@ -1,10 +1,12 @@
-"""Errors of an affine against the true one, and what it does to volume."""
+"""Errors of a transform against the true one, and what it does to volume."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnreg.geometry.affine import apply_affine, to_parameters
 from stnreg.geometry.grid import Grid
+from stnreg.transforms.base import Transform
+from stnreg.transforms.sampling import slabs
 
 
 def target_errors_mm(
@@ -38,6 +40,35 @@ def target_errors_mm(
     index_to_error = (np.asarray(fixed_to_moving) - true_fixed_to_moving) @ grid.index_to_lps
     offsets = index_zyx[:, ::-1] @ index_to_error[:3, :3].T + index_to_error[:3, 3]
     return np.linalg.norm(offsets, axis=1)
+
+
+def target_errors_through_mm(
+    fixed_to_moving: Transform, true_fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """How far each fixed voxel lands from where it should, |T x - T_true x|, for transforms that may bend space.
+
+    Parameters
+    ----------
+    fixed_to_moving, true_fixed_to_moving : Transform
+        Fixed LPS points to moving LPS points, mm.
+    grid : Grid
+        The fixed grid.
+    mask : (z, y, x) bool
+        Voxels to take, on `grid`.
+
+    Returns
+    -------
+    errors : (N,) float64
+        Millimetres, measured in moving space.
+    """
+    found, true = fixed_to_moving.matrix, true_fixed_to_moving.matrix
+    if found is not None and true is not None:
+        return target_errors_mm(found, true, grid, mask)
+    errors = [
+        np.linalg.norm(fixed_to_moving.map_voxels(grid, s) - true_fixed_to_moving.map_voxels(grid, s), axis=0)[mask[s]]
+        for s in slabs(grid)
+    ]
+    return np.concatenate(errors)
 
 
 def parameter_errors(
@@ -90,6 +121,38 @@ def jacobian_determinant(fixed_to_moving: NDArray) -> float:
     2.0
     """
     return float(np.linalg.det(np.asarray(fixed_to_moving)[:3, :3]))
+
+
+def local_jacobian(
+    fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_] | None = None
+) -> dict[str, tuple[float, str]]:
+    """What a transform that bends space does to volume from voxel to voxel.
+
+    Parameters
+    ----------
+    fixed_to_moving : Transform
+        Fixed LPS points to moving LPS points, mm.
+    grid : Grid
+        The fixed grid.
+    mask : (z, y, x) bool, optional
+        Voxels to take, on `grid`; all when left out.
+
+    Returns
+    -------
+    figures : dict of str to (float, str)
+        Of the determinant by central differences the `mean`, the `minimum`, and `sd_log`, the standard deviation of
+        its natural logarithm where it is above 0; and `folds`, the voxels at which the map folds by the digital
+        criterion of Liu et al. (2022). With their units.
+    """
+    field = fixed_to_moving.to_displacement(grid)
+    found = field.jacobian_determinant().astype(np.float64)
+    inside = found[np.ones(grid.shape, bool) if mask is None else mask]
+    return {
+        "mean": (float(inside.mean()), "1"),
+        "sd_log": (float(np.log(inside[inside > 0]).std()) if (inside > 0).any() else float("nan"), "1"),
+        "minimum": (float(inside.min()), "1"),
+        "folds": (float(field.count_folds(mask).digital), "voxels"),
+    }
 
 
 def inverse_consistency_mm(forward: NDArray, backward: NDArray, points_lps: NDArray) -> NDArray[np.float64]:

@@ -59,6 +59,11 @@ class OpenImage:
     read: Callable[[], NDArray[Any]]
 
 
+def is_image_name(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file's name ends as that of an image that is read here."""
+    return Path(path).name.lower().endswith(NIBABEL_SUFFIXES + DESCRIBED_SUFFIXES)
+
+
 def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
     """Open an image by its suffix and read its header.
 

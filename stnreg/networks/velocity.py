@@ -143,15 +143,15 @@ class Encoder(AnatomyNet):
 class Matcher(nn.Module):
     """One level: how features of a head still differ from those of another, as coefficients to add."""
 
-    def __init__(self, features: int, width: int, match_channels: int, coarser: int, bound_mm: float) -> None:
+    def __init__(self, features: int, width: int, match_channels: int, coarser: int) -> None:
         super().__init__()
-        self.bound_mm = bound_mm
         self.project = nn.Conv3d(features, match_channels, 1)
         self.first = nn.Conv3d(2 * features + 27 + 3, width, 3, 1, 1)
         self.second = nn.Conv3d(width, width, 3, 1, 1)
         self.narrow = nn.Conv3d(coarser, width, 1) if coarser else None
         self.head = nn.Conv3d(width, 3, 3, 1, 1)
         nn.init.normal_(self.head.weight, std=1e-3)
+        assert self.head.bias is not None  # as built above
         nn.init.zeros_(self.head.bias)
 
     def forward(self, here: Tensor, there: Tensor, velocity: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -165,8 +165,11 @@ class Matcher(nn.Module):
         """
         costs = self.correlate(self.project(here), self.project(there))
         x = self.first(torch.cat([here, there, costs, velocity / 4], 1))
+        if hidden is not None and hidden.shape[1] != x.shape[1]:  # of the coarser level
+            assert self.narrow is not None
+            hidden = self.narrow(hidden)
         if hidden is not None:
-            x = x + (hidden if hidden.shape[1:] == x.shape[1:] else self.narrow(hidden))
+            x = x + hidden
         x = functional.leaky_relu(x, 0.1)
         x = x + functional.leaky_relu(self.second(x), 0.1)
         return self.head(x), x
@@ -196,7 +199,6 @@ class VelocityNet(nn.Module):
                 shape.matcher_widths[level],
                 shape.match_channels,
                 shape.matcher_widths[level + 1] if level + 1 < levels else 0,
-                shape.bounds_mm[level],
             )
             for level in range(levels)
         )
@@ -222,13 +224,11 @@ class VelocityNet(nn.Module):
 
     def match(self, features: list[Tensor]) -> Tensor:
         """Return the velocity's coefficients from what `pyramid` gave."""
-        coefficients, hidden = None, None
+        coarsest = features[len(self.matchers) - 1].float()
+        coefficients, hidden = torch.zeros_like(coarsest[: coarsest.shape[0] // 2, :3]), None
         for level in reversed(range(len(self.matchers))):
             both = features[level].float()
-            n = both.shape[0] // 2
-            if coefficients is None:
-                coefficients = torch.zeros_like(both[:n, :3])
-            else:
+            if hidden is not None:
                 coefficients = spline_upsample(coefficients)
                 hidden = self.encoder.enlarge(hidden)
             for _ in range(self.shape.repeats[level]):
@@ -249,5 +249,6 @@ class VelocityNet(nn.Module):
         update, hidden = matcher(met, swapped, -signed, hidden)
         with torch.autocast(both.device.type, enabled=False):
             update = update.float()
-            update = matcher.bound_mm * torch.tanh((update[:n] - update[n:]) / (2 * matcher.bound_mm))
+            bound_mm = self.shape.bounds_mm[level]
+            update = bound_mm * torch.tanh((update[:n] - update[n:]) / (2 * bound_mm))
         return coefficients + update, hidden

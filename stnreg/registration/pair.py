@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from stnreg.errors import TransformError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image, as_volume, take_volume
@@ -105,4 +106,8 @@ def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[
     if init == "moments":
         return center_moments(pair.fixed, pair.moving), ()
     chain = load_chain([init], pair.fixed, pair.moving)
+    if chain.matrix is None:
+        raise TransformError(
+            f"{init}: bends space, and a registration starts from a linear transform. Give the affine alone."
+        )
     return chain.matrix, chain.warnings

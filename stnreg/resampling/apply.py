@@ -10,19 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.label_maps import blurred
 from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume
-from stnreg.resampling.resample import Interpolation, resample
+from stnreg.resampling.resample import Interpolation
 from stnreg.resampling.warp import resample_through
-from stnreg.transforms.base import Transform as TransformObject
-from stnreg.transforms.io.links import load_chain
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.io.links import End, LinkLike, load_chain
 
 OutputType = Literal["float32", "same"]
-Transform = str | os.PathLike[str] | NDArray[np.float64]
+TransformLike = Transform | ArrayLike | LinkLike | Sequence[LinkLike]
+"""An object, a (4, 4) in LPS mm, a file as it stands after `-t`, or a sequence of these; fixed to moving."""
 
 
 def apply_transform(
     moving: Image,
     reference: Image,
-    transform: Transform | Sequence[Transform],
+    transform: TransformLike,
     *,
     invert: bool = False,
     interp: Interpolation = "linear",
@@ -37,9 +39,9 @@ def apply_transform(
     ----------
     moving, reference : path, Volume, nibabel or SimpleITK image
         The image to bring over (a series is welcome), and the one whose grid to sample on.
-    transform : path, (4, 4) float64, or a sequence of them
-        Reference LPS points to moving LPS points; a point goes through a sequence in its order. See `io.chain`
-        for `"inv:FILE"` and other prefixes.
+    transform : Transform, (4, 4) float64, path, or a sequence of them
+        Reference LPS points to moving LPS points; a point goes through a sequence in its order. Files are linear
+        transforms, displacement fields or composites; see `io.links` for `"inv:FILE"` and other prefixes.
     invert : bool
         Take the whole chain the other way round.
     interp, background, dtype, threads
@@ -57,11 +59,10 @@ def apply_transform(
     DataError
         If an image or a transform cannot be used.
     """
-    links = [transform] if isinstance(transform, str | os.PathLike | np.ndarray) else list(transform)
     source = as_volume(moving, header_source, series=True, constant=True)
     target = as_volume(reference, header_source, series=True, constant=True)
-    chain = load_chain(links, target, source, is_inverted=invert)
-    array = move(source, target, chain.matrix, interp=interp, background=background, dtype=dtype, threads=threads)
+    chain = load_chain(_links(transform), target, source, is_inverted=invert)
+    array = move(source, target, chain, interp=interp, background=background, dtype=dtype, threads=threads)
     warnings = (*source.warnings, *chain.warnings, *blurred(source, interp))
     return Volume(array, target.grid, target.header, source.path, warnings, target.differs)
 
@@ -69,7 +70,7 @@ def apply_transform(
 def move(
     moving: Volume,
     reference: Volume | Reference,
-    fixed_to_moving: ArrayLike | TransformObject,
+    fixed_to_moving: TransformLike,
     *,
     interp: Interpolation = "linear",
     background: float = 0.0,
@@ -84,8 +85,8 @@ def move(
         Its array may be (t, z, y, x).
     reference : Volume or Reference
         Where values are wanted.
-    fixed_to_moving : (4, 4) float64
-        Takes reference LPS points to moving LPS points, mm.
+    fixed_to_moving : Transform, (4, 4) float64, path, or a sequence of them
+        Takes reference LPS points to moving LPS points, mm; see `apply_transform`.
     interp : {"linear", "nearest", "bspline", "lanczos", "label"}
         "label" keeps the labels' own type, whatever `dtype` says.
     background : float
@@ -100,24 +101,44 @@ def move(
     moved : ([t,] z, y, x)
         On the grid of `reference`.
     """
+    through = as_transform(fixed_to_moving, reference, moving)
     keeps_type = interp == "label" or dtype == "same"
     kind = moving.array.dtype if keeps_type else np.dtype(np.float32)
+    moved = resample_through(moving.array, moving.grid, reference.grid, through, interp, background, threads)
+    return _cast(moved, kind) if moved.ndim == 3 else np.stack([_cast(volume, kind) for volume in moved])
 
-    def one(array: NDArray[Any]) -> NDArray[Any]:
-        if isinstance(fixed_to_moving, TransformObject):
-            moved = resample_through(array, moving.grid, reference.grid, fixed_to_moving, interp, background, threads)
-        else:
-            moved = resample(array, moving.grid, reference.grid, fixed_to_moving, interp, background, threads)
-        return _cast(moved, kind)
 
-    return one(moving.array) if moving.array.ndim == 3 else np.stack([one(array) for array in moving.array])
+def as_transform(transform: TransformLike, reference: End = None, moving: End = None) -> Transform:
+    """Take a transform in whatever form it comes: an object, a matrix, a file or a sequence of them.
+
+    Parameters
+    ----------
+    transform : Transform, (4, 4) float64, path, or a sequence of them
+        Reference LPS points to moving LPS points, mm.
+    reference, moving : Reference or Volume, optional
+        The images at its ends, which files of FSL need.
+    """
+    if isinstance(transform, Transform):
+        return transform
+    links = _links(transform)
+    return load_chain(links, reference, moving) if links else Affine(np.eye(4))
+
+
+def _links(transform: TransformLike) -> list[LinkLike]:
+    """Make a list of links of whatever a caller gives; nested numbers are one matrix."""
+    if isinstance(transform, str | os.PathLike | np.ndarray | Transform):
+        return [transform]
+    links = list(transform)  # type: ignore[arg-type]
+    if links and not isinstance(links[0], str | os.PathLike | np.ndarray | Transform):
+        return [np.asarray(transform, np.float64)]
+    return links
 
 
 def save_moved(
     path: str | os.PathLike[str],
     moving: Volume,
     reference: Volume | Reference,
-    fixed_to_moving: ArrayLike | TransformObject,
+    fixed_to_moving: TransformLike,
     *,
     interp: Interpolation = "linear",
     background: float = 0.0,

@@ -32,8 +32,8 @@ def resample_through(
 
     Parameters
     ----------
-    array : (z, y, x)
-        The moving image, a real or integer type.
+    array : ([t,] z, y, x)
+        The moving image, a real or integer type, or a series of them: its volumes share the work on the transform.
     moving_grid, fixed_grid : Grid
         Where its voxels lie, and where values are wanted.
     fixed_to_moving : Transform
@@ -43,7 +43,7 @@ def resample_through(
 
     Returns
     -------
-    moved : (z, y, x)
+    moved : ([t,] z, y, x)
         On `fixed_grid`; the type of `array` for "nearest" and "label", else float32.
 
     Raises
@@ -53,36 +53,54 @@ def resample_through(
     UsageProblem
         If the interpolation is none of these.
     """
-    if fixed_to_moving.matrix is not None:
-        return resample(array, moving_grid, fixed_grid, fixed_to_moving.matrix, interp, background, threads)
-    import SimpleITK as sitk
-
+    matrix = fixed_to_moving.matrix
+    volumes = array if array.ndim == 4 else array[None]
+    if matrix is not None:
+        each = [resample(volume, moving_grid, fixed_grid, matrix, interp, background, threads) for volume in volumes]
+        return np.stack(each) if array.ndim == 4 else each[0]
     if interp not in INTERPOLATIONS:
         raise UsageProblem(f"expected an interpolation out of {', '.join(INTERPOLATIONS)}, got {interp!r}")
-    if array.shape != moving_grid.shape:
+    if volumes.shape[1:] != moving_grid.shape:
         raise DataError(f"expected an array on the moving grid {moving_grid.shape}, got {array.shape}")
-    known = np.ascontiguousarray(_known_to_itk(array))
-    image = sitk.GetImageFromArray(known)
-    mask = sitk.GetImageFromArray(_has_other_neighbours(known)) if interp == "label" else None
+    volumes = np.ascontiguousarray(_known_to_itk(volumes))
     keeps_type = interp in ("nearest", "label")
-    found = np.empty(fixed_grid.shape, known.dtype if keeps_type else np.float32)
+    found = np.empty((len(volumes), *fixed_grid.shape), volumes.dtype if keeps_type else np.float32)
     for slab in slabs(fixed_grid, SLAB_VOXELS):
         index = _moving_index(fixed_to_moving, moving_grid, fixed_grid, slab)
         transform = _itk_displacement(index)
-        resampler = sitk.ResampleImageFilter()
-        resampler.SetSize(index.shape[:0:-1])
-        resampler.SetTransform(transform)
-        resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
-        resampler.SetDefaultPixelValue(float(background))
-        resampler.SetOutputPixelType(image.GetPixelID() if keeps_type else sitk.sitkFloat32)
-        if threads is not None:
-            resampler.SetNumberOfThreads(threads)
-        found[slab] = np.asarray(_Held(resampler.Execute(image)))
-        if mask is not None:
-            resampler.SetDefaultPixelValue(0.0)
-            resampler.SetOutputPixelType(mask.GetPixelID())
-            _vote(known, index, found[slab], np.asarray(_Held(resampler.Execute(mask))))
+        for volume, place in zip(volumes, found, strict=True):
+            place[slab] = _sampled(volume, index, transform, interp, background, threads)
+    found = found.reshape(*array.shape[:-3], *fixed_grid.shape)
     return found.astype(array.dtype, copy=False) if keeps_type else found
+
+
+def _sampled(
+    array: NDArray[Any],
+    index: NDArray[np.float64],
+    transform: Any,
+    interp: Interpolation,
+    background: float,
+    threads: int | None,
+) -> NDArray[Any]:
+    """Sample an image (z, y, x) at moving indices (3, z, y, x), which `transform` says to ITK."""
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(array)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetSize(index.shape[:0:-1])
+    resampler.SetTransform(transform)
+    resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
+    resampler.SetDefaultPixelValue(float(background))
+    resampler.SetOutputPixelType(image.GetPixelID() if interp in ("nearest", "label") else sitk.sitkFloat32)
+    if threads is not None:
+        resampler.SetNumberOfThreads(threads)
+    found = np.asarray(_Held(resampler.Execute(image)))
+    if interp == "label":
+        mask = sitk.GetImageFromArray(_has_other_neighbours(array))
+        resampler.SetDefaultPixelValue(0.0)
+        resampler.SetOutputPixelType(mask.GetPixelID())
+        _vote(array, index, found, np.asarray(_Held(resampler.Execute(mask))))
+    return found
 
 
 def _moving_index(transform: Transform, moving_grid: Grid, fixed_grid: Grid, slab: slice) -> NDArray[np.float64]:

@@ -14,7 +14,10 @@ from stnreg.errors import ExitCode
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.images.volume import load_volume, save_volume
 from stnreg.resampling.apply import move
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.files import load_transform, save_transform
+from stnreg.transforms.io.links import load_chain
+from stnreg.transforms.sampling import voxel_points
 
 MOVE = from_parameters(Parameters((7.0, -4.0, 11.0), (5, -8, 12)), (5, -10, 20))
 
@@ -113,7 +116,7 @@ def read(path: Path) -> np.ndarray:
     [
         ("moving.nii.gz -r none.nii -t a.tfm -o out.nii", ExitCode.DATA, "none.nii"),
         ("moving.nii.gz -r fixed.nii.gz -t none.tfm -o out.nii", ExitCode.DATA, "none.tfm"),
-        ("moving.nii.gz -r fixed.nii.gz -t moving.nii.gz -o out.nii", ExitCode.DATA, "bends space"),
+        ("moving.nii.gz -r fixed.nii.gz -t moving.nii.gz -o out.nii", ExitCode.DATA, "displacement field"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o none/out.nii", ExitCode.DATA, "no folder"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o moving.nii.gz", ExitCode.USAGE, "input"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --write-composed a.tfm", ExitCode.USAGE, "input"),
@@ -164,3 +167,81 @@ def test_a_label_map_that_would_be_blurred_is_said(folder: Path, capsys: pytest.
     for kept in ("label", "nearest"):
         assert run(f"labels.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii.gz --interp {kept}") == ExitCode.OK
         assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def warped(folder: Path) -> Path:
+    """Add `warp.nii.gz`, waves of up to 6 mm on the grid of `fixed.nii.gz`, in steps of no voxel."""
+    fixed = load_volume("fixed.nii.gz")
+    x, y, z = voxel_points(fixed.grid) / 35
+    vectors = np.stack([6 * np.sin(y), 4 * np.cos(x) * np.sin(z), 3 * np.sin(x + y)])
+    save_transform("warp.nii.gz", DisplacementField(vectors, fixed.grid), fixed=fixed)
+    return folder
+
+
+def test_warps_stand_anywhere_and_are_written_as_one(warped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "moving.nii.gz -r fixed.nii.gz"
+    chain = "-t warp.nii.gz -t a.tfm -t inv:warp.nii.gz -t a.tfm -t inv:a.tfm"
+    assert run(f"{line} {chain} -o plain.nii") == ExitCode.OK
+    plain = load_volume("plain.nii").array
+    fixed, moving = load_volume("fixed.nii.gz"), load_volume("moving.nii.gz")
+    links = [word for word in chain.split() if word != "-t"]
+    assert np.array_equal(plain, move(moving, fixed, load_chain(links)))
+    for one in ("one.nii.gz", "one.h5", "one.nii"):
+        for _ in range(2):  # the second time over the first
+            assert run(f"{line} {chain} -o out.nii --write-composed {one}") == ExitCode.OK
+        out = load_volume("out.nii").array
+        assert np.abs(out - plain).max() < 1e-3 * np.ptp(plain)
+        assert run(f"{line} -t {one} -o again.nii") == ExitCode.OK
+        assert np.abs(load_volume("again.nii").array - out).max() < 1e-3 * np.ptp(plain)
+    assert capsys.readouterr() == ("", "")
+    assert run(f"{line} -t a.tfm -o linear.nii --write-composed linear.nii.gz") == ExitCode.OK
+    assert run(f"{line} -t linear.nii.gz -o out.nii") == ExitCode.OK
+    assert np.abs(load_volume("out.nii").array - load_volume("linear.nii").array).max() < 1e-3 * np.ptp(plain)
+    assert run(f"{line} -t a.tfm -o out.nii --write-composed linear.h5") == ExitCode.OK
+    assert np.allclose(load_transform("linear.h5"), MOVE)
+
+
+def test_labels_series_and_the_way_back_go_through_a_warp(warped: Path) -> None:
+    assert run("labels.nii.gz -r fixed.nii.gz -t warp.nii.gz -t a.tfm -o out.nii --interp label") == ExitCode.OK
+    out = load_volume("out.nii")
+    assert out.array.dtype == np.int16
+    assert set(np.unique(out.array)) <= set(np.unique(load_volume("labels.nii.gz").array))
+    moving = load_volume("moving.nii.gz")
+    save_volume("series.nii", np.stack([moving.array] * 2), like=moving)
+    assert run("series.nii -r fixed.nii.gz -t warp.nii.gz -t a.tfm -o out.nii") == ExitCode.OK
+    assert run("moving.nii.gz -r fixed.nii.gz -t warp.nii.gz -t a.tfm -o one.nii") == ExitCode.OK
+    series = load_volume("out.nii", series=True).array
+    assert np.array_equal(series, np.stack([load_volume("one.nii").array] * 2))
+    back = "fixed.nii.gz -r moving.nii.gz"
+    assert run(f"{back} -t warp.nii.gz -t a.tfm --invert -o back.nii") == ExitCode.OK
+    assert run(f"{back} -t inv:a.tfm -t inv:warp.nii.gz -o also.nii") == ExitCode.OK
+    assert np.array_equal(load_volume("back.nii").array, load_volume("also.nii").array)
+
+
+def test_points_go_there_and_back_through_a_warp(warped: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points = np.random.default_rng(0).uniform(-40, 40, (30, 3)) + load_volume("fixed.nii.gz").grid.center_lps
+    (warped / "p.csv").write_text("x,y,z\n" + "\n".join(",".join(map(repr, row)) for row in points.tolist()) + "\n")
+    line = "--points-space LPS -t warp.nii.gz -t a.tfm"
+    assert run(f"--points p.csv {line} -o q.csv --write-composed q.h5") == ExitCode.USAGE
+    assert run(f"--points p.csv {line} -o q.csv --write-composed q.nii.gz") == ExitCode.USAGE
+    said = capsys.readouterr().err
+    assert said.count("apply-transform MOVING -r REFERENCE") == 2
+    assert not (warped / "q.csv").exists()
+    assert run(f"--points p.csv {line} -o q.csv") == ExitCode.OK
+    assert np.allclose(read(warped / "q.csv"), load_chain(["warp.nii.gz", "a.tfm"]).map_points(points))
+    assert np.abs(read(warped / "q.csv") - apply_affine(MOVE, points)).max() > 1
+    assert run(f"--points q.csv {line} --invert -o r.csv") == ExitCode.OK
+    assert np.abs(read(warped / "r.csv") - points).max() < 0.01
+    assert run("--points q.csv --points-space LPS -t inv:a.tfm -t inv:warp.nii.gz -o r.csv") == ExitCode.OK
+    assert np.abs(read(warped / "r.csv") - points).max() < 0.01
+
+
+@pytest.mark.parametrize("name", ["c.tfm", "c.txt", "c.mat", "c.lta", "c.fslmat", "fixed.nii.gz", "labels.nii.gz"])
+def test_a_chain_that_bends_is_not_written_where_it_has_no_place(
+    warped: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: (warped / path).read_bytes() for path in os.listdir(warped)}
+    assert run(f"moving.nii.gz -r fixed.nii.gz -t warp.nii.gz -o out.nii --write-composed {name}") == ExitCode.USAGE
+    assert name in capsys.readouterr().err
+    assert {path: (warped / path).read_bytes() for path in os.listdir(warped)} == before

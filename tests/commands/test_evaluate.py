@@ -7,7 +7,11 @@ import pytest
 from stnreg import cli
 from stnreg.evaluation.evaluate import METRICS
 from stnreg.geometry.affine import Parameters, from_parameters
+from stnreg.images.volume import load_reference, load_volume, save_volume
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.files import save_transform
+from stnreg.transforms.sampling import voxel_points
 
 
 def run(*arguments):
@@ -160,3 +164,44 @@ def test_wrong_usage_is_2_before_anything_is_opened(arguments, capsys):
 def test_a_missing_file_is_4_and_named(tmp_path, capsys):
     assert run(tmp_path / "absent.nii", tmp_path / "absent.nii") == 4
     assert "absent.nii" in capsys.readouterr().err
+
+
+def test_a_displacement_field_is_judged(case, capsys):
+    fixed = load_reference(case / "fixed.nii.gz")
+    points = voxel_points(fixed.grid)
+    vectors = np.zeros((3, *fixed.grid.shape), np.float32)
+    vectors[0] = 4 + 0.1 * (points[0] - points[0].min())  # 4 mm to the left, and a tenth wider
+    save_transform(case / "warp.nii.gz", DisplacementField(vectors, fixed.grid), fixed=fixed)
+    mask = np.zeros(fixed.grid.shape, np.uint8)
+    mask[:, :, 5] = 1
+    save_volume(case / "mask.nii.gz", mask, like=load_volume(case / "fixed.nii.gz"), dtype="same")
+    images = (case / "fixed.nii.gz", case / "moving.nii.gz", "--warp", "--transform")
+    more = ("--truth", case / "truth.tfm", "--mask", case / "mask.nii.gz")
+    assert run(*images, case / "warp.nii.gz", *more, "--metrics", "tre,jacobian,ncc") == 0
+    found = figures(capsys.readouterr().out)
+    away = 0.1 * np.ptp(points[0]) * abs(float(points[0][0, 0, 5] - points[0].min())) / np.ptp(points[0])
+    assert found["tre", "mean"] == pytest.approx(away, rel=1e-4)
+    assert found["jacobian", "mean"] == pytest.approx(1.1, abs=1e-5)
+    assert found["jacobian", "minimum"] == pytest.approx(1.1, abs=1e-5)
+    assert found["jacobian", "sd_log"] == pytest.approx(0, abs=1e-5)
+    assert found["jacobian", "folds"] == 0
+    save_transform(case / "linear.nii.gz", Affine(np.diag([1.1, 1, 1, 1])), fixed=fixed)
+    assert run(*images, case / "linear.nii.gz", "--truth", case / "linear.nii.gz", "--metrics", "tre") == 0
+    assert figures(capsys.readouterr().out)["tre", "max"] == 0
+    assert run(*images, case / "warp.nii.gz", *more, "--metrics", "params") == 2
+    assert "warp.nii.gz" in (said := capsys.readouterr().err)
+    assert "bends space" in said
+    assert run(*images, case / "truth.tfm", "--truth", case / "warp.nii.gz", "--metrics", "params") == 2
+    assert "--truth" in capsys.readouterr().err
+
+
+def test_folds_are_counted(case, capsys):
+    fixed = load_reference(case / "fixed.nii.gz")
+    vectors = np.zeros((3, *fixed.grid.shape), np.float32)
+    vectors[0, 6, 6, 6] = 30
+    save_transform(case / "warp.nii.gz", DisplacementField(vectors, fixed.grid), fixed=fixed)
+    images = (case / "fixed.nii.gz", case / "moving.nii.gz", "--transform", case / "warp.nii.gz")
+    assert run(*images, "--metrics", "jacobian") == 0
+    found = figures(capsys.readouterr().out)
+    assert found["jacobian", "folds"] > 0
+    assert found["jacobian", "minimum"] < 0

@@ -1,6 +1,7 @@
-"""Affine transforms on disk, whatever the tool: told apart by content when read, by suffix when written.
+"""Transforms on disk, whatever the tool: told apart by content when read, by suffix when written.
 
-See `itk`, `lta` and `fsl` for the formats, and `chain` for several transforms one after the other.
+See `itk`, `lta` and `fsl` for the formats of linear ones, `warp` and `h5` for those of others, and `links` for reading
+any of them, several one after the other too.
 """
 
 import os
@@ -15,14 +16,23 @@ from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import invert
 from stnreg.geometry.matrix import Matrix, check_affine
 from stnreg.geometry.orientation import swap_lps_ras
+from stnreg.images.readers import is_image_name
 from stnreg.images.volume import Reference, Volume
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.fsl import to_fsl
+from stnreg.transforms.io.h5 import is_our_h5, save_h5
 from stnreg.transforms.io.itk import HDF5_HEAD, is_itk, matlab_bytes, read_itk, text_bytes
 from stnreg.transforms.io.lta import OURS, Geometry, is_lta, lta_bytes, read_lta
 from stnreg.transforms.io.text_matrix import read_text_matrix, text_matrix_bytes
+from stnreg.transforms.io.warp import is_our_warp, save_warp
 
 ITK_SUFFIXES = (".tfm", ".txt", ".mat")
-SUFFIXES = (*ITK_SUFFIXES, ".lta", ".fslmat")
+LINEAR_SUFFIXES = (*ITK_SUFFIXES, ".lta", ".fslmat")
+FIELD_SUFFIXES = (".nii", ".nii.gz")
+SUFFIXES = (*LINEAR_SUFFIXES, ".h5", *FIELD_SUFFIXES)
 MAX_BYTES = 2**24
 """More than any linear transform needs; what is larger is an image or a field, and is not read into memory."""
 
@@ -31,7 +41,7 @@ def load_transform(path: str | os.PathLike[str]) -> Matrix:
     """Read a linear transform that says itself what it maps: ITK text, .mat or .h5, or FreeSurfer's .lta.
 
     Any linear class of ITK is taken, alone or in a composite; a centre is folded in. A bare 4x4 says nothing of its
-    space: see `chain.load_chain`.
+    space: see `links.load_chain`, which reads fields too.
 
     Returns
     -------
@@ -56,32 +66,46 @@ def load_transform(path: str | os.PathLike[str]) -> Matrix:
 
 def save_transform(
     path: str | os.PathLike[str],
-    fixed_to_moving: ArrayLike,
+    fixed_to_moving: ArrayLike | Transform,
     *,
     fixed: Reference | Volume | None = None,
     moving: Reference | Volume | None = None,
+    threads: int = 1,
 ) -> None:
-    """Write an affine, with all its digits, whole or not at all; the same matrix gives the same bytes.
+    """Write a transform, whole or not at all; the same transform gives the same bytes.
 
     Parameters
     ----------
     path : path
-        Ends in .tfm or .txt (ITK text, which ITK, ANTs, Slicer, Greedy, FreeSurfer and nitransforms read alike), .mat
-        (ITK's MATLAB 4, which ANTs wants for `-t [file,1]` in Python), .lta (FreeSurfer) or .fslmat (FLIRT).
-    fixed_to_moving : (4, 4) float64
+        An affine, with all its digits, ends in .tfm or .txt (ITK text, which ITK, ANTs, Slicer, Greedy, FreeSurfer and
+        nitransforms read alike), .mat (ITK's MATLAB 4, which ANTs wants for `-t [file,1]` in Python), .lta
+        (FreeSurfer) or .fslmat (FLIRT). Any transform ends in .nii or .nii.gz (a displacement field in ITK's form, on
+        the grid of `fixed`) or .h5 (ITK's composite: affine members and displacement fields as they are).
+    fixed_to_moving : (4, 4) float64, or Transform
         Takes fixed points to moving points, LPS mm.
     fixed, moving : Reference or Volume, optional
-        The images, without which .lta and .fslmat say nothing.
+        The images: both for .lta and .fslmat, which say nothing without them, the fixed one for a field.
+    threads : int
+        To pack a field with; the bytes do not depend on it.
 
     Raises
     ------
     UsageProblem
-        If the suffix is not one of these, or it needs images that are not given.
+        If the suffix is not one of these, it needs images that are not given, or cannot hold this transform.
     DataError
         If the file cannot be written.
     """
     suffix = _suffix(path)
-    matrix = check_affine(fixed_to_moving)
+    if suffix not in LINEAR_SUFFIXES:
+        given = fixed_to_moving
+        _save_field(path, suffix, given if isinstance(given, Transform) else Affine(given), fixed, threads)
+        return
+    matrix = fixed_to_moving.matrix if isinstance(fixed_to_moving, Transform) else check_affine(fixed_to_moving)
+    if matrix is None:
+        raise UsageProblem(
+            f"{path}: the transform bends space, and {suffix} holds linear ones alone. Write it as .nii.gz (one "
+            "displacement field) or .h5 (ITK's composite)."
+        )
     if suffix == ".mat":
         content = matlab_bytes(matrix)
     elif suffix in ITK_SUFFIXES:
@@ -119,13 +143,18 @@ def check_transform_output(path: str | os.PathLike[str]) -> None:
 def written_by_us(path: str | os.PathLike[str]) -> bool:
     """Tell whether a transform file is what `save_transform` writes, so that it may be overwritten.
 
-    ITK's files and FLIRT's are, byte for byte, what comes of writing them again; an .lta says it in its first line.
+    ITK's files and FLIRT's are, byte for byte, what comes of writing them again; an .lta says it in its first line, an
+    .h5 in its last, and a displacement field in its header.
     """
     found = Path(path)
     try:
+        if is_image_name(found):
+            return is_our_warp(found)
         content = read_content(found)
         if is_lta(content):
             return content.startswith(OURS)
+        if content.startswith(HDF5_HEAD):
+            return is_our_h5(found)
         if is_itk(content):
             matrix = read_itk(content, found)
             return content in (text_bytes(matrix), matlab_bytes(matrix))
@@ -156,19 +185,41 @@ def read_content(path: Path) -> bytes:
 
 
 def _suffix(path: str | os.PathLike[str]) -> str:
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        example = "" if suffix else f" Say which, such as {path}.tfm"
+    name = Path(path).name.lower()
+    suffix = next((known for known in SUFFIXES if name.endswith(known) and name != known), None)
+    if suffix is None:
+        example = "" if Path(path).suffix else f" Say which, such as {path}.tfm"
         raise UsageProblem(
-            f"{path}: a transform is written as {', '.join(ITK_SUFFIXES)} (ITK), .lta (FreeSurfer) or .fslmat (FLIRT)."
-            f"{example}"
+            f"{path}: a transform is written as {', '.join(ITK_SUFFIXES)} (ITK), .lta (FreeSurfer), .fslmat (FLIRT), "
+            f".nii, .nii.gz (displacement field) or .h5 (ITK's composite).{example}"
         )
     return suffix
 
 
+def _save_field(
+    path: str | os.PathLike[str], suffix: str, transform: Transform, fixed: Reference | Volume | None, threads: int
+) -> None:
+    """Write a file that holds any transform: .h5, .nii or .nii.gz."""
+    members = Chain((transform,)).members
+    # What ITK does not know is sampled on the fixed grid, and that is right for what a fixed point meets first.
+    is_known = [member.matrix is not None or isinstance(member, DisplacementField) for member in members]
+    if fixed is None and (suffix != ".h5" or not all(is_known)):
+        raise UsageProblem(
+            f"{path}: a displacement field lies on the grid of the fixed image, which is not known here."
+        )
+    if suffix != ".h5" and fixed is not None:
+        save_warp(path, transform, fixed, threads=threads)
+    elif all(is_known[1:]) or fixed is None:
+        save_h5(path, transform, None if fixed is None else fixed.grid)
+    else:
+        save_h5(path, transform.to_displacement(fixed.grid))
+
+
 def _refuse(content: bytes, path: Path) -> NoReturn:
-    if path.name.lower().endswith((".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")):
-        guess = "is an image. A displacement field bends space and is not taken here; apply it with ANTs."
+    if is_image_name(path):
+        guess = "is an image. A displacement field bends space, and a linear transform is expected here."
+    elif path.suffix.lower() == ".m3z":
+        guess = "is a warp of FreeSurfer's own. Convert it: mri_warp_convert --inm3z FILE --outitk OUT.nii.gz"
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (
             "is a bare 4x4 matrix, whose space is written nowhere. Say `fsl:FILE` if FLIRT wrote it, or `ras:FILE` if "

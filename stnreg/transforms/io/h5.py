@@ -22,7 +22,11 @@ from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
-from stnreg.transforms.io.itk import HDF5_LIMIT_S
+from stnreg.transforms.io.hdf5_bytes import without_times
+from stnreg.transforms.io.itk import HDF5_LIMIT_S, check_invertible
+
+OURS = b"\nWritten by stnreg.\n"
+"""The end of our files, beyond that of the HDF5 in them; readers leave it alone."""
 
 
 def load_h5(path: str | os.PathLike[str]) -> Chain:
@@ -31,7 +35,7 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
     Returns
     -------
     chain : Chain
-        Of `Affine` and `DisplacementField`, LPS mm, fixed to moving.
+        Of `Affine` and `DisplacementField`, LPS mm, fixed to moving; of one `Affine` where all members are linear.
 
     Raises
     ------
@@ -47,11 +51,13 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
     transform = sitk.ReadTransform(str(found))
     if transform.GetDimension() != 3:
         raise TransformError(f"{path}: is a transform of {transform.GetDimension()}-D points; 3-D was expected.")
+    if transform.IsLinear():
+        return Chain((Affine(check_invertible(_matrix(transform), found)),))
     return Chain(tuple(_member(member, found) for member in reversed(_members(transform))))
 
 
 def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid | None = None) -> None:
-    """Write a chain as an ITK composite, double precision; whole or not at all.
+    """Write a chain as an ITK composite, double precision; whole or not at all, and always the same bytes.
 
     Parameters
     ----------
@@ -77,7 +83,14 @@ def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / "composite.h5"
         sitk.WriteTransform(composite, str(beside))
-        write_atomic(path, beside.read_bytes())
+        write_atomic(path, without_times(beside.read_bytes()), OURS)
+
+
+def is_our_h5(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a file ends as `save_h5` ends it, so that it may be overwritten."""
+    with open(path, "rb") as stream:
+        stream.seek(-min(len(OURS), os.path.getsize(path)), os.SEEK_END)
+        return stream.read() == OURS
 
 
 def _members(transform: Any) -> list[Any]:

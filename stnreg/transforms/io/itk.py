@@ -119,7 +119,9 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
         raise TransformError(f"{path}: {name!r} is no ITK transform class.")
     kind, *dimensions = match.groups()
     if kind in ("DisplacementFieldTransform", "BSplineTransform") or "VelocityField" in kind:
-        raise TransformError(f"{path}: {kind} bends space; only linear transforms are taken here. Apply it with ANTs.")
+        raise TransformError(
+            f"{path}: {kind} bends space, and is not read from text or .mat. Write it as an image or a composite .h5."
+        )
     if dimensions != ["3", "3"]:
         raise TransformError(f"{path}: is a transform of {dimensions[0]}-D points; 3-D was expected.")
     if kind not in COUNTS:
@@ -163,7 +165,7 @@ def _say_hdf5() -> None:
         return
     if transform.GetDimension() != 3 or not transform.IsLinear():
         name = transform.GetName()
-        print(json.dumps({"error": f"is not a linear 3-D transform ({name}). Apply it with ANTs."}))
+        print(json.dumps({"error": f"is not a linear 3-D transform ({name}), and one is expected here."}))
         return
     start = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     axes = [np.array(transform.TransformPoint(axis)) - start for axis in np.eye(3).tolist()]

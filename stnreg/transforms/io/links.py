@@ -1,122 +1,86 @@
-"""Chains of transforms, as `-t` gives them: links in text, members once they are read, one matrix in the end.
+"""Chains of transforms, as `-t` gives them: links in text, a `Chain` once they are read.
 
 A chain takes a point through worlds that meet at boundaries: the first is the reference's, the last the moving
-image's. Each member takes points over one boundary to the next. Members that are linear have a `matrix`; a member that
-bends space will have none, and everything but `Chain.matrix` holds for it as it does for the others.
+image's. Each link takes points over one boundary to the next. What FSL writes is between coordinates of two images, so
+its links need to know the images at their boundaries.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from stnreg.errors import TransformError, UsageProblem
-from stnreg.geometry.affine import apply_affine, compose, invert
-from stnreg.geometry.matrix import Matrix, Points, check_affine
+from stnreg.geometry.affine import compose, invert
+from stnreg.geometry.matrix import Matrix
 from stnreg.geometry.orientation import swap_lps_ras
+from stnreg.images.readers import is_image_name
 from stnreg.images.volume import Reference, Volume, load_reference
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
 from stnreg.transforms.io.ants_notation import ants_hint
 from stnreg.transforms.io.files import load_transform, read_content
 from stnreg.transforms.io.fsl import lps_to_fsl
+from stnreg.transforms.io.h5 import load_h5
+from stnreg.transforms.io.itk import HDF5_HEAD
 from stnreg.transforms.io.lta import is_lta, read_lta
 from stnreg.transforms.io.text_matrix import read_text_matrix
+from stnreg.transforms.io.warp import Space, is_fsl_warp, load_warp
 
 PREFIXES = ("inv", "ras", "fsl")
 End = Reference | Volume | None
 """An image at the end of a chain; None where it is not known, as for points."""
 
 
-class Member(Protocol):
-    """One step of a chain."""
-
-    @property
-    def matrix(self) -> Matrix | None:
-        """The step as a (4, 4) of LPS points, mm; None where it bends space."""
-
-    def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), mm, to the next world."""
-
-    def inverted(self) -> "Member":
-        """Return the step back."""
-
-
-@dataclass(frozen=True, eq=False)
-class Linear:
-    """A member that is a matrix: (4, 4), LPS mm."""
-
-    matrix: Matrix
-
-    def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), mm, to the next world."""
-        return apply_affine(self.matrix, points_lps)
-
-    def inverted(self) -> "Linear":
-        """Return the step back."""
-        return Linear(invert(self.matrix))
-
-
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """Members in the order in which a point goes through them.
-
-    Attributes
-    ----------
-    members : tuple of Member
-    warnings : tuple of str
-        What a user should hear about the files.
-    """
-
-    members: tuple[Member, ...]
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def matrix(self) -> Matrix:
-        """The whole chain as one (4, 4), LPS mm; TransformError where a member bends space."""
-        matrices = [member.matrix for member in self.members]
-        linear = [matrix for matrix in matrices if matrix is not None]
-        if len(linear) < len(matrices):
-            raise TransformError("expected linear transforms; a chain that bends space is no matrix")
-        return compose(*reversed(linear))
-
-    def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), LPS mm, from the first world to the last."""
-        return reduce(lambda points, member: member.apply(points), self.members, points_lps)
-
-    def inverted(self) -> "Chain":
-        """Return the chain from the last world to the first."""
-        return Chain(tuple(member.inverted() for member in reversed(self.members)), self.warnings)
-
-
 @dataclass(frozen=True)
 class Link:
-    """One `-t`: `inv:` and `fsl:` or `ras:` before a file, and after a FLIRT matrix perhaps an image.
+    """One `-t`: `inv:` and `fsl:` or `ras:` before a file, and after one of FSL's perhaps an image.
 
     Attributes
     ----------
     path : Path
     is_inverted : bool
     space : {"fsl", "ras", ""}
-        Of a bare 4x4.
+        Of a bare 4x4, or of a displacement field.
     image : Path or None
-        The image between a FLIRT matrix and its neighbour in the chain.
-    matrix : (4, 4) float64 or None
-        Given as it is, LPS mm, where there is no file.
+        The image between a FLIRT matrix and its neighbour in the chain, or the moving image of FSL's field.
+    transform : Transform or None
+        Given as it is, where there is no file.
     """
 
     path: Path = Path()
     is_inverted: bool = False
-    space: str = ""
+    space: Space = ""
     image: Path | None = None
-    matrix: Matrix | None = None
+    transform: Transform | None = None
 
     @property
     def paths(self) -> list[Path]:
         """Every file that is read."""
         return [self.path, *([self.image] if self.image else [])]
+
+    @property
+    def is_flirt(self) -> bool:
+        """Whether it is a matrix that FLIRT wrote."""
+        return self.space == "fsl" and not is_image_name(self.path)
+
+    @property
+    def is_warp(self) -> bool:
+        """Whether it is an image, and so a displacement field."""
+        return self.transform is None and is_image_name(self.path)
+
+    def fsl_warp_ends(self, place: int) -> tuple[int, int] | None:
+        """Return the boundaries of fixed and moving image of FSL's field at a place in the chain; None for others."""
+        if not self.is_warp or not (self.space == "fsl" or (not self.space and is_fsl_warp(self.path))):
+            return None
+        return (place + 1, place) if self.is_inverted else (place, place + 1)
+
+
+LinkLike = str | os.PathLike[str] | Matrix | Transform
+"""What a chain is made of: text as it stands after `-t`, a (4, 4) in LPS mm, or an object."""
 
 
 def parse_link(text: str | os.PathLike[str]) -> Link:
@@ -139,94 +103,127 @@ def parse_link(text: str | os.PathLike[str]) -> Link:
         raise UsageProblem(f"{text}: expected fsl: or ras:, not both")
     name, comma, image = rest.rpartition(",") if "fsl" in spaces and not Path(rest).exists() else (rest, "", "")
     is_inverted = prefixes.count("inv") % 2 == 1
-    return Link(Path(name if comma else rest), is_inverted, "".join(spaces), Path(image) if comma else None)
+    space: Space = "fsl" if "fsl" in spaces else "ras" if "ras" in spaces else ""
+    return Link(Path(name if comma else rest), is_inverted, space, Path(image) if comma else None)
 
 
 def load_chain(
-    links: Sequence[str | os.PathLike[str] | Matrix],
-    reference: End = None,
-    moving: End = None,
-    *,
-    is_inverted: bool = False,
+    links: Sequence[LinkLike], reference: End = None, moving: End = None, *, is_inverted: bool = False
 ) -> Chain:
     """Read a chain of transform files.
 
     Parameters
     ----------
-    links : sequence of str, or of (4, 4) in LPS mm
-        A reference point goes through them in this order. `inv:FILE` is taken the other way round; `ras:FILE` is
-        a bare 4x4 of numbers, fixed to moving in RAS mm; `fsl:FILE` is one that FLIRT wrote. A FLIRT matrix next
-        to a transform of another kind names the image between them: `fsl:FILE,IMAGE`.
+    links : sequence of str, of (4, 4) in LPS mm, or of Transform
+        A reference point goes through them in this order, which is that of `-t` in ANTs. A file is a linear
+        transform, a displacement field in an image, or a composite of both in .h5. `inv:FILE` is taken the other way
+        round. `ras:FILE` is a bare 4x4 of numbers, fixed to moving, or a field, both in RAS mm; `fsl:FILE` a matrix
+        that FLIRT wrote, or a field that FSL wrote. A FLIRT matrix next to a transform of another tool names the
+        image between them: `fsl:FILE,IMAGE`. A field of FSL that does not stand last names its moving image.
     reference, moving : Reference or Volume, optional
-        The images at the two ends. FLIRT matrices need them; LTAs are checked against them.
+        The images at the two ends. What FSL wrote needs them; LTAs are checked against them.
     is_inverted : bool
         Whether the links, as they stand, lead from moving to reference.
 
     Returns
     -------
     chain : Chain
-        From reference to moving.
+        From reference to moving. Its `matrix` is None where a link is not linear.
 
     Raises
     ------
     UsageProblem
-        If a FLIRT matrix stands where its images are not known.
+        If what FSL wrote stands where its images are not known.
     TransformError
-        If a file cannot be used.
+        If a file cannot be used, or a displacement field that folds is to be inverted.
     """
+    parsed = [_parsed(link) for link in links]
+    ends = _ends(parsed, *((moving, reference) if is_inverted else (reference, moving)))
+    steps = [_step(place, parsed, ends) for place in range(len(parsed))]
     if is_inverted:
-        return load_chain(links, moving, reference).inverted()
-    parsed = [Link(matrix=check_affine(link)) if isinstance(link, np.ndarray) else parse_link(link) for link in links]
-    ends: list[End] = [reference, *_between(parsed), moving]
-    steps = [_member(link, ends[place], ends[place + 1]) for place, link in enumerate(parsed)]
-    # A boundary between two FLIRT matrices needs no image: its space cancels, whatever it is.
-    fsl = [link.space == "fsl" for link in parsed]
-    members: list[Member] = []
-    for place, (link, (matrix, _)) in enumerate(zip(parsed, steps, strict=True)):
-        if fsl[place]:
-            before = _to_fsl(link, ends[place], place > 0 and fsl[place - 1])
-            after = _to_fsl(link, ends[place + 1], place + 1 < len(fsl) and fsl[place + 1])
-            matrix = compose(invert(after), matrix, before)
-        members.append(Linear(matrix))
-    return Chain(tuple(members), tuple(warning for _, warnings in steps for warning in warnings))
+        steps = [_inverse(step, link) for step, link in zip(reversed(steps), reversed(parsed), strict=True)]
+    return Chain(tuple(steps))
 
 
-def _between(links: list[Link]) -> list[End]:
-    """Return the images at the inner boundaries, where links name them."""
-    named: list[End] = [None] * (len(links) - 1)
-    for place, link in enumerate(links):
+def _parsed(link: LinkLike) -> Link:
+    if isinstance(link, Transform):
+        return Link(transform=link)
+    return Link(transform=Affine(link)) if isinstance(link, np.ndarray) else parse_link(link)
+
+
+def _ends(links: list[Link], reference: End, moving: End) -> list[End]:
+    """Return the image at each boundary, where it is known or links name it."""
+    ends: list[End] = [reference, *[None] * (len(links) - 1), moving]
+    fields = [link.fsl_warp_ends(place) for place, link in enumerate(links)]
+    last = len(links)
+    for place, (link, field) in enumerate(zip(links, fields, strict=True)):
         if link.image is None:
             continue
-        inner = [boundary for boundary in (place - 1, place) if 0 <= boundary < len(named)]
+        inner = [boundary for boundary in (place, place + 1) if 0 < boundary < last]
+        if field is not None:
+            inner = [field[1]]
         if len(inner) != 1:
             raise UsageProblem(
                 f"{link.path},{link.image}: an image after the comma is the one between a FLIRT matrix that stands "
-                "first or last in a chain and its neighbour"
+                "first or last in a chain and its neighbour, or the moving image of a displacement field of FSL"
             )
-        named[inner[0]] = load_reference(link.image)
-    return named
+        ends[inner[0]] = load_reference(link.image)
+    for link, field in zip(links, fields, strict=True):
+        if field is not None and ends[field[0]] is None:
+            ends[field[0]] = load_reference(link.path)  # a field lies on the grid of its fixed image
+    for link, field in zip(links, fields, strict=True):
+        # Next to a FLIRT matrix the space of the field's moving image cancels, whatever it is.
+        if field is not None and ends[field[1]] is None and _meets_flirt(links, field[1]):
+            ends[field[1]] = load_reference(link.path)
+    return ends
 
 
-def _member(link: Link, before: End, after: End) -> tuple[Matrix, list[str]]:
-    """Read one link: its matrix in the direction of the chain (FLIRT's in FLIRT's space), and what to say of it."""
-    if link.matrix is not None:
-        return link.matrix, []
-    if link.space == "fsl":
-        moving_to_fixed = read_text_matrix(read_content(link.path), link.path)
-        return (moving_to_fixed if link.is_inverted else invert(moving_to_fixed)), []
-    warnings: list[str] = []
+def _meets_flirt(links: list[Link], boundary: int) -> bool:
+    return any(link.is_flirt for link in links[max(boundary - 1, 0) : boundary + 1])
+
+
+def _step(place: int, links: list[Link], ends: list[End]) -> Transform:
+    """Read one link: the transform in the direction of the chain, and what to say of it."""
+    link, before, after = links[place], ends[place], ends[place + 1]
+    if link.transform is not None:
+        return link.transform
+    if link.is_warp:
+        found = load_warp(link.path, link.space, moving=before if link.is_inverted else after)
+    elif link.is_flirt:
+        return _flirt(place, links, ends)
+    else:
+        found = _of_content(link, *((after, before) if link.is_inverted else (before, after)))
+    return _inverse(found, link) if link.is_inverted else found
+
+
+def _of_content(link: Link, fixed: End, moving: End) -> Chain:
+    """Read a file that says itself what it is, or `ras:FILE`, as it stands."""
     content = read_content(link.path)
     if link.space == "ras":
-        matrix = swap_lps_ras(read_text_matrix(content, link.path))
-    elif is_lta(content):
+        return Chain((Affine(swap_lps_ras(read_text_matrix(content, link.path))),))
+    if is_lta(content):
         lta = read_lta(content, link.path)
-        matrix = lta.fixed_to_moving
-        fixed, moving = (after, before) if link.is_inverted else (before, after)
         found = lta.mismatches(*(end.grid if end is not None else None for end in (fixed, moving)))
-        warnings = [f"{link.path}: {text}" for text in found]
-    else:
-        matrix = load_transform(link.path)
-    return (invert(matrix) if link.is_inverted else matrix), warnings
+        return Chain((Affine(lta.fixed_to_moving),), tuple(f"{link.path}: {text}" for text in found))
+    return load_h5(link.path) if content.startswith(HDF5_HEAD) else Chain((Affine(load_transform(link.path)),))
+
+
+def _flirt(place: int, links: list[Link], ends: list[End]) -> Affine:
+    """Read a FLIRT matrix, and bring it from FSL's coordinates to LPS mm."""
+    link = links[place]
+    moving_to_fixed = read_text_matrix(read_content(link.path), link.path)
+    matrix = moving_to_fixed if link.is_inverted else invert(moving_to_fixed)
+    # A boundary between two FLIRT matrices needs no image: its space cancels, whatever it is.
+    before = _to_fsl(link, ends[place], place > 0 and links[place - 1].is_flirt)
+    after = _to_fsl(link, ends[place + 1], place + 1 < len(links) and links[place + 1].is_flirt)
+    return Affine(compose(invert(after), matrix, before))
+
+
+def _inverse(transform: Transform, link: Link) -> Transform:
+    try:
+        return transform.inverse()
+    except TransformError as error:
+        raise TransformError(f"{link.path}: {error}") from error
 
 
 def _to_fsl(link: Link, image: End, cancels: bool) -> Matrix:

@@ -37,6 +37,8 @@ Form = Literal["itk", "ras", "fsl"]
 Space = Literal["", "ras", "fsl"]
 DISPLACEMENT, VECTOR, FSL_FIELD = 1006, 1007, 2006
 FSL_COEFFICIENTS = (2007, 2008, 2009, 2016)
+OURS = b"stnreg warp"
+"""What the field `descrip` of our files says."""
 NIFTYREG = b"NREG_TRANS"
 NIFTYREG_DISPLACEMENT = 1.0
 
@@ -81,7 +83,8 @@ def load_warp(
     if form == "fsl":
         if moving is None:
             raise UsageProblem(
-                f"{path}: a field of FSL says nothing without the moving image, which is not known here."
+                f"{path}: a field of FSL says nothing without the moving image, which is not known here. "
+                "Name it after a comma: fsl:FILE,MOVING"
             )
         fixed = Reference(image.grid, image.header, image.differs, image.path)
         field = from_fsl_warp(vectors, fixed, moving)
@@ -142,9 +145,26 @@ def save_warp(
         stored = stored[:, None]
     stored = np.ascontiguousarray(stored, "<f4")
     header = nifti_header(like, stored)
+    header["descrip"] = OURS
     header["intent_code"] = {"itk": VECTOR, "ras": DISPLACEMENT, "fsl": FSL_FIELD}[form]
     parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
     write_atomic(path, *(deflate(*parts, threads=threads) if str(path).lower().endswith(".gz") else parts))
+
+
+def is_fsl_warp(path: str | os.PathLike[str]) -> bool:
+    """Tell whether the header of an image file says that it is a displacement field of FSL."""
+    header = read_image(path).header
+    return header is not None and int(header["dim"][0]) == 4 and int(header["intent_code"]) == FSL_FIELD
+
+
+def is_our_warp(path: str | os.PathLike[str]) -> bool:
+    """Tell whether an image file is what `save_warp` writes, so that it may be overwritten."""
+    header = read_image(path).header
+    return (
+        header is not None
+        and int(header["intent_code"]) in (DISPLACEMENT, VECTOR, FSL_FIELD)
+        and bytes(header["descrip"].item()).rstrip(b"\0") == OURS
+    )
 
 
 def _to_lps(form: Form) -> Matrix:
@@ -179,8 +199,9 @@ def _form(header: Any, space: Space, path: str) -> Form:
     if axes == 4 and intent == FSL_FIELD:
         return "fsl"
     raise TransformError(
-        f"{path}: expected a displacement field whose header says what it is (5-D with intent 1007, as ITK and ANTs "
-        f"write, or 4-D with intent 2006, as FSL does), got {axes or 'an unknown number of'} axes and intent {intent}. "
+        f"{path}: is an image. Expected a displacement field whose header says what it is (5-D with intent 1007, as "
+        "ITK and ANTs write, or 4-D with intent 2006, as FSL does), got "
+        f"{axes or 'an unknown number of'} axes and intent {intent}. "
         "Name it ras:FILE if it holds displacements in RAS mm (FreeSurfer, SynthMorph), fsl:FILE if FSL made it."
     )
 

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 
 from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
+from stnreg.geometry.grid import Grid
+from stnreg.images.volume import Reference
+from stnreg.transforms.affine import Affine
 from stnreg.transforms.io.files import check_transform_output, load_transform, save_transform, written_by_us
+from stnreg.transforms.io.links import load_chain
 
 POINTS = np.array([[0.0, 0, 0], [100, 0, 0], [0, -80, 0], [30, 40, 120]])
 CENTER = (5.0, -20.0, 40.0)
@@ -182,3 +186,52 @@ def test_a_foreign_transform_is_not_overwritten(tmp_path: Path) -> None:
     check_transform_output(tmp_path / "a.tfm")
     with pytest.raises(UsageProblem, match="tfm"):
         save_transform(tmp_path / "a.xfm", np.eye(4))
+
+
+def test_a_transform_that_bends_space_is_written_by_suffix(
+    smooth: Any, inside: Any, grids_by_name: Any, tmp_path: Path
+) -> None:
+    grid = grids_by_name["oblique"]
+    fixed = Reference(grid, None, True, "fixed")
+    chain = smooth(grid).then(Affine(np.diag([1.1, 0.9, 1, 1])))
+    points = inside(grid)
+    for transform, start in ((chain, points), (chain.inverse(), chain.map_points(points))):
+        for suffix in (".h5", ".nii", ".nii.gz"):
+            path = tmp_path / f"a{suffix}"
+            save_transform(path, transform, fixed=fixed)
+            expected = transform.map_points(start)
+            assert np.abs(load_chain([path]).map_points(start) - expected).max() < 0.3  # between voxels of 6 mm
+            once = path.read_bytes()
+            check_transform_output(path)
+            save_transform(path, transform, fixed=fixed)
+            assert path.read_bytes() == once
+    for suffix in (".tfm", ".txt", ".mat", ".lta", ".fslmat"):
+        with pytest.raises(UsageProblem, match=r"bends space.*\.nii\.gz.*\.h5"):
+            save_transform(tmp_path / f"b{suffix}", chain, fixed=fixed, moving=fixed)
+    with pytest.raises(UsageProblem, match="grid of the fixed image"):
+        save_transform(tmp_path / "b.nii", chain)
+    with pytest.raises(UsageProblem, match="grid of the fixed image"):
+        save_transform(tmp_path / "b.h5", chain.inverse())
+    assert not list(tmp_path.glob("b*"))
+
+
+def test_a_linear_transform_fills_a_field_and_a_composite(inside: Any, grid: Grid, tmp_path: Path) -> None:
+    matrix = from_parameters(Parameters((3, -4, 5), (5, -8, 12), (1.05, 0.95, 1)), (5, -10, 20))
+    for name in ("a.nii.gz", "a.h5"):
+        save_transform(tmp_path / name, matrix, fixed=Reference(grid, None, True, "fixed"))
+        found = load_chain([tmp_path / name]).map_points(inside(grid))
+        assert np.abs(found - apply_affine(matrix, inside(grid))).max() < 1e-3
+    save_transform(tmp_path / "a.h5", matrix)
+    assert np.allclose(load_transform(tmp_path / "a.h5"), matrix)
+
+
+def test_foreign_fields_composites_and_images_are_not_overwritten(smooth: Any, grid: Grid, tmp_path: Path) -> None:
+    image = sitk.GetImageFromArray(np.moveaxis(smooth(grid).vectors, 0, -1), isVector=True)
+    sitk.WriteImage(image, str(tmp_path / "theirs.nii.gz"))
+    sitk.WriteImage(sitk.VectorIndexSelectionCast(image, 0), str(tmp_path / "image.nii.gz"))
+    sitk.WriteTransform(sitk.AffineTransform(3), str(tmp_path / "theirs.h5"))
+    (tmp_path / "damaged.nii.gz").write_bytes(b"stnreg warp")
+    (tmp_path / "short.h5").write_bytes(b"x")
+    for path in tmp_path.iterdir():
+        with pytest.raises(UsageProblem, match="is there already, and stnreg did not write it"):
+            check_transform_output(path)

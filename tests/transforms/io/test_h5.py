@@ -36,8 +36,8 @@ def test_itk_and_ants_read_it(smooth: Any, inside: Any, grids_by_name: Any, tmp_
     again = load_h5(path)
     assert [type(member) for member in again.members] == [DisplacementField, Affine]
     assert apart(again.map_points(points), expected) < 1e-3
-    ants = pytest.importorskip("ants")
-    pandas = pytest.importorskip("pandas")
+    ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'stnreg[peers]'")
     moved = ants.apply_transforms_to_points(3, pandas.DataFrame(points, columns=["x", "y", "z"]), [str(path)])
     assert apart(moved[["x", "y", "z"]].to_numpy(), expected) < 0.01
 
@@ -45,7 +45,7 @@ def test_itk_and_ants_read_it(smooth: Any, inside: Any, grids_by_name: Any, tmp_
 @pytest.mark.parametrize("kind", ["float", "double"])
 def test_we_read_what_ants_writes(smooth: Any, inside: Any, tmp_path: Path, kind: str) -> None:
     """As antsRegistration does: members and field in single precision with --float 1."""
-    h5py = pytest.importorskip("h5py")
+    h5py = pytest.importorskip("h5py", reason="needs h5py: pip install 'stnreg[peers]'")
     chain = smooth(SMALL).then(MOVE)
     save_h5(tmp_path / "a.h5", chain)
     with h5py.File(tmp_path / "a.h5", "r+") as file:
@@ -61,8 +61,8 @@ def test_we_read_what_ants_writes(smooth: Any, inside: Any, tmp_path: Path, kind
 
 
 def test_we_read_what_antspyx_registers(phantom: Any, tmp_path: Path) -> None:
-    ants = pytest.importorskip("ants")
-    pandas = pytest.importorskip("pandas")
+    ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'stnreg[peers]'")
     images = []
     for matrix in (np.eye(4), MOVE.matrix):
         array = phantom.volume(SMALL, matrix).array

@@ -1,11 +1,11 @@
-"""Chains: the order, prefixes, what FLIRT matrices need, and room for members that are no matrices."""
+"""Chains: the order, prefixes, what FSL's files need, and displacement fields anywhere among them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,8 +14,12 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, corner_err
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import swap_lps_ras
 from stnreg.images.volume import Reference, save_volume
-from stnreg.transforms.io.files import save_transform
-from stnreg.transforms.io.links import Chain, Linear, Link, load_chain, parse_link
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.files import load_transform, save_transform
+from stnreg.transforms.io.h5 import save_h5
+from stnreg.transforms.io.links import Link, load_chain, parse_link
+from stnreg.transforms.io.warp import save_warp
 
 CENTER = (5.0, -20.0, 40.0)
 A = from_parameters(Parameters((1, 2, 3), (10, 20, 30)), CENTER)
@@ -146,26 +150,95 @@ def test_a_bare_matrix_has_no_meaning_of_its_own(folder: Path, name: str) -> Non
         load_chain([name])
 
 
-@dataclass(frozen=True)
-class Bend:
-    """A member that is no matrix, as a displacement field would be."""
-
-    sign: float = 1.0
-    matrix: None = None
-
-    def apply(self, points_lps: np.ndarray) -> np.ndarray:
-        shear = np.zeros_like(points_lps)
-        shear[..., 0] = self.sign * 3 * np.sin(points_lps[..., 1] / 20)
-        return points_lps + shear
-
-    def inverted(self) -> "Bend":
-        return Bend(-self.sign)
+def field(name: str, smooth: Any, folder: Path) -> DisplacementField:
+    """Write a field on the grid of an image as `NAME_warp.nii.gz`, and return it."""
+    made: DisplacementField = smooth(located(name).grid)
+    save_warp(folder / f"{name}_warp.nii.gz", made, located(name))
+    return made
 
 
-def test_a_member_that_bends_space_has_its_place() -> None:
-    chain = Chain((Linear(A), Bend(), Linear(B)))
-    points = HEAD.corners_lps()
-    assert np.allclose(chain.apply(points), apply_affine(B, Bend().apply(apply_affine(A, points))))
-    assert np.allclose(chain.inverted().apply(chain.apply(points)), points)
-    with pytest.raises(TransformError, match="bends space"):
-        _ = chain.matrix
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    return float(np.linalg.norm(one - other, axis=-1).max())
+
+
+def test_a_field_between_affines_is_what_itk_makes_of_the_composite(folder: Path, smooth: Any, inside: Any) -> None:
+    made = field("two", smooth, folder)
+    chain = load_chain(["a.tfm", "two_warp.nii.gz", "inv:b.lta"])
+    assert chain.matrix is None
+    theirs = sitk.CompositeTransform(3)
+    image = sitk.ReadImage("two_warp.nii.gz", sitk.sitkVectorFloat64)
+    for transform in (affine(invert(B)), sitk.DisplacementFieldTransform(image), affine(A)):
+        theirs.AddTransform(transform)  # the last is applied first
+    points = apply_affine(invert(A), inside(made.grid))
+    expected = np.array([theirs.TransformPoint(point) for point in points.tolist()])
+    assert apart(chain.map_points(points), expected) < 0.001
+    back = load_chain(["a.tfm", "two_warp.nii.gz", "inv:b.lta"], is_inverted=True)
+    assert apart(back.map_points(expected), points) < 0.01
+    also_back = load_chain(["b.tfm", "inv:two_warp.nii.gz", "inv:a.tfm"])
+    assert apart(also_back.map_points(expected), points) < 0.01
+
+
+def affine(matrix: np.ndarray) -> Any:
+    made = sitk.AffineTransform(3)
+    made.SetMatrix(matrix[:3, :3].ravel().tolist())
+    made.SetTranslation(matrix[:3, 3].tolist())
+    return made
+
+
+def test_objects_composites_and_fields_of_others_are_links(folder: Path, smooth: Any, inside: Any) -> None:
+    made = field("one", smooth, folder)
+    points = inside(made.grid)
+    expected = apply_affine(A, made.map_points(points))
+    save_h5("both.h5", made.then(Affine(A)))
+    save_warp("ras.nii", made, located("one"), form="ras")
+    for links in (
+        ["both.h5"],
+        ["inv:inv:both.h5"],
+        [made, "a.tfm"],
+        [made, A],
+        [load_chain(["both.h5"])],
+        ["ras:ras.nii", "a.mat"],
+    ):
+        assert apart(load_chain(links).map_points(points), expected) < 0.001
+    assert apart(load_chain(["inv:both.h5"]).map_points(expected), points) < 0.01
+    save_h5("linear.h5", Affine(B).then(Affine(A)))
+    assert error_mm(["linear.h5"], compose(A, B)) < 1e-9
+    assert np.array_equal(load_chain(["linear.h5"]).matrix, load_transform("linear.h5"))
+
+
+def test_fields_of_fsl_know_their_fixed_image_and_need_the_moving_one(folder: Path, smooth: Any, inside: Any) -> None:
+    made = smooth(located("one").grid)
+    save_warp("fsl.nii", made, located("one"), form="fsl", moving=located("two"))
+    points = inside(made.grid)
+    there = made.map_points(points)
+    ends = located("one"), located("two")
+    for link in ("fsl.nii", "fsl:fsl.nii"):
+        assert apart(load_chain([link], *ends).map_points(points), there) < 0.001
+        assert apart(load_chain([f"inv:{link}"], *ends[::-1]).map_points(there), points) < 0.01
+        assert apart(load_chain([link], *ends[::-1], is_inverted=True).map_points(there), points) < 0.01
+    for links in (["fsl.nii"], ["fsl.nii", "b.tfm"], ["inv:fsl.nii"]):
+        with pytest.raises(UsageProblem, match=r"fsl\.nii: .*moving image.*fsl:FILE,MOVING"):
+            load_chain(links, located("one") if links[0] == "fsl.nii" else None, None)
+    expected = apply_affine(B, there)
+    three = located("three")
+    assert apart(load_chain(["fsl:fsl.nii,two.nii", "b.tfm"]).map_points(points), expected) < 0.001
+    assert apart(load_chain(["fsl:fsl.nii", "fsl:b.fslmat"], None, three).map_points(points), expected) < 0.001
+    before = apply_affine(invert(A), points)
+    save_transform("to_one.fslmat", A, fixed=located("four"), moving=located("one"))
+    chain = load_chain(["fsl:to_one.fslmat", "fsl.nii"], located("four"), located("two"))
+    assert apart(chain.map_points(before), there) < 0.001
+    two_fields = load_chain(["fsl:fsl.nii,two.nii", "fsl:fsl.nii"], None, located("two"))
+    assert apart(two_fields.map_points(points), made.map_points(there)) < 0.001
+
+
+def test_a_field_that_folds_is_not_inverted(folder: Path, smooth: Any) -> None:
+    save_warp("folds.nii", smooth(located("one").grid, 90.0), located("one"))
+    load_chain(["folds.nii"])
+    for links, options in ((["inv:folds.nii"], {}), (["folds.nii"], {"is_inverted": True})):
+        with pytest.raises(TransformError, match=r"folds\.nii: .*folds"):
+            load_chain(links, **options)
+
+
+def test_an_image_that_is_no_field_is_refused(folder: Path) -> None:
+    with pytest.raises(TransformError, match=r"one\.nii: is an image. Expected a displacement field"):
+        load_chain(["one.nii"])

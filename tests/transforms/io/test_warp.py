@@ -59,8 +59,8 @@ def test_we_read_what_itk_writes(smooth: Any, inside: Any, grid: Grid, tmp_path:
 
 
 def test_antspyx_maps_points_with_it(smooth: Any, inside: Any, grid: Grid, tmp_path: Path) -> None:
-    ants = pytest.importorskip("ants")
-    pandas = pytest.importorskip("pandas")
+    ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
+    pandas = pytest.importorskip("pandas", reason="needs pandas: pip install 'stnreg[peers]'")
     field = smooth(grid)
     save_warp(tmp_path / "a.nii.gz", field, grid)
     points = inside(grid, 50)
@@ -83,11 +83,13 @@ def test_others_make_our_image_with_it(
     save_volume(paths["fixed"], phantom.volume(fixed_grid).array, like=located(fixed_grid))
     save_warp(paths["warp"], chain, fixed_grid)
     if tool == "antspyx":
-        ants = pytest.importorskip("ants")
+        ants = pytest.importorskip("ants", reason="needs ants: pip install 'stnreg[peers]'")
         images = [ants.image_read(str(paths[name])) for name in ("fixed", "moving")]
         theirs = ants.apply_transforms(*images, [str(paths["warp"])]).numpy().T
     else:
-        greedy = pytest.importorskip("picsl_greedy").Greedy3D()
+        greedy = pytest.importorskip(
+            "picsl_greedy", reason="needs picsl_greedy: pip install 'stnreg[peers]'"
+        ).Greedy3D()
         greedy.execute(
             f"-d 3 -threads 1 -rf {paths['fixed']} -rm {paths['moving']} {paths['out']} -r {paths['warp']}"
         )  # fmt: skip
@@ -100,7 +102,7 @@ def test_others_make_our_image_with_it(
 
 def test_nitransforms_reads_it(smooth: Any, grid: Grid, tmp_path: Path) -> None:
     """At voxels: between them it takes cubic splines."""
-    nonlinear = pytest.importorskip("nitransforms.nonlinear")
+    nonlinear = pytest.importorskip("nitransforms.nonlinear", reason="needs nitransforms: pip install 'stnreg[peers]'")
     field = smooth(grid)
     save_warp(tmp_path / "a.nii.gz", field, grid)
     theirs = nonlinear.DenseFieldTransform.from_filename(str(tmp_path / "a.nii.gz"), fmt="itk")
@@ -181,7 +183,9 @@ def fixed_to(chain: Any, grid: Grid) -> np.ndarray:
 
 def test_nitransforms_has_the_same_fsl_field(smooth: Any, grids_by_name: Any, tmp_path: Path) -> None:
     """Between an image and itself, upright: it knows one of FSL's cases."""
-    nonlinear = pytest.importorskip("nitransforms.nonlinear")
+    nonlinear = pytest.importorskip(
+        "nitransforms.nonlinear", reason="needs nitransforms.nonlinear: pip install 'stnreg[peers]'"
+    )
     image = located(grids_by_name["RAS"])
     field = smooth(image.grid)
     save_warp(tmp_path / "a.nii.gz", field, image, form="fsl", moving=image)
