@@ -80,21 +80,38 @@ def count_folds(vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = N
     return Folds(voxels, central, int((digital & where).sum()), volume_mm3, 100 * volume / max(voxels, 1))
 
 
+def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
+    """Return the smallest of the ten determinants of each voxel, (z, y, x) float32; the identity has 1.
+
+    At or below 0 the map folds there by the digital criterion. The last voxels along each axis have fewer.
+    """
+    found = np.full(grid.shape, np.inf, np.float32)
+    for here, place, tetrahedron in _cells(vectors, grid):
+        target = found[here][place]
+        np.minimum(target, tetrahedron, out=target)
+    return found
+
+
 def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array]:
     """Return which voxels fold, and six times the volume turned over at each, in voxels: both (z, y, x)."""
     folded, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
+    for here, place, tetrahedron in _cells(vectors, grid):
+        folded[here][place] |= tetrahedron <= 0
+        sixths[here][place] -= np.minimum(tetrahedron, 0)
+    return folded, sixths
+
+
+def _cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, tuple[slice, ...], Array]]:
+    """Yield the tetrahedra of all cells, slab by slab: the slab, the voxels in it, and `_tetrahedra`'s volumes."""
     if min(grid.shape) < 2:  # no cells
-        return folded, sixths
+        return
     for slab in slabs(grid):
         stop = min(slab.stop, grid.shape[0] - 1)  # cells, one fewer than slices
         if stop == slab.start:
             continue
         steps = _index_steps(vectors[:, slab.start : stop + 1], grid)
-        here = slice(slab.start, stop + 1)
         for place, found in _tetrahedra(steps):
-            folded[here][place] |= found <= 0
-            sixths[here][place] -= np.minimum(found, 0)
-    return folded, sixths
+            yield slice(slab.start, stop + 1), place, found
 
 
 def _tetrahedra(steps: Array) -> Iterator[tuple[tuple[slice, ...], Array]]:

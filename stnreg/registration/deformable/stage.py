@@ -10,13 +10,8 @@ from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.maps import MapNetwork
 from stnreg.registration.deformable.appearance import Appearance, appearance
 from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head
-from stnreg.registration.deformable.velocity import (
-    LATTICE_VOXELS,
-    VelocityNetwork,
-    lattice_of,
-    prepared,
-    velocity_field,
-)
+from stnreg.registration.deformable.unfold import blocks, unfolded
+from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.region import Region
 from stnreg.registration.stages import StageResult
@@ -98,10 +93,10 @@ class Deform:
         fixed, moving = self._appearances(pair, frame)
         grid = self.network.box
         lattice = lattice_of(grid)
-        excluded = _blocks(fixed.excluded | moving.excluded)
+        excluded = blocks(fixed.excluded | moving.excluded)
         coefficients = self.network.predict(fixed, moving)
         coefficients = prepared(coefficients, excluded, self.stiffness_mm, float(lattice.spacing.min()))
-        velocity = velocity_field(coefficients, grid)
+        _, velocity = unfolded(coefficients, grid)
         found = _measured(velocity, frame, fixed.brain, self.encodings)
         return StageResult(found.transform, found)
 
@@ -115,13 +110,6 @@ class Deform:
             region = Region(brain, masks.get(f"{name}_mask"), masks.get(f"{name}_exclude"))
             shown.append(appearance(image, region, to_image, self.network.box, self.threads))
         return shown[0], shown[1]
-
-
-def _blocks(mask: Array) -> Array:
-    """Return which blocks of `LATTICE_VOXELS` hold a voxel of a mask (z, y, x)."""
-    n = LATTICE_VOXELS
-    z, y, x = (count // n for count in mask.shape)
-    return np.asarray(mask[: z * n, : y * n, : x * n].reshape(z, n, y, n, x, n).any((1, 3, 5)))
 
 
 def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:

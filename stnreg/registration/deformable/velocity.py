@@ -103,7 +103,7 @@ def prepared(coefficients: Array, excluded: Array, stiffness_mm: float, spacing_
     if excluded.any():
         coefficients = filled(coefficients, ~excluded)
     if stiffness_mm > 0:
-        coefficients = _smoothed(coefficients, stiffness_mm / spacing_mm)
+        coefficients = smoothed(coefficients, stiffness_mm / spacing_mm)
     out = coefficients.astype(np.float32)
     for axis in (1, 2, 3):
         count = out.shape[axis]
@@ -115,7 +115,7 @@ def prepared(coefficients: Array, excluded: Array, stiffness_mm: float, spacing_
     return out
 
 
-def _smoothed(values: Array, sigma: float) -> Array:
+def smoothed(values: Array, sigma: float) -> Array:
     """Smooth (3, z, y, x) by a Gaussian, sigma in voxels."""
     reach = max(int(np.ceil(3 * sigma)), 1)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)

@@ -91,6 +91,7 @@ def export(checkpoint: Path, output: Path) -> dict[str, Any]:
     card = {
         "name": output.stem,
         "kind": "velocity",
+        "size": shape.shape[0],
         "shape": list(shape.shape),
         "spacing_mm": shape.spacing_mm,
         "lattice_voxels": 2,
