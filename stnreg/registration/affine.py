@@ -53,7 +53,7 @@ def register_affine(
         found = run_stage(Refine(encodings, options.dof, options.thread_count), pair, found.transform, clock)
         refined = found.findings
     estimated = initial is None and options.dof >= 9
-    found = run_stage(Assess(encodings, refined, estimated, options.min_score), pair, found.transform, clock)
+    found = run_stage(Assess(encodings, options.dof, refined, estimated, options.min_score), pair, found.transform, clock)
     return Findings(found.transform, found.findings, encodings, refined)
 
 
@@ -106,6 +106,7 @@ class Assess:
     """Accept the transform or reject it; its findings are the `Verdict`."""
 
     encodings: Encodings
+    dof: int
     refined: Refined | None
     estimated: bool
     min_score: float | None
@@ -116,7 +117,14 @@ class Assess:
         assert transform is not None
         assert transform.matrix is not None
         stats = refinement_stats(self.refined)
-        verdict = assess(*self.encodings, transform.matrix, self.min_score, refinement=stats, estimated=self.estimated)
+        verdict = assess(
+            *self.encodings,
+            transform.matrix,
+            self.min_score,
+            dof=self.dof,
+            refinement=stats,
+            estimated=self.estimated,
+        )
         return StageResult(transform, verdict)
 
 

@@ -15,7 +15,8 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
     return {
         "fixed": result.fixed.path,
         "moving": result.moving.path,
-        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
+        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof)
+        | {"dof_requested": result.options.dof},
         "verdict": {
             "passed": result.verdict.passed,
             "score": result.verdict.score,
