@@ -53,7 +53,9 @@ def register_affine(
         found = run_stage(Refine(encodings, options.dof, options.thread_count), pair, found.transform, clock)
         refined = found.findings
     estimated = initial is None and options.dof >= 9
-    found = run_stage(Assess(encodings, options.dof, refined, estimated, options.min_score), pair, found.transform, clock)
+    found = run_stage(
+        Assess(encodings, options.dof, refined, estimated, options.min_score), pair, found.transform, clock
+    )
     return Findings(found.transform, found.findings, encodings, refined)
 
 

@@ -187,10 +187,8 @@ Scenes = tuple[Scene, Scene]
 
 
 def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
-    if descent.start_is_best:
-        return ()
     if not descent.improved:
-        return ("the refinement found nothing better than its start",)
+        return () if descent.start_is_best else ("the refinement found nothing better than its start",)
     return () if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",)
 
 
@@ -198,7 +196,7 @@ def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
 class _Descent:
     """Where the passes through the brain ended; `before` and `after` are views at the finest of them.
 
-    `returned_mm` is how far from the start they ended before it was decided which of the two is better.
+    They ended `returned_mm` from the start, which is kept where it is better.
     """
 
     start: Matrix

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from stnreg.refine import Refined, refine_affine
 
 from stnreg.geometry.affine import (
     Parameters,
@@ -12,7 +11,7 @@ from stnreg.geometry.affine import (
     random_affine,
 )
 from stnreg.geometry.grid import Grid
-from stnreg.registration.refine import refinement
+from stnreg.registration.refine import Refined, refine_affine, refinement
 from stnreg.registration.refine.gauss_newton import descend
 from stnreg.registration.refine.linearization import linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
@@ -132,6 +131,13 @@ def test_a_descent_that_goes_astray_leaves_the_start(fixed, moving, monkeypatch,
     assert found.local_correlation == found.start_correlation > 0.9
     assert found.motion_mm < 1e-6
     assert found.notes == ("the refinement found nothing better than its start",)
+
+
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_start_that_is_as_good_as_it_gets_needs_no_note(fixed, dof):
+    found = refine(fixed, fixed, EYE, dof=dof)
+    np.testing.assert_allclose(found.fixed_to_moving, EYE, atol=1e-6)
+    assert not found.notes
 
 
 def test_where_nothing_overlaps_the_start_is_kept(fixed, head):
