@@ -28,8 +28,9 @@ def _refined(head, head_to_moving, **options):
     )
 
 
-def test_an_exchange_of_left_and_right_shows(head):
-    refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE))
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_an_exchange_of_left_and_right_shows(head, dof):
+    refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE), dof=dof)
     assert refined.mirror_gain > 0.3
     assert refined.mirrored
     assert np.linalg.det(refined.fixed_to_moving[:3, :3]) > 0
