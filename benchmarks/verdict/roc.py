@@ -1,6 +1,6 @@
 """How well the verdict separates the outcomes that `benchmarks.verdict.run` wrote: a table by kind, the ROC curve.
 
-    python -m benchmarks.verdict.roc CSV... [--png FILE] [--score COLUMN] [--least X] [--kinds]
+    python -m benchmarks.verdict.roc CSV... [--png FILE] [--score COLUMN] [--least X] [--kinds] [--by-dof]
 
 Sensitivity: the share of failed outcomes that the verdict rejects. Specificity: the share of good ones it accepts.
 Borderline outcomes (one person, 2.5 to 5 mm; `grey` in the CSV) count in neither. Two people of whom one image is
@@ -106,6 +106,22 @@ def _by_kind(rows: list[Row], kind: np.ndarray, outcome: np.ndarray, no: np.ndar
             print(f"{k:22s} {s:9s}", *(f"{c.sum():{width}d}" for c, (_, width) in zip(counts, heads, strict=True)))
 
 
+def show_by_dof(paths: list[Path], column: str = "score", least: float | None = None) -> None:
+    """Print a line for each number of degrees of freedom: good outcomes accepted, failed ones rejected, by start."""
+    rows = [r for r in read(paths) if r["kind"] != UNKNOWABLE]
+    value = scores(rows, column)
+    no = rejected(rows) if least is None else value < least
+    dof = np.array([int(r.get("dof") or 12) for r in rows])
+    start, outcome = (np.array([r[name] for r in rows]) for name in ("trial", "outcome"))
+    print(f"{'':4s}{'good, accepted':>18s}", *(f"{k + ', rejected':>20s}" for k in ("failed", *dict.fromkeys(start))))
+    for d in sorted(set(dof)):
+        good, failed = ((dof == d) & (outcome == state) for state in ("good", "failed"))
+        told = [f"{(good & ~no).sum()} of {good.sum()}", f"{(failed & no).sum()} of {failed.sum()}"]
+        of = {k: failed & (start == k) for k in dict.fromkeys(start)}
+        told += [f"{(no & mine).sum()} of {mine.sum()}" for mine in of.values()]
+        print(f"{d:<4d}{told[0]:>18s}", *(f"{one:>20s}" for one in told[1:]))
+
+
 def draw(paths: list[Path], png: Path, column: str = "score", least: float | None = None) -> None:
     """Draw the ROC curve, whole and its upper left corner, with the default threshold marked."""
     from PIL import Image, ImageDraw, ImageFont
@@ -162,7 +178,11 @@ def main() -> None:
     parser.add_argument("--score", default="score", metavar="COLUMN", help="judge by another column")
     parser.add_argument("--least", type=float, help="reject below this, in place of what the verdict said")
     parser.add_argument("--kinds", action="store_true", help="a line for each kind of outcome, too")
+    parser.add_argument("--by-dof", action="store_true", help="a line for each number of degrees of freedom instead")
     options = parser.parse_args()
+    if options.by_dof:
+        show_by_dof(options.csv, options.score, options.least)
+        return
     show(options.csv, options.score, options.least, options.kinds)
     if options.png:
         draw(options.csv, options.png, options.score, options.least)

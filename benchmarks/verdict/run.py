@@ -1,7 +1,7 @@
 """Good and failed registrations of every kind, what the verdict says of each, and all that could be measured of it.
 
-    python -m benchmarks.verdict.run --split validation|dev [--refine] [--partners 8] [--score-only]
-                                [--csv FILE] [--trial]
+    python -m benchmarks.verdict.run --split validation|dev [--refine] [--dof 6 7 9 12] [--partners 8]
+                                [--score-only] [--csv FILE] [--trial]
 
 Writes one line per outcome to a CSV (what is there is not done again) and prints the table of `benchmarks.verdict.roc`.
 
@@ -13,8 +13,8 @@ heads and what is no head. Each pair once more from a wrong transform: turned by
 
 Failed, where one person's truth is known: a mean error over the brain above 5 mm; good: up to 2.5 mm; borderline
 (`grey`): between. For two people, failed: above 6 mm from the least-squares affine on the true label centroids, or a
-label Dice below 0.6 of its. A pair with an image of no head has failed whatever comes out, and so has a transform that
-mirrors.
+label Dice below 0.6 of its. With fewer than 12 degrees of freedom the truth is the nearest transform of as many. A pair
+with an image of no head has failed whatever comes out, and so has a transform that mirrors.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,9 @@ from benchmarks.common.heads import Head, brain_points, label_dice, load_heads, 
 from benchmarks.common.variants import Variant, generator, make
 from benchmarks.verdict.features import FEATURES, EncodedImage, encode_image, features
 from benchmarks.verdict.phantoms import OTHERS, not_a_head
-from benchmarks.verdict.roc import show
-from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert
+from benchmarks.verdict.roc import show, show_by_dof
+from stnreg.errors import GeometryError
+from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert, nearest_dof
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights, find
 from stnreg.registration.affine import refinement_stats
@@ -49,7 +51,7 @@ TWO_PEOPLE = ("turned", "stripped", "half", "slab", "t2", "offset", "mirrored")
 NO_HEAD = ("no brain", "neck")
 REFINED = ("same_person", "local_correlation", "motion_mm", "improved", "mirror_gain")
 TRUTH = ("people", "error_mm", "dice_share", "outcome")
-JUDGED = ("score", "passed", "gate", "weights")
+JUDGED = ("score", "passed", "gate", "weights", "dof")
 COLUMNS = ("fixed", "moving", "trial", "kind", *TRUTH, *JUDGED, *FEATURES, *REFINED)
 Row = dict[str, object]
 
@@ -97,7 +99,7 @@ class Bench:
         variant = self.variant(name)
         return encode_image(name, variant.image, variant.grid, self.model, prepare=self.measure_all), variant
 
-    def measure(self, trial: Trial) -> Row:
+    def measure(self, trial: Trial, dof: int) -> Row:
         """Return one line of the CSV."""
         (fixed, a), (moving, b) = self.encoded(trial.fixed), self.encoded(trial.moving)
         e, f = self.encoding(trial.fixed), self.encoding(trial.moving)
@@ -108,27 +110,32 @@ class Bench:
             middle = apply_affine(e.template_to_lps, np.zeros(3))
             away = wrong(trial.start, middle, generator(trial.fixed, trial.moving, trial.start))
             start = compose(fit_pair(e, f), away)
-        options = RegistrationOptions(refine=self.refine, threads=1)
+        options = RegistrationOptions(dof=dof, refine=self.refine, threads=1)
+        row |= {"weights": self.weights, "dof": dof}
+        if start is not None and dof < 12 and np.linalg.det(start[:3, :3]) <= 0:  # refused before it is assessed
+            return row | {"passed": False, "gate": False, "people": 1 + (a.head is not b.head), "outcome": "failed"}
         found = register_with_retry(pair, (e, f), self.model, start, options)
         (e, f), fixed_to_moving, verdict = found.encodings, found.affine, found.verdict
         stats = refinement_stats(found.refined)
         if found.refined is not None:
             row |= {name: getattr(found.refined, name) for name in REFINED}
         # What is rejected whatever the score.
-        gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, refinement=stats, estimated=start is None).passed
-        row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate, "weights": self.weights}
-        row |= self.truth(a, b, fixed_to_moving)
+        estimated = start is None and dof >= 9
+        told = {"dof": dof, "refinement": stats, "estimated": estimated}
+        gate = verdict.passed or assess(e, f, fixed_to_moving, 0.0, **told).passed
+        row |= {"score": verdict.score, "passed": verdict.passed, "gate": gate}
+        row |= self.truth(a, b, fixed_to_moving, dof)
         return row | features(fixed, moving, e, f, fixed_to_moving) if self.measure_all else row
 
-    def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray) -> Row:
+    def truth(self, a: Variant, b: Variant, fixed_to_moving: np.ndarray, dof: int) -> Row:
         """Return how far off a transform is, and what that is called."""
         if a.head is None or b.head is None:
             return {"people": 0, "outcome": "failed"}
         exchanged = np.linalg.det(fixed_to_moving[:3, :3]) <= 0  # wrong, also where it undoes a mirrored file
         one = a.head.name == b.head.name
         found = compose(invert(b.head_to_image), fixed_to_moving, a.head_to_image)
-        true = np.eye(4) if one else self.oracle(a.head.name, b.head.name)
         points = brain_points(a.head)
+        true = reachable(a, b, np.eye(4) if one else self.oracle(a.head.name, b.head.name), points, dof)
         error = float(np.linalg.norm(apply_affine(found, points) - apply_affine(true, points), axis=1).mean())
         if one:
             outcome = "failed" if exchanged or error > FAILED_MM else "good" if error <= GOOD_MM else "grey"
@@ -136,6 +143,18 @@ class Bench:
         share = label_dice(a.head, b.head, found) / label_dice(a.head, b.head, true)
         outcome = "failed" if exchanged or error > APART_MM or share < DICE_SHARE else "good"
         return {"people": 2, "error_mm": error, "dice_share": share, "outcome": outcome}
+
+
+def reachable(a: Variant, b: Variant, true: np.ndarray, points: np.ndarray, dof: int) -> np.ndarray:
+    """Return the map between two heads that is nearest to the true one of those that `dof` can reach."""
+    if dof == 12:
+        return true
+    between = compose(b.head_to_image, true, invert(a.head_to_image))
+    try:
+        nearest = nearest_dof(between, apply_affine(a.head_to_image, points).mean(0), dof)
+    except GeometryError:  # of a mirrored file: nothing reaches it, and nothing near
+        return true
+    return compose(invert(b.head_to_image), nearest, a.head_to_image)
 
 
 def wrong(kind: str, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -206,6 +225,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--split", choices=("validation", "dev"), default="validation")
     parser.add_argument("--refine", action="store_true", help="refine what the network found, and the wrong starts")
+    parser.add_argument("--dof", type=int, nargs="+", choices=(6, 7, 9, 12), default=[12], help="degrees of freedom")
     parser.add_argument("--partners", type=int, default=8, help="heads that each head is paired with, straight")
     parser.add_argument("--score-only", action="store_true", help="leave out what a better score could be made of")
     parser.add_argument("--trial", action="store_true", help="three heads alone: to see that it runs")
@@ -217,27 +237,34 @@ def main() -> None:
     planned = [*contrast_trials(options.split, 3), *trials([h.name for h in heads], options.partners)]
     if options.trial:
         planned = [*contrast_trials(options.split, 1), *trials([h.name for h in heads[:3]], 1)]
-    name = f"verdict-{options.split}{'-refined' if options.refine else ''}{'-trial' if options.trial else ''}.csv"
+    words = {"refined": options.refine, "by-dof": options.dof != [12], "trial": options.trial}
+    name = "-".join(("verdict", options.split, *(word for word, said in words.items() if said))) + ".csv"
     path = options.csv or Path(__file__).parents[1] / "results" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    fill(path, planned, Bench(heads, find(options.model), options.refine, options.threads, not options.score_only))
-    show([path])
+    bench = Bench(heads, find(options.model), options.refine, options.threads, not options.score_only)
+    fill(path, planned, bench, options.dof)
+    if options.dof == [12]:
+        show([path])
+    else:
+        show_by_dof([path])
 
 
-def fill(path: Path, planned: list[Trial], bench: Bench) -> None:
-    """Append every planned outcome that the CSV lacks."""
+def fill(path: Path, planned: list[Trial], bench: Bench, dofs: list[int]) -> None:
+    """Append every planned outcome that the CSV lacks, at each number of degrees of freedom."""
     new = not path.exists()
-    done = set()
+    done, columns = set(), COLUMNS
     if not new:
         with path.open(newline="") as file:
-            done = {(r["fixed"], r["moving"], r["trial"]) for r in csv.DictReader(file)}
+            reader = csv.DictReader(file)
+            done = {(r["fixed"], r["moving"], r["trial"], int(r.get("dof") or 12)) for r in reader}
+            columns = tuple(reader.fieldnames or COLUMNS)
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n", extrasaction="ignore")
         if new:
             writer.writeheader()
-        for trial in planned:
-            if (trial.fixed, trial.moving, trial.start) not in done:
-                writer.writerow({k: rounded(v) for k, v in bench.measure(trial).items()})
+        for trial, dof in product(planned, dofs):
+            if (trial.fixed, trial.moving, trial.start, dof) not in done:
+                writer.writerow({k: rounded(v) for k, v in bench.measure(trial, dof).items()})
                 file.flush()
 
 

@@ -53,7 +53,8 @@ def register_affine(
         found = run_stage(Refine(encodings, options.dof, options.thread_count), pair, found.transform, clock)
         refined = found.findings
     estimated = initial is None and options.dof >= 9
-    found = run_stage(Assess(encodings, refined, estimated, options.min_score), pair, found.transform, clock)
+    stage = Assess(encodings, options.dof, refined, estimated, options.min_score)
+    found = run_stage(stage, pair, found.transform, clock)
     matrix = found.transform.matrix
     assert matrix is not None
     return Findings(found.transform, matrix, found.findings, encodings, refined)
@@ -108,6 +109,7 @@ class Assess:
     """Accept the transform or reject it; its findings are the `Verdict`."""
 
     encodings: Encodings
+    dof: int
     refined: Refined | None
     estimated: bool
     min_score: float | None
@@ -118,7 +120,14 @@ class Assess:
         assert transform is not None
         assert transform.matrix is not None
         stats = refinement_stats(self.refined)
-        verdict = assess(*self.encodings, transform.matrix, self.min_score, refinement=stats, estimated=self.estimated)
+        verdict = assess(
+            *self.encodings,
+            transform.matrix,
+            self.min_score,
+            dof=self.dof,
+            refinement=stats,
+            estimated=self.estimated,
+        )
         return StageResult(transform, verdict)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
+from stnreg.registration.anatomy.completion import completed
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm
 
@@ -20,7 +21,8 @@ class Verdict:
     passed : bool or None
         Whether it is accepted; None where the network gives nothing to assess it by.
     score : float or None
-        Agreement of the structures of both images under the transform, 0 to 1.
+        Agreement of the structures of both images under the transform, 0 to 1; size and shape that its degrees of
+        freedom leave do not count (`agreement_beyond_shape`).
     reasons : tuple of str
         Why it was rejected, in words.
     """
@@ -58,6 +60,7 @@ def assess(
     fixed_to_moving: np.ndarray,
     min_score: float | None = None,
     *,
+    dof: int = 12,
     refinement: RefinementStats | None = None,
     estimated: bool = False,
 ) -> Verdict:
@@ -72,27 +75,61 @@ def assess(
         LPS mm.
     min_score : float, optional
         In place of the calibrated `min_score`.
+    dof : int
+        Degrees of freedom that were asked for: 6, 7, 9 or 12.
     refinement : RefinementStats, optional
         What the refinement found.
     estimated : bool
         Whether the transform is the affine that was estimated from the structures, as it is.
     """
     limits = fixed.calibration
-    score = map_agreement(fixed, moving, fixed_to_moving)
+    score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
     least = limits.min_score if min_score is None else min_score
-    reasons = [*_structures(fixed, moving, fixed_to_moving, score, least)]
+    reasons = [*_structures(fixed, moving, compared, score, least)]
     if refinement is not None:
         error_mm = affine_standard_error_mm(fixed, moving)
         # A mirrored head is a head: its structures agree. Where they do not, which mirror fits better says nothing.
         reasons += _intensities(refinement, error_mm, limits, structures_agree=not reasons)
     elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
+        found, bound = told_apart(error_mm, limits.whole_head_error_mm, digits=1)
         reasons.append(
-            f"only part of the brain is in view, and its structures alone determine the rest to {error_mm:.1f} mm at "
-            "best, where two whole heads give 0.9 mm; refine, or use fewer degrees of freedom"
+            f"only part of the brain is in view, and its structures alone determine the rest to {found} mm at best, "
+            f"where two whole heads give 0.9 mm and {bound} mm is accepted; refine, or use fewer degrees of freedom"
         )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
         reasons.append("the transform exchanges left and right")
     return Verdict(not reasons, score, tuple(reasons))
+
+
+def agreement_beyond_shape(
+    fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, dof: int
+) -> tuple[float, np.ndarray]:
+    """Return how well the structures agree but for size and shape that `dof` degrees of freedom leave between heads.
+
+    The better of two: the transform as it is, and with the size and shape that the structures add to it. As it is
+    counts where one head was scanned twice, or little of one is in view: no difference is nearer to the truth then than
+    what the structures say of it.
+
+    Parameters
+    ----------
+    fixed, moving : Encoding
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+    dof : int
+        6, 7, 9 or 12: with 12 it is the agreement under the transform.
+
+    Returns
+    -------
+    agreement : float
+        0 to 1.
+    fixed_to_moving : (4, 4) float64
+        Under which it was found, LPS mm.
+    """
+    score = map_agreement(fixed, moving, fixed_to_moving)
+    if dof == 12:
+        return score, fixed_to_moving
+    whole = completed(fixed, moving, fixed_to_moving, dof)
+    return max((score, fixed_to_moving), (map_agreement(fixed, moving, whole), whole), key=lambda one: one[0])
 
 
 def _structures(
@@ -101,18 +138,24 @@ def _structures(
     """Say what speaks against it in the structures."""
     limits = fixed.calibration
     if not score >= least:
+        found, bound = told_apart(score, least)
         yield (
-            f"the structures found in both images agree by {score:.2f} under the transform; {least:.2f} is the least "
+            f"the structures found in both images agree by {found} under the transform; {bound} is the least "
             "that is accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
     if not share >= limits.min_common_share:
-        yield f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to assess"
+        found, bound = told_apart(100 * share, 100 * limits.min_common_share, digits=0)
+        yield (
+            f"one image shows {found} % of the brain that the other shows: too little to assess; "
+            f"{bound} % is the least that is accepted"
+        )
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= encoding.calibration.max_residual_mm:
+            found, bound = told_apart(encoding.residual_mm, encoding.calibration.max_residual_mm, digits=0)
             yield (
-                f"what was found in the {name} image does not lie as in a head ({encoding.residual_mm:.0f} mm off): "
-                "is it a brain, and is enough of it in view?"
+                f"what was found in the {name} image does not lie as in a head ({found} mm off; {bound} mm is the most "
+                "that is accepted): is it a brain, and is enough of it in view?"
             )
 
 
@@ -128,10 +171,30 @@ def _intensities(
     least = limits.min_partial_correlation if partial else limits.min_correlation
     if not refinement.correlation >= least:
         where = "what both images show of the brain" if partial else "the brain"
-        yield (
-            f"inside {where} the intensities correlate by {refinement.correlation:.2f}; {least:.2f} is the least that "
-            "is accepted"
-        )
+        found, bound = told_apart(refinement.correlation, least)
+        yield f"inside {where} the intensities correlate by {found}; {bound} is the least that is accepted"
+
+
+def told_apart(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
+    """Format a number and the bound that it misses, with as many decimals as it takes to see that they differ.
+
+    Parameters
+    ----------
+    value, bound : float
+        In one unit.
+    digits : int
+        Decimals, where those suffice.
+
+    Examples
+    --------
+    >>> told_apart(0.61, 0.72), told_apart(0.7195, 0.72)
+    (('0.61', '0.72'), ('0.7195', '0.7200'))
+    """
+    for more in range(digits, 17):
+        found, least = f"{value:.{more}f}", f"{bound:.{more}f}"
+        if found != least:
+            return found, least
+    return repr(value), repr(bound)
 
 
 def failure(verdict: Verdict) -> str:

@@ -15,7 +15,9 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
     return {
         "fixed": result.fixed.path,
         "moving": result.moving.path,
-        "transform": describe_transform(result.fixed_to_moving, result.fixed.grid, result.dof),
+        "transform": describe_transform(
+            result.fixed_to_moving, result.fixed.grid, result.dof, dof_requested=result.options.dof
+        ),
         "verdict": {
             "passed": result.verdict.passed,
             "score": result.verdict.score,
@@ -49,12 +51,27 @@ def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) ->
     }
 
 
-def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> dict[str, Any]:
-    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid."""
+def describe_transform(
+    fixed_to_moving: Matrix, fixed_grid: Grid, dof: int, *, dof_requested: int | None = None
+) -> dict[str, Any]:
+    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid.
+
+    Parameters
+    ----------
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+    fixed_grid : Grid
+    dof : int
+        Degrees of freedom that the transform has.
+    dof_requested : int, optional
+        Degrees of freedom that were asked for: more than it has where the overlap does not support them. The same
+        when left out.
+    """
     parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
     return {
         "fixed_to_moving_lps": fixed_to_moving.tolist(),
         "dof": dof,
+        "dof_requested": dof if dof_requested is None else dof_requested,
         "parameters": {
             "translation_mm": list(parameters.translation_mm),
             "rotation_deg": list(parameters.rotation_deg),

@@ -37,7 +37,7 @@ def test_image_transform_and_json(pair, tmp_path, capsys):
     assert written_by_us(tmp_path / "moved.tfm")
     found = load_transform(tmp_path / "moved.tfm")
     assert np.allclose(document["transform"]["fixed_to_moving_lps"], found)
-    assert document["transform"]["dof"] == 6
+    assert document["transform"]["dof"] == document["transform"]["dof_requested"] == 6
     assert document["model"]["name"] == "sitk-rigid"
     assert document["verdict"]["passed"] is None
     assert {"fixed", "moving", "outputs", "metrics", "timings_s", "device", "versions", "command"} <= set(document)

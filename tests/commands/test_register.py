@@ -59,7 +59,7 @@ def test_json_alone_goes_to_standard_output_and_nothing_else_does(capsys, tmp_pa
     monkeypatch.chdir(tmp_path)
     assert run("register", FIXED, MOVING, "--json", "-", "--dof", 6) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["transform"]["dof"] == 6
+    assert document["transform"]["dof"] == document["transform"]["dof_requested"] == 6
     assert not any(tmp_path.iterdir())
 
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
+from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, nearest_dof
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.fit import BRAIN_MM, affine_standard_error_mm
 from stnreg.registration.anatomy.pose import CORNERS
-from stnreg.registration.quality import RefinementStats, assess
+from stnreg.registration.quality import RefinementStats, agreement_beyond_shape, assess, told_apart
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))
 RADII = np.array([62.0, 82.0, 58.0])
@@ -104,3 +104,67 @@ def test_every_other_reason_is_given():
     assert "the moving image does not lie as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
     speck = encoding(lambda points: np.linalg.norm(points, axis=1) < 25)
     assert "too little to assess" in assess(WHOLE, speck, np.eye(4)).reasons[0]
+
+
+def another_head(head_to_lps: np.ndarray) -> Encoding:
+    """Find the structures of another person, of another size and shape."""
+    centroids = apply_affine(head_to_lps, WHOLE.centroids_lps)
+    pose, grid = nearest_dof(head_to_lps, np.zeros(3), 7), Grid(GRID.size, head_to_lps @ GRID.index_to_lps)
+    return replace(WHOLE, centroids_lps=centroids, maps_grid=grid, template_to_lps=pose)
+
+
+SMALLER = from_parameters(Parameters((4, -6, 3), (5, -3, 8), (0.85, 0.78, 0.88), (0.02, 0, -0.03)), np.zeros(3))
+ANOTHER = another_head(SMALLER)
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_size_and_shape_that_the_dof_leave_are_no_failure(dof):
+    nearest = nearest_dof(SMALLER, np.zeros(3), dof)
+    verdict = assess(WHOLE, ANOTHER, nearest, dof=dof, refinement=WELL)
+    assert verdict.passed
+    assert verdict.score == pytest.approx(1, abs=0.02)
+    if dof != 9:  # scales along the fixed axes are not scales along the moving ones
+        score, _ = agreement_beyond_shape(ANOTHER, WHOLE, np.linalg.inv(nearest), dof)
+        assert score == pytest.approx(verdict.score, abs=1e-6)
+
+
+def test_with_all_dof_size_and_shape_that_are_wrong_count():
+    rigid = nearest_dof(SMALLER, np.zeros(3), 6)
+    assert assess(WHOLE, ANOTHER, rigid).score < assess(WHOLE, ANOTHER, rigid, dof=6).score - 0.2
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+@pytest.mark.parametrize(
+    "off",
+    [Parameters((20.0, 0, 0)), Parameters((0, 0, 0), (0, 20, 0)), Parameters((0, 0, 0), (0, 0, 0), (1.35, 1.35, 1.35))],
+)
+def test_a_wrong_transform_is_a_failure_at_any_dof(dof, off):
+    away = compose(nearest_dof(SMALLER, np.zeros(3), dof), from_parameters(off, np.zeros(3)))
+    assert not assess(WHOLE, ANOTHER, away, dof=dof).passed
+    assert not assess(WHOLE, WHOLE, from_parameters(off, np.zeros(3)), dof=dof).passed
+
+
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_an_exchange_of_left_and_right_is_a_failure_at_any_dof(dof):
+    mirrored = compose(nearest_dof(SMALLER, np.zeros(3), dof), np.diag([-1.0, 1, 1, 1]))
+    assert "exchanges left and right" in assess(WHOLE, ANOTHER, mirrored, dof=dof).reasons[-1]
+
+
+@pytest.mark.parametrize("value", [0.7195, 0.71999, 0.72 - 1e-9, np.nextafter(0.72, 0)])
+def test_a_number_and_the_bound_that_it_misses_are_written_apart(value):
+    found, bound = told_apart(value, 0.72)
+    assert found != bound
+    assert float(found) < float(bound)
+    assert len(found) == len(bound)
+    assert told_apart(0.61, 0.72) == ("0.61", "0.72")
+
+
+def test_messages_show_by_how_much_a_bound_is_missed():
+    score = assess(WHOLE, WHOLE, np.eye(4)).score
+    little = assess(WHOLE, WHOLE, np.eye(4), score + 0.0004).reasons[0]
+    assert f"{score:.4f}" in little
+    assert f"{score + 0.0004:.4f}" in little
+    almost = replace(WELL, correlation=LIMITS.min_correlation - 0.0003)
+    assert "by 0.2997; 0.3000 is" in assess(WHOLE, WHOLE, np.eye(4), refinement=almost).reasons[0]
+    strange = replace(WHOLE, residual_mm=LIMITS.max_residual_mm + 0.04)
+    assert "(9.04 mm off; 9.00 mm is" in assess(strange, WHOLE, np.eye(4)).reasons[0]

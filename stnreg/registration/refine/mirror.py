@@ -47,19 +47,20 @@ def try_mirrored(
     moving_mirror : (4, 4) float64
         The reflection in the moving head's midplane, LPS mm.
     dof : int
-        Of the way out.
+        Of the transform that was found: the mirror may do no more than that, or a mirror that is stretched would fit
+        better than a head that is only turned.
     """
     fixed, moving = (Scene(take_samples(level, SAMPLES), level) for level in levels)
 
-    def followed(start: Matrix, freedom: int) -> Outcome:
-        return descend(fixed, moving, start, dof=freedom, max_steps=MAX_STEPS, stop_mm=STOP_MM, pool=pool)
+    def followed(start: Matrix) -> Outcome:
+        return descend(fixed, moving, start, dof=dof, max_steps=MAX_STEPS, stop_mm=STOP_MM, pool=pool)
 
     found = mean_correlation(linearize_both(fixed, moving, fixed_to_moving, fixed.samples.center, pool))
-    mirrored = followed(compose(moving_mirror, fixed_to_moving), 12)
+    mirrored = followed(compose(moving_mirror, fixed_to_moving))
     if not fits_better_mirrored(mirrored.correlation - found):
         return MirrorTest(mirrored.correlation - found, None)
     unmirrored = compose(moving_mirror, mirrored.fixed_to_moving)
-    back = followed(nearest_dof(unmirrored, middle(fixed, moving, unmirrored), dof), dof)
+    back = followed(nearest_dof(unmirrored, middle(fixed, moving, unmirrored), dof))
     if back.correlation <= found:
         return MirrorTest(mirrored.correlation - found, None)
     return MirrorTest(mirrored.correlation - back.correlation, back.fixed_to_moving)

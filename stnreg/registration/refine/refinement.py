@@ -188,13 +188,16 @@ Scenes = tuple[Scene, Scene]
 
 def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
     if not descent.improved:
-        return ("the refinement found nothing better than its start",)
+        return () if descent.start_is_best else ("the refinement found nothing better than its start",)
     return () if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",)
 
 
 @dataclass(frozen=True)
 class _Descent:
-    """Where the passes through the brain ended; `before` and `after` are views at the finest of them."""
+    """Where the passes through the brain ended; `before` and `after` are views at the finest of them.
+
+    They ended `returned_mm` from the start, which is kept where it is better.
+    """
 
     start: Matrix
     fixed_to_moving: Matrix
@@ -204,6 +207,7 @@ class _Descent:
     after: tuple[View, View]
     steps: tuple[int, ...]
     scenes: Scenes
+    returned_mm: float
 
     @property
     def improved(self) -> bool:
@@ -212,6 +216,11 @@ class _Descent:
     @property
     def same_person(self) -> bool:
         return is_same_person(mean_correlation(self.after))
+
+    @property
+    def start_is_best(self) -> bool:
+        """Whether there was nothing to improve: one head, and the passes came back to where it lay."""
+        return not self.improved and self.same_person and self.returned_mm <= PASSES[-1].stop_mm
 
 
 def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, pool: Executor | None) -> _Descent:
@@ -228,7 +237,8 @@ def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, 
         if level_pass is PASSES[-2]:
             same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.views))
     before = linearize_both(*scenes, given, middle(*scenes, given), pool)
-    descent = _Descent(given, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes)
+    returned_mm = motion_mm(*scenes, given, current)
+    descent = _Descent(given, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes, returned_mm)
     return descent if descent.improved else replace(descent, fixed_to_moving=given, dof=dof, after=before)
 
 

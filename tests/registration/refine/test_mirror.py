@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm
+from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm, nearest_dof
 from stnreg.registration.refine import refine_affine
-from stnreg.registration.refine.mirror import try_mirrored
+from stnreg.registration.refine.gauss_newton import descend
+from stnreg.registration.refine.mirror import MAX_STEPS, SAMPLES, STOP_MM, fits_better_mirrored, try_mirrored
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.region import Region
+from stnreg.registration.refine.samples import Scene, take_samples
 
 MOVE = from_parameters(Parameters((4.0, -3.0, 2.0), (3.0, -4.0, 5.0)), np.zeros(3))
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -25,8 +28,9 @@ def _refined(head, head_to_moving, **options):
     )
 
 
-def test_an_exchange_of_left_and_right_shows(head):
-    refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE))
+@pytest.mark.parametrize("dof", [6, 7, 9, 12])
+def test_an_exchange_of_left_and_right_shows(head, dof):
+    refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE), dof=dof)
     assert refined.mirror_gain > 0.3
     assert refined.mirrored
     assert np.linalg.det(refined.fixed_to_moving[:3, :3]) > 0
@@ -53,3 +57,17 @@ def test_what_helps_the_mirror_alone_is_no_exchange(head):
     look = try_mirrored((level, level), off, MIRROR, 12)
     assert mean_error_mm(look.unmirrored_restart, np.eye(4), even.points()) < 0.5
     assert abs(look.gain) < 0.02
+
+
+@pytest.mark.parametrize("dof", [6, 7, 12])
+def test_head_and_mirror_have_as_many_degrees_of_freedom(head, dof):
+    """A symmetric head fits one of another shape as well as it fits that one's mirror."""
+    even = replace(head, frequencies=np.concatenate([head.frequencies, head.frequencies * (-1, 1, 1)]).astype("f4"),
+                   phases=np.tile(head.phases, 2))  # fmt: skip
+    smaller = from_parameters(Parameters((0, 0, 0), (0, 0, 0), (1.0, 0.85, 0.97)), np.zeros(3))
+    levels = tuple(build_levels(even.scan(move), (4.0,), Region(even.brain(move)))[0] for move in (np.eye(4), smaller))
+    nearest = nearest_dof(smaller, np.zeros(3), dof)
+    scenes = [Scene(take_samples(level, SAMPLES), level) for level in levels]
+    stretched, kept = (descend(*scenes, nearest, dof=d, max_steps=MAX_STEPS, stop_mm=STOP_MM) for d in (12, dof))
+    assert dof == 12 or fits_better_mirrored(stretched.correlation - kept.correlation), "stretching alone would do"
+    assert abs(try_mirrored(levels, nearest, MIRROR, dof).gain) < 0.02

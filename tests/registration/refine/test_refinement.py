@@ -133,6 +133,13 @@ def test_a_descent_that_goes_astray_leaves_the_start(fixed, moving, monkeypatch,
     assert found.notes == ("the refinement found nothing better than its start",)
 
 
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_start_that_is_as_good_as_it_gets_needs_no_note(fixed, dof):
+    found = refine(fixed, fixed, EYE, dof=dof)
+    np.testing.assert_allclose(found.fixed_to_moving, EYE, atol=1e-6)
+    assert not found.notes
+
+
 def test_where_nothing_overlaps_the_start_is_kept(fixed, head):
     away = compose(from_parameters(Parameters((900, 0, 0)), (0, 0, 0)), TRUTH)
     found = refine(fixed, (head.scan(TRUTH), head.brain(TRUTH)), away)
