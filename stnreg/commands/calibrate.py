@@ -92,9 +92,7 @@ def calibrate(
     streams.show_table(("name", "measured", "sidecar", "rule"), table(found))
     if check:
         if not found.agrees:
-            streams.note(
-                f"{network.with_suffix('.json')}: a spread is not what was measured; calibrate without --check"
-            )
+            streams.note(f"{network.with_suffix('.json')}: holds another spread; write this one without --check")
             raise typer.Exit(ExitCode.DATA)
         return
     for path in write_sidecars(found):

@@ -209,8 +209,8 @@ def table(found: Measured) -> list[tuple[str, float, float | str, str]]:
     apart = np.abs(found.spread_difference_mm[1:])
     if not np.isnan(apart).any():
         lines += [
-            ("spread_mm, largest difference", float(apart.max()), TOLERANCE_MM, "at most this is the same"),
-            ("spread_mm, mean difference", float(apart.mean()), "", ""),
+            ("spread_mm, largest difference", round(float(apart.max()), 4), TOLERANCE_MM, "at most this is the same"),
+            ("spread_mm, mean difference", round(float(apart.mean()), 4), "", ""),
         ]
     for name, weights in (("fine", found.fine), ("pose", found.pose)):
         if name in found.templates and "template_lps_mm" in weights.card:

@@ -19,9 +19,13 @@ from stnreg.training.run import PairRun
 ALIASES = {"anatomy": "anatomy-fine"}  # as the released network is called
 
 
-def is_anatomy(model: str | None) -> bool:
-    """Tell whether `--model` names one of the anatomy networks."""
-    return model in ALIASES or model in {f"anatomy-{kind}" for kind in KINDS}
+def anatomy_model(wanted: PairRun) -> str | None:
+    """Return `anatomy-pose` or `anatomy-fine`, as `--model` or the run to go on with says; None for a pair network."""
+    name = wanted.head
+    if name is None and wanted.resume and (wanted.folder / "last.ckpt").is_file():
+        name = str(load_checkpoint(wanted.folder / "last.ckpt")["task"])
+    name = ALIASES.get(str(name), name)
+    return name if name in {f"anatomy-{kind}" for kind in KINDS} else None
 
 
 def train_anatomy(wanted: PairRun) -> Path:
@@ -39,9 +43,10 @@ def train_anatomy(wanted: PairRun) -> Path:
     """
     if wanted.resume and wanted.start:
         raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
-    name = str(wanted.head)
-    kind = ALIASES.get(name, name).removeprefix("anatomy-")
-    validation = wanted.validation or VALIDATION_SCANS
+    kind = str(anatomy_model(wanted)).removeprefix("anatomy-")
+    validation = VALIDATION_SCANS if wanted.validation is None else wanted.validation
+    if validation < 1:
+        raise UsageProblem("--validation: an anatomy network needs at least one scan to validate with")
     if wanted.resume:
         stored = load_checkpoint(wanted.folder / "last.ckpt")["config"]
         validation = stored["anatomy"].get("validation_scans", VALIDATION_SCANS)

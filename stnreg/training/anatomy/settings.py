@@ -33,12 +33,15 @@ class AnatomyConfig:
         Channels of the network's levels, from the finest.
     centroid_weight : float
         Of the distance of centroids in the loss, per mm.
+    validation_batches : int
+        Batches of fixed images that the validation score is a mean over.
     """
 
     batch: int = 4
     fresh: int = 2
     widths: tuple[int, ...] = (24, 48, 96, 96)
     centroid_weight: float = 0.03
+    validation_batches: int = 12
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ PRESETS = {
             FIRST, epochs=1, steps_per_epoch=4, learning_rate=1e-2, warmup_steps=1, ema=0.5, precision="f32",
             log_every=2, validate_every=4, checkpoint_every=2,
         ),
-        anatomy=AnatomyConfig(batch=2, widths=(4, 8, 8, 8)),
+        anatomy=AnatomyConfig(batch=2, widths=(4, 8, 8, 8), validation_batches=1),
     ),
 }  # fmt: skip
 """`default` trains from nothing, `further` goes on from weights that were trained before, `tiny` is for a trial."""

@@ -71,6 +71,7 @@ class AnatomyTask:
     validation: int = VALIDATION_SCANS  # scans that are kept for it, the last by name
     widths: tuple[int, ...] = (24, 48, 96, 96)
     centroid_weight: float = 0.03
+    validation_batches: int = 12
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -143,11 +144,11 @@ class AnatomyTask:
         return next(model.parameters()).device
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: int = 12) -> dict[str, float]:
+    def validate(self, model: nn.Module) -> dict[str, float]:
         """Return mean losses over fixed images of the validation subjects."""
         sums: dict[str, float] = {}
-        for k in range(batches):
+        for k in range(self.validation_batches):
             images, shares = (t.to(self._device(model)) for t in self.make_batch(-1 - k, self.held_out))
             for name, value in self._losses(model(images), shares).items():
-                sums[name] = sums.get(name, 0.0) + float(value) / batches
+                sums[name] = sums.get(name, 0.0) + float(value) / self.validation_batches
         return {"score": sums["loss"], **sums}

@@ -11,6 +11,7 @@ from stnreg.models.calibration import Calibration
 from stnreg.training.anatomy.outcomes import Outcomes
 
 Array = np.ndarray
+BEST = "middle of the range that best separates"
 UNKNOWABLE = "two, mirrored"  # in a table of outcomes: nothing tells which side of a stranger is the left one
 KEPT = ("repeat_mm", "min_common_share", "min_correlation", "min_partial_correlation")
 """Thresholds of the search and of the intensities, which do not depend on how exactly a network finds structures."""
@@ -65,14 +66,12 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
     scores : (good, failed), optional
         Scores of a larger set of outcomes, to choose `min_score` on.
     """
-    good, failed = (found.good_scores, found.failed_scores) if scores is None else scores
-    best = "middle of the range that best separates"
     chosen = {
-        "min_score": _middle(failed, good, f"{best} {len(good)} right and {len(failed)} failed registrations"),
+        "min_score": choose_score(*(scores or (found.good_scores, found.failed_scores))),
         "whole_head_error_mm": _middle(
             found.whole_error_mm,
             found.half_error_mm,
-            f"{best} {len(found.whole_error_mm)} pairs of whole heads and {len(found.half_error_mm)} with half a head",
+            f"{BEST} {len(found.whole_error_mm)} pairs of whole heads and {len(found.half_error_mm)} with half a head",
         ),
     }
     # A wrong pose that is accepted costs more than another search: the strict end of the range, rounded up.
@@ -92,11 +91,18 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
     }
 
 
+def choose_score(good: Array, failed: Array) -> Threshold | None:
+    """Choose the least score that is accepted, on scores of right and of failed registrations; None without both."""
+    return _middle(failed, good, f"{BEST} {len(good)} right and {len(failed)} failed registrations")
+
+
 def _middle(low: Array, high: Array, how: str) -> Threshold | None:
     found = separating_range(low, high)
     if found is None:
         return None
-    return Threshold(round((found[0] + found[1]) / 2, 3), f"{how}: {100 * found[2]:.1f} % of each are told apart")
+    return Threshold(
+        round((found[0] + found[1]) / 2, 3), f"{how}: at least {100 * found[2]:.1f} % of each are on the right side"
+    )
 
 
 def read_outcomes(path: Path) -> tuple[Array, Array]:
