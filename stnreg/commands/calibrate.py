@@ -65,7 +65,7 @@ def calibrate(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Measure the spread and the thresholds of an anatomy network.
+    """Measure how far a network is off, and its thresholds.
 
     They are measured on the validation scans of its training and written into FILE.json, and into the sidecar of its
     pose network: how far the centroid of each structure lies from that of its labels, which decides how much it
