@@ -119,6 +119,13 @@ EXAMPLES = {
             "--split 1000,500,1000 --missing missing.csv",
         ),
     ),
+    "calibrate": (
+        (
+            "From both exported networks to one that register takes:",
+            "stnreg calibrate weights/anatomy.onnx --scans DATA",
+        ),
+        ("Is the sidecar what is measured today?", "stnreg calibrate weights/anatomy.onnx --scans DATA --check"),
+    ),
     "train": (
         (
             "The published setting on pairs of one's own, on four GPUs:",
@@ -127,6 +134,10 @@ EXAMPLES = {
         (
             "Go on with it:",
             "stnreg train -o RUN --resume",
+        ),
+        (
+            "The network that register uses, from folders ixi/ and labelmaps/ in DATA:",
+            "stnreg train -o RUN --model anatomy --scans DATA",
         ),
     ),
 }

@@ -35,6 +35,7 @@ VERBS = {
     "pairs": "stnreg.commands.pairs:pairs",
     "train": "stnreg.commands.train:train",
     "export": "stnreg.commands.export:export",
+    "calibrate": "stnreg.commands.calibrate:calibrate",
     "doctor": "stnreg.commands.doctor:doctor",
 }
 """Verb to `module:function`, in the order of `stnreg --help`."""

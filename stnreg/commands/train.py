@@ -1,4 +1,4 @@
-"""`stnreg train`: a pair network from scans."""
+"""`stnreg train`: a pair network from scans, an anatomy network from label maps."""
 
 from pathlib import Path
 from typing import Annotated
@@ -26,8 +26,7 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Network to train: a pair network, affine (estimates the matrix) or separate (estimates bounded "
-            "parameters), or an anatomy network, anatomy-pose or anatomy-fine; that of --from, or affine, when left "
-            "out.",
+            "parameters), or an anatomy network, anatomy-pose or anatomy; that of --from, or affine, when left out.",
         ),
     ] = None,
     scans: Annotated[
@@ -41,7 +40,9 @@ def train(
     validation: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Number of scans of the first folder, the last by name, that are kept for validation."
+            metavar="N",
+            help="Number of scans of the first folder, the last by name, that are kept for validation; for an anatomy "
+            "network those of ixi/, 18 when left out.",
         ),
     ] = None,
     terms: Annotated[
@@ -55,7 +56,8 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); what --config names, or "
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy network default "
+            "(from nothing), further (goes on with --from, at half the rate), or tiny; what --config names, or "
             "default, when left out.",
         ),
     ] = None,
@@ -64,7 +66,7 @@ def train(
         typer.Option(
             metavar="FILE.toml",
             help='File of settings that replace those of the preset: preset = "NAME" and the tables [loop], [pair], '
-            "[pair.model], [pair.moves], [pair.augment] and [pair.loss].",
+            "[pair.model], [pair.moves], [pair.augment] and [pair.loss]; for an anatomy network [loop] and [anatomy].",
         ),
     ] = None,
     transforms: Annotated[
@@ -104,7 +106,8 @@ def train(
 ) -> None:
     """Train a network on your own scans.
 
-    A pair network is trained without supervision on random moves of scans, an anatomy network on label maps. RUN
+    A pair network is trained without supervision on random moves of scans, an anatomy network on label maps: export
+    both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them. RUN
     receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and TensorBoard's file where it is
     installed. Continue an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or
     machines: torchrun --nproc-per-node N -m stnreg train ...
@@ -113,7 +116,7 @@ def train(
     from stnreg.training import require_training
 
     require_training()
-    from stnreg.training.anatomy.run import is_anatomy, train_anatomy
+    from stnreg.training.anatomy.run import anatomy_model, train_anatomy
     from stnreg.training.run import PairRun, train_pair
 
     wanted = PairRun(
@@ -134,7 +137,7 @@ def train(
         threads=threads,
         device=device,
     )
-    if is_anatomy(model):
+    if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))
         return
     trained = train_pair(wanted)

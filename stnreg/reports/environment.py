@@ -81,6 +81,7 @@ def _packages() -> Iterator[Finding]:
 
 def _networks() -> Iterator[Finding]:
     from stnreg.models import card as weights
+    from stnreg.registration.anatomy.load import check_calibration
 
     try:
         names = weights.shipped()
@@ -91,6 +92,7 @@ def _networks() -> Iterator[Finding]:
         try:
             found = weights.find(name)
             weights.read_checked(found)
+            check_calibration(found)
         except StnregError as error:
             yield Finding("network", name, "wrong", str(error))
         else:

@@ -199,7 +199,7 @@ def read_toml(path: Path) -> tuple[str | None, dict[str, Any]]:
     return name, values
 
 
-def lay_over(base: TrainConfig, values: dict[str, Any], path: Path) -> TrainConfig:
+def lay_over(base: Settings, values: dict[str, Any], path: Path) -> Settings:
     """Return `base` with the values of a TOML file in it; a setting that does not exist is a `DataError`."""
     try:
         return merge(base, values)

@@ -21,36 +21,9 @@ def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def _map(scheme: str, seed: int) -> np.ndarray:
-    """Put a cube of every code of a scheme at its own place; sides mirrored about the middle of x."""
-    rng = np.random.default_rng(7)
-    volume = np.zeros((60, 60, 60), np.int16)
-    for s in STRUCTURES[1:]:
-        codes = getattr(s, scheme)
-        x, y, z = rng.integers(8, 26), *rng.integers(6, 52, 2)
-        x = {"R": 59 - x, "L": x, "-": 29}[s.side]  # x grows to the right: RAS
-        for k, code in enumerate(codes[:2]):
-            volume[x - 2 : x + 2, y - 2 : y + 2, z + k : z + k + 3] = code
-    return np.roll(volume, seed, axis=1)
-
-
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory):
-    root = tmp_path_factory.mktemp("train")
-    (root / "ixi").mkdir()
-    (root / "labelmaps").mkdir()
-    affine = np.diag([3.0, 3.0, 3.0, 1.0])
-    affine[:3, 3] = -90
-    for k in range(20):
-        labels = _map("dlmuse", k % 3)
-        image = (labels * 7 % 250).astype(np.uint8)
-        nib.save(nib.Nifti1Image(image, affine), root / "ixi" / f"IXI{k:03d}_T1.nii.gz")
-        nib.save(nib.Nifti1Image(labels, affine), root / "ixi" / f"IXI{k:03d}_labels.nii.gz")
-    for k in (1, 13):
-        labels = _map("freesurfer", k % 2)
-        labels[5:55, 2:5, 5:55] = 515
-        labels[26:34, 30:34, 30:34] = 3
-        nib.save(nib.Nifti1Image(labels, affine), root / "labelmaps" / f"anatomy_{k:02d}.nii.gz")
+def packed(tmp_path_factory, write_training_data):
+    root = write_training_data(tmp_path_factory.mktemp("train"), 20)
     folder = tmp_path_factory.mktemp("packed")
     pack(root, folder)
     return folder
@@ -63,9 +36,9 @@ def test_packed_template_is_symmetric(packed):
     assert left[0] > 0  # LPS: x grows to the patient's left
 
 
-def test_a_label_map_gets_parcels_by_vote(tmp_path):
+def test_a_label_map_gets_parcels_by_vote(tmp_path, structure_map):
     index_to_ras = np.diag([3.0, 3.0, 3.0, 1.0])
-    voters = [Subject("voter", dlmuse_lookup()[_map("dlmuse", shift).T], index_to_ras) for shift in (0, 2, 1)]
+    voters = [Subject("voter", dlmuse_lookup()[structure_map("dlmuse", shift).T], index_to_ras) for shift in (0, 2, 1)]
     truth = voters[0].classes.copy()
     left_cortex = [
         k for k, s in enumerate(STRUCTURES) if s.is_parcel and s.side == "L" and s.dlmuse and "white" not in s.group
@@ -73,7 +46,7 @@ def test_a_label_map_gets_parcels_by_vote(tmp_path):
     shuffled = np.arange(len(STRUCTURES), dtype=np.uint8)
     shuffled[left_cortex] = np.roll(left_cortex, 1)
     voters[2].classes = shuffled[voters[2].classes]  # one of three takes each parcel for another
-    labels = _map("freesurfer", 0)
+    labels = structure_map("freesurfer", 0)
     cortex = np.isin(truth, left_cortex) & (labels.T == 0)
     labels.T[cortex] = FREESURFER_CORTEX["L"][0]
     labels[0, 0, 0] = labels[-1, -1, -1] = 515  # of no structure: nothing is cropped

@@ -56,7 +56,8 @@ def load(
     threads, device
         As `open_session` takes them.
     calibrated : bool
-        Whether a network without a calibration is refused; it is used with the defaults where it is not.
+        Whether a network without a calibration is refused; where it is not, thresholds are the defaults and all
+        structures count the same.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def load(
     pose = weights.pose
     if weights.kind != "anatomy" or pose is None:
         raise DataError(f"{weights.path}: expected an anatomy network with its pose network, got {weights.kind!r}")
-    finds_pose, finds_structures = (_network(one, threads, device) for one in (pose, weights))
+    finds_pose, finds_structures = (_network(one, threads, device, calibrated=calibrated) for one in (pose, weights))
     return AnatomyEncoder(
         AnatomyModel(
             PoseNetwork(**finds_pose, pose_calibration=_limits(pose, PoseCalibration, calibrated)),
@@ -81,12 +82,38 @@ def _limits(weights: Weights, kind: Any, calibrated: bool) -> Any:
     return kind.from_card(weights.card, weights.path.with_suffix(".json"))
 
 
-def _network(weights: Weights, threads: int | None, device: str) -> dict[str, Any]:
+def check_calibration(weights: Weights) -> None:
+    """Check that a sidecar holds all that is measured after training; networks of other kinds need nothing.
+
+    Raises
+    ------
+    DataError
+        If something is missing; the message names `stnreg calibrate`.
+    """
+    where = weights.path.with_suffix(".json")
+    if weights.kind == "anatomy-pose":
+        PoseCalibration.from_card(weights.card, where)
+    if weights.kind == "anatomy":
+        Calibration.from_card(weights.card, where)
+        _spread_mm(weights, calibrated=True)
+
+
+def _spread_mm(weights: Weights, *, calibrated: bool) -> np.ndarray:
+    """Return how far each centroid lies off, mm; all count the same in a pose network, and before a calibration."""
+    if weights.kind == "anatomy" and "spread_mm" not in weights.card and calibrated:
+        raise DataError(
+            f"{weights.path.with_suffix('.json')}: has no spread_mm, how far its centroids lie off; measure it with "
+            "`stnreg calibrate` on this network"
+        )
+    return np.array(weights.card.get("spread_mm", [1.0] * len(weights.card["template_lps_mm"])), float)
+
+
+def _network(weights: Weights, threads: int | None, device: str, *, calibrated: bool) -> dict[str, Any]:
     """Return the arguments of a `MapNetwork`, without its calibration."""
     session = open_session(weights, threads=threads, device=device)
     try:
         template = np.array([[np.nan] * 3 if c is None else c for c in weights.card["template_lps_mm"]], float)
-        spread = np.array(weights.card["spread_mm"], float)
+        spread = _spread_mm(weights, calibrated=calibrated)
         volumes = np.array(weights.card["volumes_mm3"], float) if "volumes_mm3" in weights.card else None
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{weights.path.with_suffix('.json')}: lacks the template of its maps ({error!r})") from error

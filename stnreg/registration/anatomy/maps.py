@@ -33,7 +33,8 @@ class MapNetwork:
     template : (maps, 3) float64
         Mean centroids, template LPS mm; NaN for the background.
     spread_mm : (maps,) float64
-        How far, on validation scans, a centroid lies from where an affine puts it: the worth of a structure.
+        Mean distance, on validation scans, of a structure's centroid from that of its labels: the worth of a structure
+        (`stnreg.training.anatomy.calibrate`). NaN for the background.
     volumes_mm3 : (maps,) float64, optional
         Mean volumes in the template; NaN for the background. Structures that are much smaller are taken to be cut.
     """

@@ -188,7 +188,16 @@ def save_subject(subject: Subject, template: np.ndarray, folder: Path) -> None:
         np.savez(stream, **arrays)
 
 
-def pack(root: Path, folder: Path) -> None:
+def split(folder: Path, validation: int = VALIDATION_SCANS) -> tuple[list[str], list[str]]:
+    """Return the names of packed training and validation subjects; `validation` scans, the last by name, are kept."""
+    names = sorted(p.stem for p in folder.glob("*.npz"))
+    scans = [n for n in names if not n.startswith("anatomy")]
+    anatomies = [n for n in names if n.startswith("anatomy")]
+    training = scans[:-validation] + [n for n in anatomies if n not in VALIDATION_ANATOMIES]
+    return training, [n for n in names if n not in training]
+
+
+def pack(root: Path, folder: Path, validation: int = VALIDATION_SCANS) -> None:
     """Pack subjects into `folder`, with `template.npy`; those for validation too, told apart by name later.
 
     Parameters
@@ -197,11 +206,13 @@ def pack(root: Path, folder: Path) -> None:
         `root/ixi` holds `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/labelmaps` FreeSurfer-coded maps.
     folder : Path
         Made where it is missing.
+    validation : int
+        Scans, the last by name, that have no part in the template and vote on no parcels.
     """
     folder.mkdir(parents=True, exist_ok=True)
     images = sorted((root / "ixi").glob("*_T1.nii.gz"))
     scans = [load_scan(p, p.with_name(p.name.replace("_T1", "_labels"))) for p in images]
-    training = scans[:-VALIDATION_SCANS] or scans
+    training = scans[:-validation] or scans
     voters = training[:: max(len(training) // VOTERS, 1)][:VOTERS]
     anatomies = [load_anatomy(p, voters) for p in sorted((root / "labelmaps").glob("*.nii.gz"))]
     old = [a for a in anatomies if a.name not in VALIDATION_ANATOMIES]

@@ -1,11 +1,13 @@
-"""What an exported anatomy network carries beside its weights: template, worth of its structures, their names."""
+"""What an exported anatomy network carries beside its weights: template, volumes and names of its structures.
+
+How far its centroids lie off, and its thresholds, are measured afterwards: `stnreg calibrate` adds them.
+"""
 
 from typing import Any
 
-import numpy as np
-
 from stnreg.core.structures import GROUPS, NAMES
 from stnreg.networks.anatomy import AnatomyMaps, AnatomyShape
+from stnreg.training.anatomy.pack import VALIDATION_SCANS
 from stnreg.training.released import Released
 
 
@@ -23,14 +25,9 @@ def anatomy_network(config: dict[str, Any]) -> Released:
         "normalise": "percentile 1 to 99.5, clipped at 1.5",
         "names": list(NAMES if anatomy["pass"] == "fine" else GROUPS),
         "template_lps_mm": anatomy["template_lps_mm"],
-        "spread_mm": anatomy["spread_mm"],
         "volumes_mm3": anatomy["volumes_mm3"],
+        "validation_scans": anatomy.get("validation_scans", VALIDATION_SCANS),
     }
     if anatomy["pass"] == "fine":
         card["pose"] = "anatomy-pose"
     return Released(AnatomyMaps(shape), "scan", "maps", (1, 1, *shape.shape), card)
-
-
-def rows(points: np.ndarray) -> list[list[float] | None]:
-    """Return points as JSON can hold them: None where a row is NaN, else three numbers."""
-    return [None if np.isnan(p).any() else [round(float(v), 3) for v in p] for p in points]

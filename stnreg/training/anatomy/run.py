@@ -7,31 +7,25 @@ import numpy as np
 
 from stnreg.core.structures import NAMES
 from stnreg.errors import DataError, UsageProblem
-from stnreg.training.anatomy.pack import pack
-from stnreg.training.anatomy.release import rows
-from stnreg.training.anatomy.task import KINDS, AnatomyTask, split
-from stnreg.training.anatomy.template import group_template, mean_volumes
+from stnreg.training.anatomy.pack import VALIDATION_ANATOMIES, VALIDATION_SCANS, pack, split
+from stnreg.training.anatomy.settings import AnatomyTraining, choose_settings, with_options
+from stnreg.training.anatomy.task import KINDS, AnatomyTask
+from stnreg.training.anatomy.template import group_template, mean_volumes, rows
 from stnreg.training.checkpoint import load_checkpoint, load_weights
-from stnreg.training.config import LoopConfig, merge
+from stnreg.training.config import merge, to_dict
 from stnreg.training.loop import train
 from stnreg.training.run import PairRun
 
-LOOP = LoopConfig(
-    epochs=8,
-    steps_per_epoch=500,
-    learning_rate=1.5e-3,
-    warmup_steps=60,
-    ema=0.998,
-    clip=2.0,
-    log_every=25,
-    validate_every=250,
-    checkpoint_every=100,
-)
+ALIASES = {"anatomy": "anatomy-fine"}  # as the released network is called
 
 
-def is_anatomy(model: str | None) -> bool:
-    """Tell whether `--model` names one of the anatomy networks."""
-    return model in {f"anatomy-{kind}" for kind in KINDS}
+def anatomy_model(wanted: PairRun) -> str | None:
+    """Return `anatomy-pose` or `anatomy-fine`, as `--model` or the run to go on with says; None for a pair network."""
+    name = wanted.head
+    if name is None and wanted.resume and (wanted.folder / "last.ckpt").is_file():
+        name = str(load_checkpoint(wanted.folder / "last.ckpt")["task"])
+    name = ALIASES.get(str(name), name)
+    return name if name in {f"anatomy-{kind}" for kind in KINDS} else None
 
 
 def train_anatomy(wanted: PairRun) -> Path:
@@ -45,28 +39,48 @@ def train_anatomy(wanted: PairRun) -> Path:
     UsageProblem
         If there is nothing to pack or settings contradict each other.
     DataError
-        If a file cannot be used.
+        If a file cannot be used, or there is nothing to train on or to validate with.
     """
     if wanted.resume and wanted.start:
         raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
-    kind = str(wanted.head).removeprefix("anatomy-")
-    loop = LOOP
+    kind = str(anatomy_model(wanted)).removeprefix("anatomy-")
+    validation = VALIDATION_SCANS if wanted.validation is None else wanted.validation
+    if validation < 1:
+        raise UsageProblem("--validation: an anatomy network needs at least one scan to validate with")
     if wanted.resume:
         stored = load_checkpoint(wanted.folder / "last.ckpt")["config"]
-        loop = merge(LOOP, stored["loop"])
-    packed = packed_subjects(wanted)
-    task = AnatomyTask(kind, packed, seed=1 + loop.seed)
-    given = {"epochs": wanted.epochs, "threads": wanted.threads, "device": wanted.device}
-    loop = merge(loop, {name: value for name, value in given.items() if value is not None})
-    settings = {"anatomy": settings_of(task, packed), "sources": _sources(wanted.terms)}
+        validation = stored["anatomy"].get("validation_scans", VALIDATION_SCANS)
+        base = merge(AnatomyTraining(), {"loop": stored["loop"], "anatomy": stored.get("task", {})})
+        training = with_options(base, wanted)
+    else:
+        training = choose_settings(wanted)
+    packed = packed_subjects(wanted, validation)
+    task = AnatomyTask(kind, packed, seed=1 + training.loop.seed, validation=validation, **vars(training.anatomy))
+    _check_subjects(task, packed)
+    settings = {
+        "anatomy": settings_of(task, packed),
+        "task": to_dict(training.anatomy),
+        "sources": _sources(wanted.terms),
+    }
     start = None
     if wanted.start is not None:
         start, _ = load_weights(wanted.start)
         settings["started_from"] = wanted.start.name
-    return train(task, loop, wanted.folder, settings=settings, resume=wanted.resume, start=start)
+    return train(task, training.loop, wanted.folder, settings=settings, resume=wanted.resume, start=start)
 
 
-def packed_subjects(wanted: PairRun) -> Path:
+def _check_subjects(task: AnatomyTask, packed: Path) -> None:
+    """Refuse to train where a split lacks scans or anatomies: images are made of both in turn."""
+    for what, subjects in (("train on", task.subjects), ("validate with", task.held_out)):
+        for kind, found in (("scan", subjects.scans), ("label map", subjects.anatomies)):
+            if not found:
+                raise DataError(
+                    f"{packed}: no {kind} to {what}; the last {task.validation} scans by name (--validation) and "
+                    f"{', '.join(VALIDATION_ANATOMIES)} are for validation, the others are trained on"
+                )
+
+
+def packed_subjects(wanted: PairRun, validation: int = VALIDATION_SCANS) -> Path:
     """Return the folder of packed subjects, packed now where they are not there yet."""
     folder = wanted.cache or wanted.folder / "packed"
     if not (folder / "template.npy").is_file():
@@ -75,13 +89,13 @@ def packed_subjects(wanted: PairRun) -> Path:
         root = wanted.scans[0]
         if not any((root / "labelmaps").glob("*.nii*")) or not any((root / "ixi").glob("*_T1.nii.gz")):
             raise DataError(f"{root}: expected ixi/*_T1.nii.gz with their *_labels.nii.gz, and labelmaps/*.nii.gz")
-        pack(root, folder)
+        pack(root, folder, validation)
     return folder
 
 
-def settings_of(task: AnatomyTask, packed: Path, spread_mm: list[float] | None = None) -> dict[str, Any]:
+def settings_of(task: AnatomyTask, packed: Path) -> dict[str, Any]:
     """Return what rebuilds a network and what its sidecar carries, of plain values."""
-    names, _ = split(packed)
+    names, _ = split(packed, task.validation)
     template = np.load(packed / "template.npy") if task.kind == "fine" else group_template(packed, names)
     maps = len(NAMES) if task.kind == "fine" else len(template)
     return {
@@ -91,8 +105,8 @@ def settings_of(task: AnatomyTask, packed: Path, spread_mm: list[float] | None =
         "maps": maps,
         "widths": list(task.widths),
         "template_lps_mm": rows(template),
-        "spread_mm": spread_mm or [1.0] * maps,
         "volumes_mm3": mean_volumes(packed, names, grouped=task.recipe.grouped),
+        "validation_scans": task.validation,
     }
 
 

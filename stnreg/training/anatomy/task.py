@@ -9,21 +9,12 @@ from torch import Tensor, nn
 from stnreg.core.structures import GROUPS, NAMES
 from stnreg.networks.anatomy import AnatomyNet, AnatomyShape
 from stnreg.training.anatomy.data import FINE, POSE, Subjects, augment_again, training_image
-from stnreg.training.anatomy.pack import VALIDATION_ANATOMIES, VALIDATION_SCANS
+from stnreg.training.anatomy.pack import VALIDATION_SCANS, split
 from stnreg.training.anatomy.poses import box_points
 
 RECIPES = {"pose": POSE, "fine": FINE}
 KINDS = tuple(RECIPES)
 KEPT_STEPS = 120  # an image is shown again in about as many of them as there are images in a step
-
-
-def split(folder: Path) -> tuple[list[str], list[str]]:
-    """Return the names of packed training and validation subjects."""
-    names = sorted(p.stem for p in folder.glob("*.npz"))
-    scans = [n for n in names if not n.startswith("anatomy")]
-    anatomies = [n for n in names if n.startswith("anatomy")]
-    training = scans[:-VALIDATION_SCANS] + [n for n in anatomies if n not in VALIDATION_ANATOMIES]
-    return training, [n for n in names if n not in training]
 
 
 def share_losses(logits: Tensor, shares: Tensor, points_mm: Tensor) -> dict[str, Tensor]:
@@ -77,14 +68,16 @@ class AnatomyTask:
     batch: int = 4
     fresh: int = 2  # images of a step that are made for it; the others were, and are spoilt again
     seed: int = 1
+    validation: int = VALIDATION_SCANS  # scans that are kept for it, the last by name
     widths: tuple[int, ...] = (24, 48, 96, 96)
     centroid_weight: float = 0.03
+    validation_batches: int = 12
     name: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.name = f"anatomy-{self.kind}"
         self.recipe = RECIPES[self.kind]
-        training, validation = split(self.folder)
+        training, validation = split(self.folder, self.validation)
         self.subjects = Subjects(self.folder, training)
         self.held_out = Subjects(self.folder, validation)
         self.points = box_points(tuple(n // 2 for n in self.recipe.shape), self.recipe.spacing_mm * 2)
@@ -151,11 +144,11 @@ class AnatomyTask:
         return next(model.parameters()).device
 
     @torch.no_grad()
-    def validate(self, model: nn.Module, batches: int = 12) -> dict[str, float]:
+    def validate(self, model: nn.Module) -> dict[str, float]:
         """Return mean losses over fixed images of the validation subjects."""
         sums: dict[str, float] = {}
-        for k in range(batches):
+        for k in range(self.validation_batches):
             images, shares = (t.to(self._device(model)) for t in self.make_batch(-1 - k, self.held_out))
             for name, value in self._losses(model(images), shares).items():
-                sums[name] = sums.get(name, 0.0) + float(value) / batches
+                sums[name] = sums.get(name, 0.0) + float(value) / self.validation_batches
         return {"score": sums["loss"], **sums}

@@ -1,4 +1,4 @@
-"""Mean centroids of the groups of structures that the pose network maps."""
+"""Mean centroids and volumes of structures, and of the groups of them that the pose network maps."""
 
 from pathlib import Path
 
@@ -12,6 +12,11 @@ def group_mirror() -> np.ndarray:
     """Return, for each group, the index of the same group on the other side."""
     mirror = mirror_index()
     return np.array([GROUP_OF[mirror[int(np.flatnonzero(g == GROUP_OF)[0])]] for g in range(len(GROUPS))])
+
+
+def rows(points: np.ndarray) -> list[list[float] | None]:
+    """Return points as JSON can hold them: None where a row is NaN, else three numbers."""
+    return [None if np.isnan(p).any() else [round(float(v), 3) for v in p] for p in points]
 
 
 def mean_volumes(folder: Path, names: list[str], *, grouped: bool) -> list[float | None]:
