@@ -71,7 +71,7 @@ def batch(
     ] = "auto",
     refine: options.Refine = True,
     deform: options.Deform = False,
-    stiffness_mm: options.Stiffness = 0.0,
+    stiffness_mm: options.Stiffness = 1.5,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,

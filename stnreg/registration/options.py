@@ -10,6 +10,7 @@ from stnreg.images.volume import HeaderSource
 Dof = Literal[6, 7, 9, 12]
 DEFAULT_MODEL = "anatomy"
 MAX_STIFFNESS_MM = 50.0
+DEFAULT_STIFFNESS_MM = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +60,7 @@ class RegistrationOptions:
     header_source: HeaderSource = "auto"
     refine: bool = True
     deform: bool = False
-    stiffness_mm: float = 0.0
+    stiffness_mm: float = DEFAULT_STIFFNESS_MM
     volume: str | int | None = None
     min_score: float | None = None
     device: str = "auto"

@@ -1,5 +1,7 @@
 """No folds: where a map comes close to one, its velocity is smoothed there, and there alone."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from stnreg.geometry.grid import Grid
@@ -10,12 +12,13 @@ from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
 LEAST_DETERMINANT = 0.1  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
-MAX_ROUNDS = 12
-SIGMA = 1.0  # of the Gaussian that smooths, control points
-REACH = 2  # control points around a place that are smoothed with it
+MAX_ROUNDS = 30
+SIGMA = 0.8  # of the Gaussian that smooths, control points
+REACH = 1  # control points around a place that are smoothed with it, and how much for each place nearby
+GAIN = 1.5
 
 
-def unfolded(coefficients: Array, grid: Grid) -> tuple[Array, VelocityField]:
+def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> VelocityField:
     """Smooth a velocity where its map, or the inverse, comes close to a fold, until neither does.
 
     What is close is judged both ways, so that exchanging the images still changes the sign and nothing else.
@@ -26,23 +29,23 @@ def unfolded(coefficients: Array, grid: Grid) -> tuple[Array, VelocityField]:
         mm, ready to integrate.
     grid : Grid
         The box.
-
-    Returns
-    -------
-    coefficients : (3, z, y, x) float32
-    velocity : VelocityField
-        Of them; both its exponentials are computed.
+    threads : int
+        Of which two are used, one for each way; the result is the same.
     """
-    velocity = velocity_field(coefficients, grid)
-    for _ in range(MAX_ROUNDS):
-        ways = velocity.exponential(), velocity.inverse().exponential()
-        close = np.minimum(*(smallest_determinant(way.vectors, grid) for way in ways)) < LEAST_DETERMINANT
-        if not close.any():
-            break
-        weight = _around(blocks(close))
-        coefficients = coefficients + weight * (smoothed(coefficients, SIGMA) - coefficients)
-        velocity = velocity_field(coefficients, grid)
-    return coefficients, velocity
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(MAX_ROUNDS):
+            velocity = velocity_field(coefficients, grid)
+            back = pool.submit(_smallest, velocity.inverse()) if threads > 1 else None
+            close = np.minimum(_smallest(velocity), _smallest(velocity.inverse()) if back is None else back.result())
+            if not (close := close < LEAST_DETERMINANT).any():
+                break
+            weight = np.minimum(GAIN * box_mean(blocks(close).astype(np.float32), [REACH] * 3), 1)
+            coefficients = coefficients + weight * (smoothed(coefficients, SIGMA) - coefficients)
+    return velocity
+
+
+def _smallest(velocity: VelocityField) -> Array:
+    return smallest_determinant(velocity.exponential().vectors, velocity.grid)
 
 
 def blocks(mask: Array) -> Array:
@@ -50,9 +53,3 @@ def blocks(mask: Array) -> Array:
     n = LATTICE_VOXELS
     z, y, x = (count // n for count in mask.shape)
     return np.asarray(mask[: z * n, : y * n, : x * n].reshape(z, n, y, n, x, n).any((1, 3, 5)))
-
-
-def _around(mask: Array) -> Array:
-    """Return weights (z, y, x) float32 that are 1 at a mask and near it, and fall to 0 within a few control points."""
-    near = (box_mean(mask.astype(np.float32), [REACH] * 3) > 1e-6).astype(np.float32)
-    return box_mean(near, [1] * 3)
