@@ -24,6 +24,7 @@ from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
 Encodings = tuple[Encoding, Encoding]
+SPARSE = 5  # of so many control points one is looked up in the maps, to tell how well they agree
 PASSES = 2  # the network sees what is left once more, each head moved halfway; a third time gains nothing
 
 
@@ -103,8 +104,8 @@ class Deform:
             met = self._moved(fixed, -half), self._moved(moving, half)
             coefficients = coefficients + self.network.predict(*met)
         coefficients = prepared(coefficients, excluded, self.stiffness_mm, spacing_mm)
-        velocity = unfolded(coefficients, grid, self.threads)
-        found = _measured(velocity, frame, fixed.brain, self.encodings)
+        velocity, inverse = unfolded(coefficients, grid, self.threads)
+        found = _measured(velocity, inverse, frame, fixed.brain, self.encodings)
         return StageResult(found.transform, found)
 
     def _moved(self, head: Appearance, coefficients: Array) -> Appearance:
@@ -125,14 +126,17 @@ class Deform:
         return shown[0], shown[1]
 
 
-def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
+def _measured(
+    velocity: VelocityField, inverse: VelocityField, frame: Frame, brain: Array, encodings: Encodings
+) -> Deformation:
     """Measure a deformation where it was made."""
-    there, back = velocity.exponential(), velocity.inverse().exponential()
+    there, back = velocity.exponential(), inverse.exponential()
     folds = [one.count_folds() for one in (there, back)]
     strain = there.log_jacobian()[brain]
     strain = strain[np.isfinite(strain)]
     lattice = lattice_of(velocity.grid)
-    points = apply_affine(lattice.index_to_lps, np.indices(lattice.shape)[::-1].reshape(3, -1).T.astype(float))
+    z, y, x = (axis.ravel()[::SPARSE] for axis in np.indices(lattice.shape))
+    points = apply_affine(lattice.index_to_lps, np.stack([x, y, z], 1).astype(float))
     return Deformation(
         velocity,
         frame,

@@ -18,7 +18,7 @@ REACH = 1  # control points around a place that are smoothed with it, and how mu
 GAIN = 1.5
 
 
-def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> VelocityField:
+def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[VelocityField, VelocityField]:
     """Smooth a velocity where its map, or the inverse, comes close to a fold, until neither does.
 
     What is close is judged both ways, so that exchanging the images still changes the sign and nothing else.
@@ -31,17 +31,25 @@ def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> VelocityField
         The box.
     threads : int
         Of which two are used, one for each way; the result is the same.
+
+    Returns
+    -------
+    velocity, inverse : VelocityField
+        With their exponentials at hand.
     """
     with ThreadPoolExecutor(1) as pool:
         for _ in range(MAX_ROUNDS):
             velocity = velocity_field(coefficients, grid)
-            back = pool.submit(_smallest, velocity.inverse()) if threads > 1 else None
-            close = np.minimum(_smallest(velocity), _smallest(velocity.inverse()) if back is None else back.result())
-            if not (close := close < LEAST_DETERMINANT).any():
+            inverse = velocity.inverse()
+            waiting = pool.submit(_smallest, inverse) if threads > 1 else None
+            there = _smallest(velocity)
+            back = _smallest(inverse) if waiting is None else waiting.result()
+            close = np.minimum(there, back) < LEAST_DETERMINANT
+            if not close.any():
                 break
             weight = np.minimum(GAIN * box_mean(blocks(close).astype(np.float32), [REACH] * 3), 1)
             coefficients = coefficients + weight * (smoothed(coefficients, SIGMA) - coefficients)
-    return velocity
+    return velocity, inverse
 
 
 def _smallest(velocity: VelocityField) -> Array:
