@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.geometry.affine import Parameters, to_parameters
+from stnreg.geometry.affine import Parameters, apply_affine, to_parameters
+from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume, save_volume
 from stnreg.models.card import Weights
@@ -97,7 +98,8 @@ class RegistrationResult:
 
         A fixed point p goes to p + u(p), and from there through the affine to the moving image.
         """
-        return Chain((self.transform, Affine(self.fixed_to_moving).inverse())).to_displacement(self.fixed.grid)
+        whole = Chain((self.transform, Affine(self.fixed_to_moving).inverse()))
+        return _displacement(whole, self.fixed.grid, self.deformation, is_fixed=True)
 
     @cached_property
     def inverse_warp(self) -> DisplacementField:
@@ -105,8 +107,8 @@ class RegistrationResult:
 
         A moving point p goes to p + u(p), and from there through the inverse affine to the fixed image.
         """
-        inverse = self.transform.inverse()
-        return Chain((inverse, Affine(self.fixed_to_moving))).to_displacement(self.moving.grid)
+        whole = Chain((self.transform.inverse(), Affine(self.fixed_to_moving)))
+        return _displacement(whole, self.moving.grid, self.deformation, is_fixed=False)
 
     @property
     def parameters(self) -> Parameters:
@@ -174,6 +176,27 @@ class RegistrationResult:
             save_h5(path, parts)
         else:
             save_transform(path, self.fixed_to_moving, fixed=self.fixed, moving=self.moving)
+
+
+def _displacement(
+    transform: Transform, grid: Grid, deformation: Deformation | None, *, is_fixed: bool
+) -> DisplacementField:
+    """Sample a deformation on the grid of an image: zero beyond the box of the frame, where it ends."""
+    if deformation is None:
+        return DisplacementField.zero(grid)
+    frame_to_image = deformation.frame.to_fixed if is_fixed else deformation.frame.to_moving
+    box = deformation.velocity.grid
+    corners = apply_affine(grid.lps_to_index @ frame_to_image, box.corners_lps())
+    low = np.clip(np.floor(corners.min(0)).astype(int), 0, grid.size)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 1, low, grid.size)
+    vectors = np.zeros((3, *grid.shape), np.float32)
+    if (high > low).all():
+        (x0, y0, z0), (x1, y1, z1) = low.tolist(), high.tolist()
+        shift = np.eye(4)
+        shift[:3, 3] = low
+        part = Grid((x1 - x0, y1 - y0, z1 - z0), grid.index_to_lps @ shift)
+        vectors[:, z0:z1, y0:y1, x0:x1] = transform.to_displacement(part).vectors
+    return DisplacementField(vectors, grid)
 
 
 Registration = RegistrationResult

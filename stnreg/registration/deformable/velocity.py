@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 LATTICE_VOXELS = 2  # voxels of the box per control point
-FADE = (0.0, 0.15, 0.5, 0.85)
-"""Factors of the outermost control points: the velocity ends before the box does, and the map with it."""
+FADE = (0.0, 0.0, 0.3, 0.7)
+"""Factors of the outermost control points: at the outermost voxels of the box the velocity is zero."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -140,7 +140,9 @@ def save_warp(
             raise UsageProblem(f"{path}: a field of FSL needs the moving image, which is not known here.")
         stored = to_fsl_warp(fixed_to_moving, like, moving)
     else:
-        stored = turned(_to_lps(form), fixed_to_moving.to_displacement(like.grid).vectors)
+        stored = fixed_to_moving.to_displacement(like.grid).vectors
+        if form == "ras":
+            stored = turned(_to_lps(form), stored)
     if form == "itk":
         stored = stored[:, None]
     stored = np.ascontiguousarray(stored, "<f4")
