@@ -12,8 +12,8 @@ from stnreg.resampling.resample import _ITK_NAME, INTERPOLATIONS, Interpolation,
 from stnreg.transforms.base import Transform
 from stnreg.transforms.sampling import moved, slabs
 
-SLAB_VOXELS = 1 << 22
-"""Voxels of the fixed grid sampled at once: ITK's displacements of them are 96 MB."""
+SLAB_VOXELS = 1 << 20
+"""Voxels of the fixed grid sampled at once: ITK's displacements of them are 24 MB."""
 
 
 def resample_through(
