@@ -17,7 +17,7 @@ def apply_transform(
             "--output",
             "-o",
             metavar="OUT",
-            help="Moved image to write, .nii or .nii.gz; with --points, the moved points as CSV.",
+            help="Resampled image to write, .nii or .nii.gz; with --points, the mapped points as CSV.",
         ),
     ],
     transform: Annotated[
@@ -26,17 +26,18 @@ def apply_transform(
             "--transform",
             "-t",
             metavar="XFM",
-            help="Linear transform: ITK .tfm .txt .mat .h5, or FreeSurfer .lta. Repeat it for a chain: a reference "
-            "point goes through the transforms in the order given. Write inv:FILE to invert one, ras:FILE for a"
-            " bare 4x4 in RAS mm, and fsl:FILE for a FLIRT matrix. A FLIRT matrix stands first or last in a "
-            "chain, and names the image between it and a transform of another kind: fsl:FILE,IMAGE.",
+            help="Linear transform to apply: ITK .tfm .txt .mat .h5, or FreeSurfer .lta. Repeat it for a chain: points "
+            "of REFERENCE go through the transforms in the order given. Write inv:FILE to invert one, ras:FILE for "
+            "a bare 4x4 matrix in RAS mm, and fsl:FILE for a FLIRT matrix. A FLIRT matrix stands first or last in a "
+            "chain. Next to a transform of another kind it needs the image between the two: fsl:FILE,IMAGE.",
         ),
     ],
     moving: Annotated[
         Path | None, typer.Argument(metavar="MOVING", help="Image to resample.", show_default=False)
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="Image whose grid OUT is on.")
+        Path | None,
+        typer.Option("--reference", "-r", metavar="REFERENCE", help="Fixed image: OUT is resampled on its grid."),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
@@ -45,15 +46,15 @@ def apply_transform(
     write_composed: Annotated[
         Path | None,
         typer.Option(
-            metavar="XFM", help="Also write the whole chain as one transform, .tfm, .txt, .mat, .lta or .fslmat."
+            metavar="XFM", help="Also write the whole chain as one transform: .tfm, .txt, .mat, .lta or .fslmat."
         ),
     ] = None,
     points: Annotated[
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Transform the points of this table (columns x, y, z, in mm) instead of an image. They go from "
-            "reference to moving, with --invert from moving to reference.",
+            help="Map the points of this table (columns x, y, z, in mm) instead of an image: from REFERENCE to MOVING, "
+            "or with --invert from MOVING to REFERENCE.",
         ),
     ] = None,
     points_space: Annotated[

@@ -66,11 +66,11 @@ def pairs(
     sequence: Annotated[
         str | None,
         typer.Option(
-            metavar="PATTERN", help="Which sequence folders of adni count, such as 'MPR*Scaled'; all when left out."
+            metavar="PATTERN", help="Sequence folders of adni to use, such as 'MPR*Scaled'; all when left out."
         ),
     ] = None,
     suffix: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Suffix of the images of bids that count; T1w when left out.")
+        str | None, typer.Option(metavar="NAME", help="Suffix of the images of bids to use; T1w when left out.")
     ] = None,
     repeats: Annotated[
         Literal["leave", "first"],
@@ -81,13 +81,15 @@ def pairs(
     ] = "leave",
     days: Annotated[
         int | None,
-        typer.Option(min=0, metavar="DAYS", help="Most days between a scan of adni and its visit; 60 when left out."),
+        typer.Option(
+            min=0, metavar="DAYS", help="Largest number of days between a scan of adni and its visit; 60 when left out."
+        ),
     ] = None,
     missing: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Table of all that is missing, with the columns subject, visit and reason; the first are told anyhow.",
+            help="Table of missing scans to write: columns subject, visit and reason. The first few are also printed.",
         ),
     ] = None,
     seed: Annotated[

@@ -12,8 +12,8 @@ def simulate(
     kind: Annotated[
         Literal["affine", "rotated", "translated", "rototranslated", "heads", "cubes"],
         typer.Argument(
-            help="What to make: known moves of a scan (the first four), heads painted from label maps, or cubes with "
-            "cracks and holes.",
+            help="What to make: known moves of a scan (the first four), heads with intensities simulated from label "
+            "maps, or cubes with cracks and holes.",
             show_default=False,
         ),
     ],
@@ -47,7 +47,9 @@ def simulate(
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Largest change of scale of each axis, as a share; 0.15 when left out."),
+        typer.Option(
+            metavar="SHARE", help="Largest change of scale along each axis, as a fraction; 0.15 when left out."
+        ),
     ] = None,
     shear: Annotated[
         float | None, typer.Option(metavar="X", help="Largest shear; 0.1 when left out, none for cubes.")
@@ -69,7 +71,7 @@ def simulate(
         ),
     ] = False,
     atrophy: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the brain's volume that is lost; for --follow-up.")
+        float, typer.Option(metavar="SHARE", help="Fraction of the brain volume that is lost; for --follow-up.")
     ] = 0.02,
     size: Annotated[
         str | None,

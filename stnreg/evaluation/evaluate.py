@@ -60,17 +60,17 @@ class Case:
         """Refuse what cannot be computed before anything is opened."""
         unknown = [m for m in self.metrics if m not in METRICS]
         if unknown or not self.metrics:
-            raise UsageProblem(f"--metrics: unknown {', '.join(unknown) or 'nothing'}; there are {', '.join(METRICS)}")
+            raise UsageProblem(f"unknown metrics: {', '.join(unknown) or 'none given'}; known are {', '.join(METRICS)}")
         if (self.fixed_labels is None) != (self.moved_labels is None):
-            raise UsageProblem("--fixed-labels and --moved-labels go together; only one was given")
+            raise UsageProblem("labels are needed for both images; only one of fixed_labels and moved_labels was given")
         if self.transform is None and set(self.metrics) & set(TRANSFORM):
-            raise UsageProblem("tre, params and jacobian judge a transform: give it with --transform")
+            raise UsageProblem("the metrics tre, params and jacobian need the estimated transform")
         if self.truth is None and set(self.metrics) & {"tre", "params"}:
-            raise UsageProblem("tre and params compare with a true transform: give it with --truth")
+            raise UsageProblem("the metrics tre and params need the true transform (truth)")
         if self.before and not (self.warp and self.transform is not None):
-            raise UsageProblem("--before needs --warp and --transform: it compares without the transform and with it")
+            raise UsageProblem("before needs warp and a transform: it measures without the transform and with it")
         if self.bins < 2:
-            raise UsageProblem(f"--bins {self.bins}: expected at least 2")
+            raise UsageProblem(f"bins {self.bins}: expected at least 2")
         check_rule(self.foreground or DEFAULT_RULE)
 
     @cached_property
@@ -273,8 +273,8 @@ def _matrix(source: object) -> Matrix:
 def _same_grid(a: Volume, b: Volume) -> None:
     if not a.grid.is_close(b.grid, SAME_GRID_MM):
         raise DataError(
-            f"{a.path} does not lie on the grid of {b.path}: bring it there with `stnreg apply-transform`, "
-            "or give the moving image itself with --warp and --transform"
+            f"{a.path} is not on the grid of {b.path}: resample it with `stnreg apply-transform`, "
+            "or evaluate the moving image itself, warped by its transform"
         )
 
 

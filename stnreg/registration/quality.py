@@ -49,7 +49,7 @@ class RefinementStats:
     mirrored: bool
 
 
-NOT_ASSESSED = Verdict(None, None, ("a pair network gives nothing to assess its result by",))
+NOT_ASSESSED = Verdict(None, None, ("pair networks have no quality assessment",))
 
 
 def assess(
@@ -87,11 +87,11 @@ def assess(
         reasons += _intensities(refinement, error_mm, limits, structures_agree=not reasons)
     elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
         reasons.append(
-            f"only part of the brain is in view, and its structures alone determine the rest to {error_mm:.1f} mm at "
-            "best, where two whole heads give 0.9 mm; refine, or use fewer degrees of freedom"
+            f"only part of the brain is in the field of view, and its structures determine the rest to "
+            f"{error_mm:.1f} mm at best (two whole heads: 0.9 mm); refine, or use fewer degrees of freedom"
         )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
-        reasons.append("the transform exchanges left and right")
+        reasons.append("the transform swaps left and right (negative determinant)")
     return Verdict(not reasons, score, tuple(reasons))
 
 
@@ -102,17 +102,17 @@ def _structures(
     limits = fixed.calibration
     if not score >= least:
         yield (
-            f"the structures found in both images agree by {score:.2f} under the transform; {least:.2f} is the least "
-            "that is accepted"
+            f"the score, the agreement of the structures found in both images, is {score:.2f}; at least {least:.2f} is "
+            "accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
     if not share >= limits.min_common_share:
-        yield f"one image shows {100 * share:.0f} % of the brain that the other shows: too little to assess"
+        yield f"one image shows {100 * share:.0f} % of the brain that the other shows, too little to assess"
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= encoding.calibration.max_residual_mm:
             yield (
-                f"what was found in the {name} image does not lie as in a head ({encoding.residual_mm:.0f} mm off): "
-                "is it a brain, and is enough of it in view?"
+                f"the structures found in the {name} image are not placed as in a head "
+                f"({encoding.residual_mm:.0f} mm off): is it a brain, and is enough of it in the field of view?"
             )
 
 
@@ -122,15 +122,15 @@ def _intensities(
     """Say what speaks against it in the intensities."""
     if refinement.mirrored and structures_agree:
         yield (
-            "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
+            "the moving image fits clearly better when mirrored: left and right are swapped in one of the two headers"
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
     least = limits.min_partial_correlation if partial else limits.min_correlation
     if not refinement.correlation >= least:
-        where = "what both images show of the brain" if partial else "the brain"
+        where = "the part of the brain that both images show" if partial else "the brain"
         yield (
-            f"inside {where} the intensities correlate by {refinement.correlation:.2f}; {least:.2f} is the least that "
-            "is accepted"
+            f"the local correlation of the intensities inside {where} is {refinement.correlation:.2f}; at least "
+            f"{least:.2f} is accepted"
         )
 
 

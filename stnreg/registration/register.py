@@ -134,7 +134,7 @@ def _check(
 ) -> None:
     """Refuse what cannot be, before anything is read."""
     if masked and not (options.refine and method.refines):
-        raise UsageProblem("masks guide the refinement, which is switched off or which this network does not have")
+        raise UsageProblem("masks are used by the refinement, which is switched off or not available with this network")
     for image in images:
         if isinstance(image, EncodedImage) and image.model.identity != weights.identity:
             raise UsageProblem(f"{image.volume.path}: was encoded by {image.model.name}, not by {weights.name}")

@@ -113,7 +113,7 @@ def read(path: Path) -> np.ndarray:
     [
         ("moving.nii.gz -r none.nii -t a.tfm -o out.nii", ExitCode.DATA, "none.nii"),
         ("moving.nii.gz -r fixed.nii.gz -t none.tfm -o out.nii", ExitCode.DATA, "none.tfm"),
-        ("moving.nii.gz -r fixed.nii.gz -t moving.nii.gz -o out.nii", ExitCode.DATA, "bends space"),
+        ("moving.nii.gz -r fixed.nii.gz -t moving.nii.gz -o out.nii", ExitCode.DATA, "non-linear"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o none/out.nii", ExitCode.DATA, "no folder"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o moving.nii.gz", ExitCode.USAGE, "input"),
         ("moving.nii.gz -r fixed.nii.gz -t a.tfm -o out.nii --write-composed a.tfm", ExitCode.USAGE, "input"),

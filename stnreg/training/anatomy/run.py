@@ -48,7 +48,7 @@ def train_anatomy(wanted: PairRun) -> Path:
         If a file cannot be used.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
+        raise UsageProblem("a run is either resumed or started from weights, not both")
     kind = str(wanted.head).removeprefix("anatomy-")
     loop = LOOP
     if wanted.resume:
@@ -71,7 +71,9 @@ def packed_subjects(wanted: PairRun) -> Path:
     folder = wanted.cache or wanted.folder / "packed"
     if not (folder / "template.npy").is_file():
         if len(wanted.scans) != 1:
-            raise UsageProblem("an anatomy network needs --scans ROOT (with ixi/ and labelmaps/) or a packed --cache")
+            raise UsageProblem(
+                "an anatomy network needs one folder of scans (with ixi/ and labelmaps/) or a packed cache"
+            )
         root = wanted.scans[0]
         if not any((root / "labelmaps").glob("*.nii*")) or not any((root / "ixi").glob("*_T1.nii.gz")):
             raise DataError(f"{root}: expected ixi/*_T1.nii.gz with their *_labels.nii.gz, and labelmaps/*.nii.gz")

@@ -110,10 +110,7 @@ def check_transform_output(path: str | os.PathLike[str]) -> None:
     _suffix(path)
     check_output(path)
     if Path(path).is_file() and not written_by_us(path):
-        raise UsageProblem(
-            f"{path}: is there already, and stnreg did not write it. Choose another name for the output. "
-            "To start from that transform, did you mean --init?"
-        )
+        raise UsageProblem(f"{path}: exists already, and stnreg did not write it. Choose another name for the output.")
 
 
 def written_by_us(path: str | os.PathLike[str]) -> bool:
@@ -168,11 +165,11 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 def _refuse(content: bytes, path: Path) -> NoReturn:
     if path.name.lower().endswith((".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")):
-        guess = "is an image. A displacement field bends space and is not taken here; apply it with ANTs."
+        guess = "is an image. A displacement field is non-linear and is not read here; apply it with ANTs."
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (
-            "is a bare 4x4 matrix, whose space is written nowhere. Say `fsl:FILE` if FLIRT wrote it, or `ras:FILE` if "
-            "it maps RAS mm points."
+            "is a bare 4x4 matrix, which does not name its coordinate system. Write "
+            "`fsl:FILE` if FLIRT wrote it, or `ras:FILE` if it maps RAS points in mm."
         )
     else:
         guess = "is not a transform that is read here (ITK .tfm .txt .mat .h5, FreeSurfer .lta, fsl:FILE, ras:FILE)."

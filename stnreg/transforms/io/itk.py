@@ -119,7 +119,7 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
         raise TransformError(f"{path}: {name!r} is no ITK transform class.")
     kind, *dimensions = match.groups()
     if kind in ("DisplacementFieldTransform", "BSplineTransform") or "VelocityField" in kind:
-        raise TransformError(f"{path}: {kind} bends space; only linear transforms are taken here. Apply it with ANTs.")
+        raise TransformError(f"{path}: {kind} is non-linear; only linear transforms are read here. Apply it with ANTs.")
     if dimensions != ["3", "3"]:
         raise TransformError(f"{path}: is a transform of {dimensions[0]}-D points; 3-D was expected.")
     if kind not in COUNTS:

@@ -79,7 +79,7 @@ class Chain:
         matrices = [member.matrix for member in self.members]
         linear = [matrix for matrix in matrices if matrix is not None]
         if len(linear) < len(matrices):
-            raise TransformError("expected linear transforms; a chain that bends space is no matrix")
+            raise TransformError("expected linear transforms; a chain with a non-linear one has no matrix")
         return compose(*reversed(linear))
 
     def apply(self, points_lps: Points) -> Points:
