@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from stnreg.refine import Refined, refine_affine
 
 from stnreg.geometry.affine import (
     Parameters,
@@ -12,7 +11,7 @@ from stnreg.geometry.affine import (
     random_affine,
 )
 from stnreg.geometry.grid import Grid
-from stnreg.registration.refine import refinement
+from stnreg.registration.refine import Refined, refine_affine, refinement
 from stnreg.registration.refine.gauss_newton import descend
 from stnreg.registration.refine.linearization import linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
