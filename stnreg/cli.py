@@ -140,7 +140,8 @@ def _run(arguments: list[str], debug: bool) -> int:
         return ExitCode.USAGE
     except StnregError as error:
         _trace(debug)
-        _complain(str(error))
+        option = f" (--{error.argument.replace('_', '-')})" if error.argument else ""
+        _complain(f"{error}{option}")
         return error.exit_code
     except Exception as error:
         _trace(debug)

@@ -16,9 +16,20 @@ class ExitCode(IntEnum):
 
 
 class StnregError(Exception):
-    """Root of everything raised on purpose."""
+    """Root of everything raised on purpose.
+
+    Parameters
+    ----------
+    message : str
+    argument : str, optional
+        The argument that is the remedy, under its name in Python: a command adds the option of that name.
+    """
 
     exit_code = ExitCode.DEFECT
+
+    def __init__(self, message: str = "", *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class UsageProblem(StnregError):

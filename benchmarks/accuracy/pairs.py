@@ -223,7 +223,7 @@ ROWS: Mapping[str, Row] = {
     "offset": Row("one head, origin 120 mm off, 2 mm", _hard("offset")),
     "half": Row("one head, half the field of view, 2 mm", _hard("half")),
     "noisy": Row("one head, noise 18 %, 2 mm", _hard("noisy", "rescanned, noisy")),
-    "hole": Row("one head, a lesion of 50 mm, 2 mm", _hard("hole")),
+    "hole": Row("one head, a sphere of 50 mm removed, 2 mm", _hard("hole")),
     "stripped": Row("one head, skull-stripped to whole head, 2 mm", _hard("stripped")),
     "visits": Row("one patient, T1 to T2 and FLAIR of one visit, 0.7 to 0.9 x 3 mm", _visit, 32, voxel_mm=1),
     "t2": Row("one head, T1 to T2, simulated, 1 mm", _painted("t2"), voxel_mm=1),

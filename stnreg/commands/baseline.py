@@ -42,7 +42,7 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Register MOVING to FIXED with another tool, for comparison.
+    """Register MOVING to FIXED with another tool.
 
     SimpleITK comes with stnreg. A method whose program is missing says how to install it. The transform maps points of
     FIXED to points of MOVING, in LPS mm, whatever the other tool writes. There is no quality assessment.

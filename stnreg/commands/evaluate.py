@@ -99,7 +99,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure the overlap and the similarity of a fixed and a moved image.
+    """Measure the overlap and similarity of two images.
 
     Off a terminal each figure is a line metric, label, value, unit, tab-separated; with --pairs the interval and
     the number of pairs follow. Distances are between surfaces, in mm.

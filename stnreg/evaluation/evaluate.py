@@ -274,7 +274,8 @@ def _same_grid(a: Volume, b: Volume) -> None:
     if not a.grid.is_close(b.grid, SAME_GRID_MM):
         raise DataError(
             f"{a.path} is not on the grid of {b.path}: resample it with `stnreg apply-transform`, "
-            "or evaluate the moving image itself, warped by its transform"
+            "or have it warped by its transform",
+            argument="warp",
         )
 
 

@@ -71,7 +71,8 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
         form = "qform" if source == "qform" or sform_code <= 0 else "sform"
         raise DataError(
             f"{path}: the {form} is not a usable matrix (zero, flat or not finite). "
-            "Repair the header, or choose the other one (header source sform or qform)."
+            "Repair the header, or choose the other matrix.",
+            argument="header_source",
         )
     notes = list(_unit_notes(header, path))
     differs = bool(notes)  # few readers heed units, so outputs are in millimetres

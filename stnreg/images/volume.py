@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 OutputType = Literal["float32", "same"]
-HOW_TO_CHOOSE = "Choose the volume to register: its number, counted from 0, or `mean` (`stnreg register --volume`)."
+HOW_TO_CHOOSE = "Choose the volume to register: its number, counted from 0, or mean."
 
 
 @dataclass(frozen=True, eq=False)

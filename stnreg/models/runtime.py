@@ -108,7 +108,7 @@ def parse_device(device: str) -> int | None:
         raise UsageProblem(f"device is auto, cpu or cuda[:N], got {device!r}")
     index, count = int(number or 0), gpu_count()
     if index >= count:
-        found = "no NVIDIA GPU" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}"
+        found = "no NVIDIA GPU" if count == 0 else f"{count} NVIDIA GPU{'s' if count > 1 else ''}"
         raise UsageProblem(f"device {device}: found {found} on this machine; use the device cpu or auto")
     return index
 

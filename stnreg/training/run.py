@@ -103,7 +103,7 @@ def train_pair(wanted: PairRun) -> Trained:
         If a file cannot be used.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("a run is either resumed or started from weights, not both")
+        raise UsageProblem("a run is resumed, or started from weights: give one of them")
     config = choose_config(wanted)
     with joined(config.loop.device) as processes:
         if processes.is_first:

@@ -138,7 +138,7 @@ def test_masks_guide_the_refinement(folder, tmp_path):
     [
         (("--fixed-mask", "empty.nii"), 4, "empty.nii: the mask is empty"),
         (("--moving-exclude", "none.nii"), 4, "none.nii: there is no such file"),
-        (("--fixed-mask", FIXED, "--no-refine"), 2, "masks guide the refinement"),
+        (("--fixed-mask", FIXED, "--no-refine"), 2, "masks are used by the refinement"),
         (("--update-header",), 2, "--dof 6"),
         (("--also", "none.nii=a.nii"), 4, "none.nii"),
         (("--also", "none.nii"), 2, "IN=OUT"),

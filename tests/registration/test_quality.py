@@ -85,7 +85,9 @@ def test_intensities_that_do_not_correlate_are_not_believed():
     between = replace(WELL, correlation=LIMITS.min_partial_correlation - 0.01)
     assert "brain is 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
     assert assess(WHOLE, WHOLE, np.eye(4), refinement=between).passed
-    assert "what both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    assert (
+        "the part of the brain that both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    )
     assert assess(WHOLE, HALF, np.eye(4), refinement=replace(between, same_person=True)).passed
     assert not assess(WHOLE, WHOLE, np.eye(4), refinement=replace(WELL, correlation=np.nan)).passed
 

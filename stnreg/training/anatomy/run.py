@@ -48,7 +48,7 @@ def train_anatomy(wanted: PairRun) -> Path:
         If a file cannot be used.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("a run is either resumed or started from weights, not both")
+        raise UsageProblem("a run is resumed, or started from weights: give one of them")
     kind = str(wanted.head).removeprefix("anatomy-")
     loop = LOOP
     if wanted.resume:
