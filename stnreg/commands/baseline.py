@@ -105,7 +105,12 @@ def _run(
         "fixed": fixed,
         "moving": moving,
         "transform": description.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
-        "verdict": {"passed": None, "score": None, "reasons": [f"{method} judges nothing"], "same_person": None},
+        "verdict": {
+            "passed": None,
+            "score": None,
+            "reasons": [f"{method} has no quality assessment"],
+            "same_person": None,
+        },
         "metrics": {},
         "timings_s": {name: round(value, 4) for name, value in timings_s.items()},
         "model": {"name": method, "sha256": None},

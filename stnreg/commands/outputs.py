@@ -160,7 +160,7 @@ def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") 
     from stnreg.reports.streams import note
 
     for warning in blurred(image, interp):
-        note(f"warning: {warning} Say {how}.")
+        note(f"warning: {warning} Use {how}.")
 
 
 def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSource, **sampling: Any) -> None:

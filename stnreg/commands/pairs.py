@@ -96,9 +96,9 @@ def pairs(
         int, typer.Option(min=0, metavar="N", help="Seed of the random numbers that draw people and pairs.")
     ] = 0,
 ) -> None:
-    """Make a table of pairs from scans that you have.
+    """Make a table of pairs from a collection of scans.
 
-    Scans that are missing, or that cannot be told apart, are listed and left out, never guessed.
+    Missing or ambiguous scans are listed and left out.
 
     Example: stnreg pairs bids DATASET -o PAIRS.csv --fixed TEMPLATE.nii.gz
     """

@@ -65,7 +65,7 @@ def register(
         typer.Option(
             metavar="PNG|HTML",
             help="Picture to check the registration by: FIXED with the edges of MOVING, before and after. .html is a "
-            "page that scrolls through the slices and toggles between the two images.",
+            "page that scrolls through the slices and alternates between the two images.",
         ),
     ] = None,
     json: options.Json = None,

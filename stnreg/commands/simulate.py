@@ -27,14 +27,14 @@ def simulate(
         str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Number of pairs of each split.")
     ] = "1000,500,1000",
     image: Annotated[
-        list[Path], typer.Option(metavar="IMG", help="Scan to move; repeat it for several, which pairs take in turn.")
+        list[Path], typer.Option(metavar="IMG", help="Scan to transform. Repeatable: the pairs use the scans in turn.")
     ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
     labels: Annotated[
         list[Path],
         typer.Option(
             metavar="DIR|FILE",
-            help="Label maps. For heads: with FreeSurfer codes, those from 500 on outside the brain; each split gets"
-            " its own where there are enough. For a scan: its own label map. Repeatable.",
+            help="Label maps. For heads: FreeSurfer codes, and codes of 500 and above outside the brain; each split has "
+            "its own maps if there are enough. For a scan: its own label map. Repeatable.",
         ),
     ] = [],  # noqa: B006
     rotation: Annotated[
@@ -66,8 +66,8 @@ def simulate(
         bool,
         typer.Option(
             "--follow-up",
-            help="Make heads of one person at two visits: rigidly moved, on another scanner and grid (256 against 170 "
-            "voxels, in any order), with 1.5 mm of smooth change, and brain loss in every other pair.",
+            help="Make heads of one person at two visits: a rigid transform, other noise and grid (256 and 170 voxels, "
+            "in either order), a smooth deformation of 1.5 mm, and brain atrophy in every other pair.",
         ),
     ] = False,
     atrophy: Annotated[
@@ -88,11 +88,11 @@ def simulate(
         typer.Option(min=1, metavar="N", help="Number of pairs to make at once; the number of cores when left out."),
     ] = None,
 ) -> None:
-    """Make pairs of images whose true transform is known.
+    """Make pairs of images with a known transform.
 
-    Each pair is a folder with fixed.nii.gz, moving.nii.gz, truth.tfm (fixed to moving, LPS mm) and labels where they
-    exist; both images have their own noise, bias field and texture. PAIRS.csv in DIR lists them. Stopped, it
-    continues when it is run again.
+    Each pair is a folder with fixed.nii.gz, moving.nii.gz, truth.tfm (fixed to moving, LPS mm) and label maps if there
+    are any. The two images differ in noise, bias field and texture. PAIRS.csv in DIR lists the pairs. A run that was
+    stopped continues when the command is repeated.
     """
     from stnreg.core.threads import default_threads
     from stnreg.reports import streams

@@ -61,7 +61,7 @@ def test_labels_that_would_be_blurred_are_said_with_the_option_that_keeps_them(f
     labels, out = folder / "a label=map.nii", tmp_path / "labels.nii"
     line = ("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--dof", 6, "--no-refine")
     assert run(*line, "--also", f"{labels}={out}") == 0
-    assert f"Say --also {labels}={out}:label" in capsys.readouterr().err
+    assert f"Use --also {labels}={out}:label" in capsys.readouterr().err
     assert run(*line, "--also", f"{labels}={out}:label") == 0
     assert "label map" not in capsys.readouterr().err
 
