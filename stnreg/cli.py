@@ -140,8 +140,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         return ExitCode.USAGE
     except StnregError as error:
         _trace(debug)
-        option = f" (--{error.argument.replace('_', '-')})" if error.argument else ""
-        _complain(f"{error}{option}")
+        _complain(f"{error}{_remedy(error, arguments)}")
         return error.exit_code
     except Exception as error:
         _trace(debug)
@@ -152,6 +151,16 @@ def _run(arguments: list[str], debug: bool) -> int:
             return ExitCode.DATA
         _complain(f"internal error (please report), {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
         return ExitCode.DEFECT
+
+
+def _remedy(error: StnregError, arguments: list[str]) -> str:
+    """Return the option that an error names as its remedy, in brackets; nothing if the verb has no such option."""
+    verb = next((word for word in arguments if word in VERBS), None)
+    if error.argument is None or verb is None:
+        return ""
+    option = f"--{error.argument.replace('_', '-')}"
+    params = Verbs().get_command(None, verb).params
+    return f" ({option})" if any(option in parameter.opts for parameter in params) else ""
 
 
 def _trace(debug: bool) -> None:

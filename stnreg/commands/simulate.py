@@ -33,7 +33,7 @@ def simulate(
         list[Path],
         typer.Option(
             metavar="DIR|FILE",
-            help="Label maps. For heads: FreeSurfer codes, and codes of 500 and above outside the brain; each split has "
+            help="Label maps. For heads: FreeSurfer codes, 500 and above outside the brain; each split has "
             "its own maps if there are enough. For a scan: its own label map. Repeatable.",
         ),
     ] = [],  # noqa: B006

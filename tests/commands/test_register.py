@@ -112,7 +112,7 @@ def test_a_picture_is_drawn(tmp_path):
 
 def on_a_terminal(*arguments) -> tuple[int, str]:
     """Run a command whose stderr is a terminal; return its status and what it printed there."""
-    pty = pytest.importorskip("pty")
+    pty = pytest.importorskip("pty", reason="needs pty, a terminal to print on")
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as screen:
         process = subprocess.Popen(
