@@ -42,7 +42,7 @@ VERBS = {
 
 BROKEN_PIPE = 128 + 13  # what a shell shows for a tool ended by SIGPIPE
 
-HOW_TO_REPORT = "\nRun it again with --debug and send us the traceback."
+HOW_TO_REPORT = "\nRun it again with --debug and report the traceback."
 
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
@@ -96,7 +96,7 @@ def stnreg(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Works after a command, too.")
+        bool, typer.Option("--debug", help="Show the traceback of an error. May also stand after a command.")
     ] = False,
 ) -> None:
     """Affine registration of 3-D brain MRI by a spatial transformer network.
@@ -141,7 +141,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         return ExitCode.USAGE
     except StnregError as error:
         _trace(debug)
-        _complain(str(error))
+        _complain(f"{error}{_remedy(error, arguments)}")
         return error.exit_code
     except Exception as error:
         _trace(debug)
@@ -150,8 +150,18 @@ def _run(arguments: list[str], debug: bool) -> int:
                 _forget_stdout()
             _complain(f"{error.filename or 'standard output'}: {error.strerror}")
             return ExitCode.DATA
-        _complain(f"a defect of ours, {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
+        _complain(f"internal error (please report), {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
         return ExitCode.DEFECT
+
+
+def _remedy(error: StnregError, arguments: list[str]) -> str:
+    """Return the option that an error names as its remedy, in brackets; nothing if the verb has no such option."""
+    verb = next((word for word in arguments if word in VERBS), None)
+    if error.argument is None or verb is None:
+        return ""
+    option = f"--{error.argument.replace('_', '-')}"
+    params = Verbs().get_command(None, verb).params
+    return f" ({option})" if any(option in parameter.opts for parameter in params) else ""
 
 
 def _trace(debug: bool) -> None:

@@ -9,16 +9,27 @@ class ExitCode(IntEnum):
     OK = 0
     DEFECT = 1  # ours
     USAGE = 2
-    FAILED = 3  # done, but judged a failed registration
+    FAILED = 3  # done, but rejected by the quality assessment
     DATA = 4  # an input that cannot be used, or an output that cannot be written
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 class StnregError(Exception):
-    """Root of everything raised on purpose."""
+    """Root of everything raised on purpose.
+
+    Parameters
+    ----------
+    message : str
+    argument : str, optional
+        The argument that is the remedy, under its name in Python: a command adds the option of that name.
+    """
 
     exit_code = ExitCode.DEFECT
+
+    def __init__(self, message: str = "", *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class UsageProblem(StnregError):

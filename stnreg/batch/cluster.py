@@ -34,11 +34,11 @@ def run_on_dask(tasks: Sequence[Task], address: str) -> Iterator[Row]:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError as error:
-        raise UsageProblem("--dask needs the package distributed: pip install 'stnreg[dask]'") from error
+        raise UsageProblem("a Dask cluster needs the package distributed: pip install 'stnreg[dask]'") from error
     try:
         client = Client(address, timeout=TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"--dask {address}: no scheduler answers there ({error})") from error
+        raise DataError(f"Dask {address}: no scheduler answers there ({error})") from error
     # Neighbours share a fixed image, so that a worker seldom has to look at another.
     ordered = sorted(tasks, key=lambda task: str(task.pair.fixed))
     by_key = {f"stnreg-{task.pair.id}-{uuid4().hex}": task for task in ordered}

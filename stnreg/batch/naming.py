@@ -108,7 +108,7 @@ def bids(pair: Pair, folder: Path) -> Outputs:
     """
     moving, suffix = parse_bids(pair.moving)
     if "sub" not in moving:
-        raise DataError(f"{pair.moving}: --bids needs names such as sub-01_T1w.nii.gz; this one has no sub-")
+        raise DataError(f"{pair.moving}: BIDS names are needed, such as sub-01_T1w.nii.gz; this one has no sub-")
     space = space_of(pair.fixed, moving)
     entities = "_".join(f"{key}-{value}" for key, value in moving.items() if key not in ("space", "desc"))
     session = [f"ses-{moving['ses']}"] if "ses" in moving else []

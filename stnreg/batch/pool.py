@@ -148,7 +148,7 @@ class _Worker:
         """Say how it died."""
         code = self.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        return f"the worker {how}, twice; is there enough memory? (fewer at once: --jobs)"
+        return f"the worker {how}, twice; is there enough memory? Run fewer jobs at once."
 
     def close(self) -> None:
         """Wait for the end of a process that was told to end."""

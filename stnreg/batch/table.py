@@ -120,7 +120,7 @@ def _load(path: Path) -> dict[str, Row]:
     whole = text[: text.rfind("\n") + 1]  # the last line may have been cut off by the end of the run
     rows = list(csv.DictReader(io.StringIO(whole)))
     if whole and tuple(csv.DictReader(io.StringIO(whole)).fieldnames or ()) != COLUMNS:
-        raise DataError(f"{path}: is not a table that this version wrote; choose another folder, or leave out --resume")
+        raise DataError(f"{path}: was not written by this version of stnreg; use another folder, or do not resume")
     return {row["id"]: dict(row) for row in rows}
 
 

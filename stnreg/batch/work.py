@@ -40,7 +40,7 @@ def run_task(task: Task, following: Task | None = None) -> Row:
     except OSError as error:
         row = failure_row(task, ERROR, f"{error.filename or task.pair.id}: {error.strerror or error}")
     except MemoryError:
-        row = failure_row(task, ERROR, "not enough memory; run fewer at once (--jobs)")
+        row = failure_row(task, ERROR, "not enough memory; run fewer jobs at once")
     except Exception as error:  # one pair's trouble is not the others'
         row = failure_row(task, ERROR, f"internal error (please report), {type(error).__name__}: {error}")
     return row | {"total_s": round(time.perf_counter() - began, 3)}

@@ -59,17 +59,17 @@ class Case:
         """Refuse what cannot be computed before anything is opened."""
         unknown = [m for m in self.metrics if m not in METRICS]
         if unknown or not self.metrics:
-            raise UsageProblem(f"--metrics: unknown {', '.join(unknown) or 'nothing'}; there are {', '.join(METRICS)}")
+            raise UsageProblem(f"unknown metrics: {', '.join(unknown) or 'none given'}; known are {', '.join(METRICS)}")
         if (self.fixed_labels is None) != (self.moved_labels is None):
-            raise UsageProblem("--fixed-labels and --moved-labels go together; only one was given")
+            raise UsageProblem("labels are needed for both images; only one of fixed_labels and moved_labels was given")
         if self.transform is None and set(self.metrics) & set(TRANSFORM):
-            raise UsageProblem("tre, params and jacobian judge a transform: give it with --transform")
+            raise UsageProblem("the metrics tre, params and jacobian need the estimated transform")
         if self.truth is None and set(self.metrics) & {"tre", "params"}:
-            raise UsageProblem("tre and params compare with a true transform: give it with --truth")
+            raise UsageProblem("the metrics tre and params need the true transform (truth)")
         if self.before and not (self.warp and self.transform is not None):
-            raise UsageProblem("--before needs --warp and --transform: it compares without the transform and with it")
+            raise UsageProblem("before needs warp and a transform: it measures without the transform and with it")
         if self.bins < 2:
-            raise UsageProblem(f"--bins {self.bins}: expected at least 2")
+            raise UsageProblem(f"bins {self.bins}: expected at least 2")
         check_rule(self.foreground or DEFAULT_RULE)
 
     @cached_property
@@ -249,7 +249,7 @@ def _parameter_errors(case: Case) -> Iterator[Measure]:
     found, true = case.fixed_to_moving.matrix, case.true_fixed_to_moving.matrix
     if found is None or true is None:
         name, source = ("--transform", case.transform) if found is None else ("--truth", case.truth)
-        raise UsageProblem(f"{name} {source}: bends space, and params compares linear transforms; use tre instead")
+        raise UsageProblem(f"{name} {source}: is non-linear, and params compares linear transforms; use tre instead")
     errors = transforms.parameter_errors(found, true, case.fixed_volume.grid.center_lps)
     for label, (value, unit) in errors.items():
         yield Measure("params", label, value, unit)
@@ -284,8 +284,9 @@ def _volume(source: Image, header_source: HeaderSource, *, constant: bool = Fals
 def _same_grid(a: Volume, b: Volume) -> None:
     if not a.grid.is_close(b.grid, SAME_GRID_MM):
         raise DataError(
-            f"{a.path} does not lie on the grid of {b.path}: bring it there with `stnreg apply-transform`, "
-            "or give the moving image itself with --warp and --transform"
+            f"{a.path} is not on the grid of {b.path}: resample it with `stnreg apply-transform`, "
+            "or have it warped by its transform",
+            argument="warp",
         )
 
 

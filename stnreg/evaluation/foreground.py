@@ -60,7 +60,7 @@ def _threshold_rule(rule: str) -> Callable[[NDArray], NDArray[np.bool_]]:
         share = -1.0
     if name == "share" and 0 < share < 1:
         return lambda array: array > share * np.percentile(array, 99)
-    raise UsageProblem(f"--foreground {rule}: expected nonzero, share:S with 0 < S < 1, or otsu")
+    raise UsageProblem(f"foreground {rule!r}: expected nonzero, share:S with 0 < S < 1, or otsu")
 
 
 def _above_otsu(array: NDArray) -> NDArray[np.bool_]:

@@ -63,7 +63,7 @@ def as_labels(array: NDArray, name: str = "the label map") -> NDArray[np.int32]:
         raise DataError(f"{name}: expected label codes from 0 to {LARGEST_LABEL}, got {low} to {high}")
     labels = array.astype(np.int32)
     if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(labels, array):
-        raise DataError(f"{name}: expected whole numbers, got fractions; resample label maps with --interp label")
+        raise DataError(f"{name}: expected whole numbers, got fractions; resample label maps with label interpolation")
     return labels
 
 

@@ -45,7 +45,7 @@ def target_errors_mm(
 def target_errors_through_mm(
     fixed_to_moving: Transform, true_fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """How far each fixed voxel lands from where it should, |T x - T_true x|, for transforms that may bend space.
+    """How far each fixed voxel lands from where it should, |T x - T_true x|, for transforms that may be non-linear.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def jacobian_determinant(fixed_to_moving: NDArray) -> float:
 def local_jacobian(
     fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_] | None = None
 ) -> dict[str, tuple[float, str]]:
-    """What a transform that bends space does to volume from voxel to voxel.
+    """What a non-linear transform does to volume from voxel to voxel.
 
     Parameters
     ----------

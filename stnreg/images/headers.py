@@ -71,7 +71,8 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
         form = "qform" if source == "qform" or sform_code <= 0 else "sform"
         raise DataError(
             f"{path}: the {form} is not a usable matrix (zero, flat or not finite). "
-            "Repair the header, or choose the other form with --header-source."
+            "Repair the header, or choose the other matrix.",
+            argument="header_source",
         )
     notes = list(_unit_notes(header, path))
     differs = bool(notes)  # few readers heed units, so outputs are in millimetres
@@ -171,7 +172,7 @@ def _disagreement(path: str, apart_mm: float, source: HeaderSource) -> str:
     if used == "sform":
         return (
             f"{text}. ITK tools (ANTs, Greedy, Slicer) may read the qform: a .tfm that they apply to this file as "
-            "the moving image is then wrong by that much. Use --header-source qform for a transform that is meant "
+            "the moving image is then wrong by that much. Use the header source qform for a transform that is meant "
             "for them, or repair the header."
         )
     return f"{text}, as most ITK tools do; nibabel, FSL and FreeSurfer read the {other}."

@@ -80,7 +80,7 @@ def take_volume(image: Volume, which: str | int | None) -> Volume:
         return image
     count = len(image.array)
     if which is None:
-        raise DataError(f"{image.path}: is a series of {count} volumes. {HOW_TO_CHOOSE}")
+        raise DataError(f"{image.path}: is a series of {count} volumes. {HOW_TO_CHOOSE}", argument="volume")
     if which == "mean":
         array = image.array.mean(axis=0, dtype=np.float64).astype(np.float32)
     elif int(which) < count:

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 OutputType = Literal["float32", "same"]
-HOW_TO_CHOOSE = "Choose one with `register --volume N` (from 0), or all of them together with --volume mean."
+HOW_TO_CHOOSE = "Choose the volume to register: its number, counted from 0, or mean."
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,7 +230,9 @@ def _three_axes(array: NDArray[Any], path: str, *, series: bool) -> NDArray[Any]
     if array.ndim < 3 or min(array.shape[-3:]) < 2:
         raise DataError(f"{path}: is {_times(array)}, not a volume; two slices along each axis are the least.")
     if array.ndim > (4 if series else 3):
-        raise DataError(f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}")
+        raise DataError(
+            f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}", argument="volume"
+        )
     return array
 
 

@@ -56,8 +56,8 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
     if index is not None and CUDA not in session.get_providers():
         if device != "auto":
             raise UsageProblem(
-                f"--device {device}: there is a GPU, but onnxruntime runs on {session.get_providers()[0]}; install "
-                "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]') or use --device cpu"
+                f"device {device}: there is a GPU, but onnxruntime runs on {session.get_providers()[0]}; install "
+                "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]') or use the device cpu"
             )
         index = None
     return session
@@ -105,11 +105,11 @@ def parse_device(device: str) -> int | None:
         return None
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isdigit() or device == "cuda"):
-        raise UsageProblem(f"--device is auto, cpu or cuda[:N], got {device!r}")
+        raise UsageProblem(f"device is auto, cpu or cuda[:N], got {device!r}")
     index, count = int(number or 0), gpu_count()
     if index >= count:
-        found = "no NVIDIA GPU" if count == 0 else f"{count} of them"
-        raise UsageProblem(f"--device {device}: found {found} on this machine; use --device cpu or auto")
+        found = "no NVIDIA GPU" if count == 0 else f"{count} NVIDIA GPU{'s' if count > 1 else ''}"
+        raise UsageProblem(f"device {device}: found {found} on this machine; use the device cpu or auto")
     return index
 
 

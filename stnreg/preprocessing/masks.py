@@ -50,8 +50,7 @@ def load_masks(
         looked_at, excluded = found.get(f"{side}_mask"), found.get(f"{side}_exclude")
         if excluded is not None and not ((True if looked_at is None else looked_at[0]) & ~excluded[0]).any():
             raise DataError(
-                f"{_path(masks[f'{side}_exclude'])}: excludes everything that may be looked at; nothing is left to "
-                "align by. Draw it smaller."
+                f"{_path(masks[f'{side}_exclude'])}: excludes every voxel that the refinement may use. Make it smaller."
             )
     return found
 
@@ -62,7 +61,7 @@ def _load(given: Image, image: Volume, name: str, header_source: HeaderSource) -
     if not inside.any():
         if name.endswith("exclude"):
             return np.zeros(image.grid.shape, np.bool_), image.grid
-        raise DataError(f"{_path(given)}: the mask is empty (every voxel is 0). Non-zero means: look here.")
+        raise DataError(f"{_path(given)}: the mask is empty (every voxel is 0); non-zero voxels are used.")
     if not mask.grid.is_close(image.grid):
         inside = resample(inside.view(np.uint8), mask.grid, image.grid, np.eye(4), "nearest") != 0
     if not inside.any():

@@ -108,6 +108,6 @@ def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[
     chain = load_chain([init], pair.fixed, pair.moving)
     if chain.matrix is None:
         raise TransformError(
-            f"{init}: bends space, and a registration starts from a linear transform. Give the affine alone."
+            f"{init}: is non-linear, and a registration starts from a linear transform. Give the affine alone."
         )
     return chain.matrix, chain.warnings

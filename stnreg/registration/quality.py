@@ -51,7 +51,7 @@ class RefinementStats:
     mirrored: bool
 
 
-NOT_ASSESSED = Verdict(None, None, ("a pair network gives nothing to assess its result by",))
+NOT_ASSESSED = Verdict(None, None, ("pair networks have no quality assessment",))
 
 
 def assess(
@@ -93,11 +93,11 @@ def assess(
     elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
         found, bound = told_apart(error_mm, limits.whole_head_error_mm, digits=1)
         reasons.append(
-            f"only part of the brain is in view, and its structures alone determine the rest to {found} mm at best, "
-            f"where two whole heads give 0.9 mm and {bound} mm is accepted; refine, or use fewer degrees of freedom"
+            f"only part of the brain is in the field of view, and its structures determine the rest to {found} mm at "
+            f"best (two whole heads: 0.9 mm; at most {bound} mm is accepted); refine, or use fewer degrees of freedom"
         )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
-        reasons.append("the transform exchanges left and right")
+        reasons.append("the transform swaps left and right (negative determinant)")
     return Verdict(not reasons, score, tuple(reasons))
 
 
@@ -140,22 +140,21 @@ def _structures(
     if not score >= least:
         found, bound = told_apart(score, least)
         yield (
-            f"the structures found in both images agree by {found} under the transform; {bound} is the least "
-            "that is accepted"
+            f"the score, the agreement of the structures found in both images, is {found}; at least {bound} is accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
     if not share >= limits.min_common_share:
         found, bound = told_apart(100 * share, 100 * limits.min_common_share, digits=0)
         yield (
-            f"one image shows {found} % of the brain that the other shows: too little to assess; "
-            f"{bound} % is the least that is accepted"
+            f"one image shows {found} % of the brain that the other shows, too little to assess; at least {bound} % is "
+            "accepted"
         )
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= encoding.calibration.max_residual_mm:
             found, bound = told_apart(encoding.residual_mm, encoding.calibration.max_residual_mm, digits=0)
             yield (
-                f"what was found in the {name} image does not lie as in a head ({found} mm off; {bound} mm is the most "
-                "that is accepted): is it a brain, and is enough of it in view?"
+                f"the structures found in the {name} image are not placed as in a head ({found} mm off; at most "
+                f"{bound} mm is accepted): is it a brain, and is enough of it in the field of view?"
             )
 
 
@@ -165,14 +164,14 @@ def _intensities(
     """Say what speaks against it in the intensities."""
     if refinement.mirrored and structures_agree:
         yield (
-            "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
+            "the moving image fits clearly better when mirrored: left and right are swapped in one of the two headers"
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
     least = limits.min_partial_correlation if partial else limits.min_correlation
     if not refinement.correlation >= least:
-        where = "what both images show of the brain" if partial else "the brain"
+        where = "the part of the brain that both images show" if partial else "the brain"
         found, bound = told_apart(refinement.correlation, least)
-        yield f"inside {where} the intensities correlate by {found}; {bound} is the least that is accepted"
+        yield (f"the local correlation of the intensities inside {where} is {found}; at least {bound} is accepted")
 
 
 def told_apart(value: float, bound: float, digits: int = 2) -> tuple[str, str]:

@@ -140,7 +140,7 @@ def _check(
 ) -> None:
     """Refuse what cannot be, before anything is read."""
     if masked and not (options.refine and method.refines):
-        raise UsageProblem("masks guide the refinement, which is switched off or which this network does not have")
+        raise UsageProblem("masks are used by the refinement, which is switched off or not available with this network")
     if options.deform and not method.deforms:
         raise UsageProblem(f"a deformation needs an anatomy network; {weights.name} is a pair network")
     for image in images:

@@ -113,9 +113,9 @@ def _verdict_lines(result: RegistrationResult) -> list[str]:
     """Say whether a registration is believed, and by what."""
     verdict, refined = result.verdict, result.refined
     if verdict.passed is None:
-        return ["not judged: " + "; ".join(verdict.reasons)]
-    figures = [f"structures agree by {verdict.score:.2f}"] if verdict.score is not None else []
+        return ["not assessed: " + "; ".join(verdict.reasons)]
+    figures = [f"score (agreement of the structures) {verdict.score:.2f}"] if verdict.score is not None else []
     if refined is not None:
         figures.append(f"local correlation in the brain {refined.local_correlation:.2f}")
-    line = ("passed: " if verdict.passed else "judged a failed registration: ") + ", ".join(figures)
+    line = ("accepted: " if verdict.passed else "rejected: ") + ", ".join(figures)
     return [line, *verdict.reasons]

@@ -70,8 +70,8 @@ def _packages() -> Iterator[Finding]:
     for name, found in runtimes.items():
         yield Finding("package", name, "ok", found)
     if len(runtimes) != 1:
-        fault = "both are installed, in one folder, and spoil each other: uninstall both, then install one"
-        none = "needed: pip install onnxruntime-gpu (or onnxruntime)"
+        fault = "both builds are installed and overwrite each other's files: uninstall both, then install one"
+        none = "needed: pip install onnxruntime-gpu (or onnxruntime, without a GPU)"
         yield Finding("package", "onnxruntime", "wrong", fault if runtimes else none)
     for name in TRAINING:
         found = _version(name)

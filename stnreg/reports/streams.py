@@ -24,15 +24,15 @@ def note(message: str) -> None:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is, as a bar on stderr; off a terminal nothing is shown.
+def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show progress as a bar on stderr; nothing is shown off a terminal, or where `quiet` is set.
 
     Yields
     ------
     show : callable
         Call it with how many are done, of how many.
     """
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console

@@ -58,29 +58,29 @@ def build_recipe(
     """
     drawn = _ranges("follow-up" if follow_up else kind, ranges or {})
     if follow_up and kind != "heads":
-        raise UsageProblem(f"{kind}: --follow-up is for heads")
+        raise UsageProblem(f"{kind}: follow-ups are made of heads only", argument="follow_up")
     if contrasts and kind != "heads":
-        raise UsageProblem(f"{kind}: --contrast is for heads; nothing else is painted from tissues")
+        raise UsageProblem(f"{kind}: contrasts are for heads only", argument="contrast")
     if sizes and kind not in ("heads", "cubes"):
-        raise UsageProblem(f"{kind}: --size is for heads and cubes; a moved scan keeps its grid")
+        raise UsageProblem(f"{kind}: a size is for heads and cubes; a moved scan keeps its grid", argument="size")
     if images and kind in ("heads", "cubes"):
-        raise UsageProblem(f"{kind}: takes no --image")
+        raise UsageProblem(f"{kind}: takes no image", argument="image")
     if kind == "cubes":
         if labels or len(sizes) > 1:
-            raise UsageProblem("cubes: takes no --labels, and one --size for both images")
+            raise UsageProblem("cubes: takes no labels, and one size for both images", argument="labels")
         return CubeRecipe(drawn, *sizes)
     maps = _files(labels)
     if kind == "heads":
         if not maps:
-            raise UsageProblem("heads: are painted from label maps; give them with --labels DIR|FILE")
-        first, second = _two(sizes, (256, 170) if follow_up else (170, 170), "--size")
-        chosen = _two(contrasts, None, "--contrast")
+            raise UsageProblem("heads: needs label maps to make images from", argument="labels")
+        first, second = _two(sizes, (256, 170) if follow_up else (170, 170), "size")
+        chosen = _two(contrasts, None, "contrast")
         unknown = set(chosen or ()) - set(CONTRASTS)
         if unknown:
             raise UsageProblem(f"expected a contrast out of {', '.join(CONTRASTS)}; got {', '.join(sorted(unknown))}")
         return HeadRecipe(deal(maps, counts), drawn, (first, second), chosen, follow_up, loss)
     if not images:
-        raise UsageProblem(f"{kind}: moves a scan; give it with --image IMG")
+        raise UsageProblem(f"{kind}: needs a scan to move", argument="image")
     return ScanRecipe(_files(images), maps, drawn)
 
 

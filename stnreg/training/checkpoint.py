@@ -106,7 +106,7 @@ def load_into(model: nn.Module, weights: dict[str, Tensor], origin: str) -> None
         if have is None or want is None or have.shape != want.shape:
             raise DataError(
                 f"{origin}: made for another network: {name} is {_shape(have)}, this one has {_shape(want)}; "
-                "use the same --model and --config as the run that made it"
+                "use the same model and settings as the run that wrote it"
             )
     model.load_state_dict(weights)
 

@@ -162,7 +162,7 @@ def _skip(error: DataError, path: Path | None, skip_bad: bool) -> str:
     """Return what to say of a file that is left out, or raise its error with the way around it."""
     said = str(error) if path is None or str(path) in str(error) else f"{path}: {error}"
     if not skip_bad:
-        raise DataError(f"{said} (--skip-bad trains without it)") from error
+        raise DataError(f"{said} Bad scans can be left out.", argument="skip_bad") from error
     return said
 
 

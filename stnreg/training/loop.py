@@ -141,7 +141,7 @@ def train(
         raise UsageProblem(f"{task.name}: trains in one process; start it without torchrun")
     last_path, best_path = run / "last.ckpt", run / "best.ckpt"
     if last_path.exists() and not resume:
-        raise UsageProblem(f"{run}: a run is here already; go on with it by --resume, or name another folder")
+        raise UsageProblem(f"{run}: holds a run already; use another folder, or resume it", argument="resume")
     device = choose_device(config.device, processes)
     if config.threads:
         torch.set_num_threads(config.threads)

@@ -32,7 +32,7 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     """
     own = name.removeprefix(f"{PAPER}-") if name in NAMES and is_paper(name) else None
     if own and head and own != head:
-        raise UsageProblem(f"preset {name} trains {own}, --model says {head}: give one of them")
+        raise UsageProblem(f"the preset {name} is for the model {own}, not {head}: give one of them")
     head = own or head or "affine"
     if head not in HEADS:
         raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(HEADS)}")

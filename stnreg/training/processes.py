@@ -97,7 +97,7 @@ def choose_device(name: str, processes: Processes | None = None) -> torch.device
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageProblem(f"--device {name}: torch sees no GPU here; use --device cpu")
+        raise UsageProblem(f"device {name}: torch finds no GPU; use the device cpu")
     if device.type == "cuda" and local_rank is not None:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)

@@ -103,7 +103,7 @@ def train_pair(wanted: PairRun) -> Trained:
         If a file cannot be used.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
+        raise UsageProblem("a run is resumed, or started from weights: give one of them")
     config = choose_config(wanted)
     with joined(config.loop.device) as processes:
         if processes.is_first:
@@ -166,11 +166,11 @@ def _with_transforms(config: TrainConfig, transforms: Sequence[str]) -> TrainCon
     """Choose what a `separate` head estimates, the one that acts on a point first named first."""
     model = config.pair.model
     if model.head != "separate":
-        raise UsageProblem(f"--transforms: chooses what `separate` estimates; {model.head} has a whole matrix")
+        raise UsageProblem(f"transforms are chosen for the network `separate`; {model.head} estimates a whole matrix")
     try:
         model = replace(model, order=tuple(transforms))
     except ValueError as error:
-        raise UsageProblem(f"--transforms {','.join(transforms)}: {error}") from error
+        raise UsageProblem(f"transforms {','.join(transforms)}: {error}") from error
     return replace(config, pair=replace(config.pair, model=model))
 
 
@@ -190,8 +190,7 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
         extent_mm = config.model.size * config.spacing_mm
         if abs(scans.extent_mm - extent_mm) > 1e-6 * extent_mm:
             raise DataError(
-                f"{cache}: its cubes are {scans.extent_mm:g} mm wide, the network's {extent_mm:g} mm; "
-                "name another --cache"
+                f"{cache}: its cubes are {scans.extent_mm:g} mm wide, the network's {extent_mm:g} mm; use another cache"
             )
         return scans
     if wanted.pairs is not None:
@@ -199,7 +198,7 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
     elif wanted.scans:
         listed = scans_of_folders(wanted.scans, wanted.validation)
     else:
-        raise UsageProblem("nothing to train on: give a PAIRS.csv, or folders of scans with --scans")
+        raise UsageProblem("nothing to train on: give a table of pairs (PAIRS.csv) or folders of scans")
     scans = pack_scans(
         listed,
         size=config.model.size * config.oversampling,
@@ -220,5 +219,5 @@ def cache_path(wanted: PairRun) -> Path:
 def _source(text: str) -> dict[str, str]:
     name, _, terms = text.partition(":")
     if not terms:
-        raise UsageProblem(f"--terms {text!r}: expected 'NAME: TERMS', such as 'IXI: CC BY-SA 3.0'")
+        raise UsageProblem(f"terms {text!r}: expected 'NAME: TERMS', such as 'IXI: CC BY-SA 3.0'")
     return {"name": name.strip(), "terms": terms.strip()}

@@ -64,7 +64,7 @@ def test_two_onnxruntimes_are_wrong(monkeypatch):
     monkeypatch.setattr(environment, "_version", lambda package: "1.0")
     wrong = [one for one in environment.examine() if one.status == "wrong"]
     assert [one.name for one in wrong] == ["onnxruntime"]
-    assert "spoil" in wrong[0].detail
+    assert "overwrite" in wrong[0].detail
 
 
 def test_a_tool_on_the_path_is_found(found, monkeypatch, tmp_path):

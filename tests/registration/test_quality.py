@@ -75,7 +75,7 @@ def test_two_whole_heads_that_agree_are_believed():
 def test_half_a_head_is_not_fitted_but_may_be_refined():
     alone = assess(WHOLE, HALF, np.eye(4), estimated=True)
     assert not alone.passed
-    assert "only part of the brain is in view" in alone.reasons[0]
+    assert "only part of the brain is in the field of view" in alone.reasons[0]
     assert assess(WHOLE, HALF, np.eye(4)).passed, "a transform from elsewhere extrapolates nothing"
     assert assess(WHOLE, HALF, np.eye(4), refinement=WELL).passed
 
@@ -83,25 +83,27 @@ def test_half_a_head_is_not_fitted_but_may_be_refined():
 def test_intensities_that_do_not_correlate_are_not_believed():
     little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
     between = replace(WELL, correlation=LIMITS.min_partial_correlation - 0.01)
-    assert "correlate by 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
+    assert "brain is 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
     assert assess(WHOLE, WHOLE, np.eye(4), refinement=between).passed
-    assert "what both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    assert (
+        "the part of the brain that both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    )
     assert assess(WHOLE, HALF, np.eye(4), refinement=replace(between, same_person=True)).passed
     assert not assess(WHOLE, WHOLE, np.eye(4), refinement=replace(WELL, correlation=np.nan)).passed
 
 
 def test_every_other_reason_is_given():
     off = from_parameters(Parameters((25.0, 0, 0)), np.zeros(3))
-    assert "agree by" in assess(WHOLE, WHOLE, off).reasons[0]
+    assert "agreement of the structures" in assess(WHOLE, WHOLE, off).reasons[0]
     assert assess(WHOLE, WHOLE, off, 0.0).passed
     mirrored = replace(WELL, mirrored=True)
     assert "mirror" in assess(WHOLE, WHOLE, np.eye(4), refinement=mirrored).reasons[0]
     assert not any("mirror" in why for why in assess(WHOLE, WHOLE, off, refinement=mirrored).reasons), (
         "no head, no side"
     )
-    assert "exchanges left and right" in assess(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
+    assert "swaps left and right" in assess(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
     strange = replace(WHOLE, residual_mm=30.0)
-    assert "the moving image does not lie as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
+    assert "the moving image are not placed as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
     speck = encoding(lambda points: np.linalg.norm(points, axis=1) < 25)
     assert "too little to assess" in assess(WHOLE, speck, np.eye(4)).reasons[0]
 

@@ -13,22 +13,23 @@ ALL = (2, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "word"),
+    ("kind", "options", "argument", "word"),
     [
-        ("rotated", {}, "--image"),
-        ("heads", {}, "--labels"),
-        ("cubes", {"images": [Path("x.nii")]}, "--image"),
-        ("cubes", {"labels": [Path("x.nii")]}, "--labels"),
-        ("affine", {"sizes": [64]}, "--size"),
-        ("affine", {"contrasts": ["t1"]}, "--contrast"),
-        ("affine", {"follow_up": True}, "--follow-up"),
-        ("rotated", {"ranges": {"translation_mm": 3.0}}, "rotation alone"),
-        ("cubes", {"ranges": {"scale": -1.0}}, "0 or more"),
+        ("rotated", {}, "image", "needs a scan"),
+        ("heads", {}, "labels", "needs label maps"),
+        ("cubes", {"images": [Path("x.nii")]}, "image", "takes no image"),
+        ("cubes", {"labels": [Path("x.nii")]}, "labels", "takes no labels"),
+        ("affine", {"sizes": [64]}, "size", "heads and cubes"),
+        ("affine", {"contrasts": ["t1"]}, "contrast", "heads only"),
+        ("affine", {"follow_up": True}, "follow_up", "heads only"),
+        ("rotated", {"ranges": {"translation_mm": 3.0}}, None, "rotation alone"),
+        ("cubes", {"ranges": {"scale": -1.0}}, None, "0 or more"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(kind, options, word):
-    with pytest.raises(UsageProblem, match=word):
+def test_options_that_do_not_fit_are_refused(kind, options, argument, word):
+    with pytest.raises(UsageProblem, match=word) as refused:
         build_recipe(kind, ALL, **options)
+    assert refused.value.argument == argument
 
 
 def test_what_labels_can_be(head_file, tmp_path):

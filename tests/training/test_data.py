@@ -65,7 +65,7 @@ def table(tmp_path):
 
 
 def test_a_bad_scan_is_named(table):
-    with pytest.raises(DataError, match=r"4\.nii\.gz.*--skip-bad"):
+    with pytest.raises(DataError, match=r"4\.nii\.gz.*left out"):
         pack_scans(table, size=16, spacing_mm=8.0)
 
 

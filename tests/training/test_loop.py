@@ -91,7 +91,7 @@ def test_weights_to_start_from(tmp_path):
 
 def test_a_run_is_not_overwritten_and_an_absent_one_not_resumed(tmp_path):
     train(Line(), QUICK, tmp_path / "run", settings={})
-    with pytest.raises(UsageProblem, match="--resume"):
+    with pytest.raises(UsageProblem, match="resume it"):
         train(Line(), QUICK, tmp_path / "run", settings={})
     with pytest.raises(DataError, match="no such checkpoint"):
         train(Line(), QUICK, tmp_path / "none", settings={}, resume=True)

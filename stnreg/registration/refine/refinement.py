@@ -188,7 +188,7 @@ Scenes = tuple[Scene, Scene]
 
 def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
     if not descent.improved:
-        return () if descent.start_is_best else ("the refinement found nothing better than its start",)
+        return () if descent.start_is_best else ("the refinement did not improve the initial transform, which is kept",)
     return () if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",)
 
 

@@ -42,7 +42,7 @@ def train_anatomy(wanted: PairRun) -> Path:
         If a file cannot be used, or there is nothing to train on or to validate with.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
+        raise UsageProblem("a run is resumed, or started from weights: give one of --resume and --from")
     kind = str(anatomy_model(wanted)).removeprefix("anatomy-")
     validation = VALIDATION_SCANS if wanted.validation is None else wanted.validation
     if validation < 1:
@@ -85,7 +85,9 @@ def packed_subjects(wanted: PairRun, validation: int = VALIDATION_SCANS) -> Path
     folder = wanted.cache or wanted.folder / "packed"
     if not (folder / "template.npy").is_file():
         if len(wanted.scans) != 1:
-            raise UsageProblem("an anatomy network needs --scans ROOT (with ixi/ and labelmaps/) or a packed --cache")
+            raise UsageProblem(
+                "an anatomy network needs one folder of scans (with ixi/ and labelmaps/) or a packed cache"
+            )
         root = wanted.scans[0]
         if not any((root / "labelmaps").glob("*.nii*")) or not any((root / "ixi").glob("*_T1.nii.gz")):
             raise DataError(f"{root}: expected ixi/*_T1.nii.gz with their *_labels.nii.gz, and labelmaps/*.nii.gz")

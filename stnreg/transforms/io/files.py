@@ -103,7 +103,7 @@ def save_transform(
     matrix = fixed_to_moving.matrix if isinstance(fixed_to_moving, Transform) else check_affine(fixed_to_moving)
     if matrix is None:
         raise UsageProblem(
-            f"{path}: the transform bends space, and {suffix} holds linear ones alone. Write it as .nii.gz (one "
+            f"{path}: the transform is non-linear, and {suffix} holds only linear ones. Write it as .nii.gz (one "
             "displacement field) or .h5 (ITK's composite)."
         )
     if suffix == ".mat":
@@ -134,10 +134,7 @@ def check_transform_output(path: str | os.PathLike[str]) -> None:
     _suffix(path)
     check_output(path)
     if Path(path).is_file() and not written_by_us(path):
-        raise UsageProblem(
-            f"{path}: is there already, and stnreg did not write it. Choose another name for the output. "
-            "To start from that transform, did you mean --init?"
-        )
+        raise UsageProblem(f"{path}: exists already, and stnreg did not write it. Choose another name for the output.")
 
 
 def written_by_us(path: str | os.PathLike[str]) -> bool:
@@ -217,13 +214,13 @@ def _save_field(
 
 def _refuse(content: bytes, path: Path) -> NoReturn:
     if is_image_name(path):
-        guess = "is an image. A displacement field bends space, and a linear transform is expected here."
+        guess = "is an image. A displacement field is non-linear, and a linear transform is expected here."
     elif path.suffix.lower() == ".m3z":
         guess = "is a warp of FreeSurfer's own. Convert it: mri_warp_convert --inm3z FILE --outitk OUT.nii.gz"
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (
-            "is a bare 4x4 matrix, whose space is written nowhere. Say `fsl:FILE` if FLIRT wrote it, or `ras:FILE` if "
-            "it maps RAS mm points."
+            "is a bare 4x4 matrix, which does not name its coordinate system. Write "
+            "`fsl:FILE` if FLIRT wrote it, or `ras:FILE` if it maps RAS points in mm."
         )
     else:
         guess = "is not a transform that is read here (ITK .tfm .txt .mat .h5, FreeSurfer .lta, fsl:FILE, ras:FILE)."

@@ -120,7 +120,7 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
     kind, *dimensions = match.groups()
     if kind in ("DisplacementFieldTransform", "BSplineTransform") or "VelocityField" in kind:
         raise TransformError(
-            f"{path}: {kind} bends space, and is not read from text or .mat. Write it as an image or a composite .h5."
+            f"{path}: {kind} is non-linear, and is not read from text or .mat. Write it as an image or a composite .h5."
         )
     if dimensions != ["3", "3"]:
         raise TransformError(f"{path}: is a transform of {dimensions[0]}-D points; 3-D was expected.")

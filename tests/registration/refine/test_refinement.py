@@ -130,7 +130,7 @@ def test_a_descent_that_goes_astray_leaves_the_start(fixed, moving, monkeypatch,
     np.testing.assert_allclose(found.fixed_to_moving, TRUTH, atol=1e-9)
     assert found.local_correlation == found.start_correlation > 0.9
     assert found.motion_mm < 1e-6
-    assert found.notes == ("the refinement found nothing better than its start",)
+    assert found.notes == ("the refinement did not improve the initial transform, which is kept",)
 
 
 @pytest.mark.parametrize("dof", [6, 12])
@@ -145,7 +145,7 @@ def test_where_nothing_overlaps_the_start_is_kept(fixed, head):
     found = refine(fixed, (head.scan(TRUTH), head.brain(TRUTH)), away)
     assert not found.improved
     np.testing.assert_allclose(found.fixed_to_moving, away, atol=1e-9)
-    assert found.notes == ("the refinement found nothing better than its start",)
+    assert found.notes == ("the refinement did not improve the initial transform, which is kept",)
 
 
 def test_a_hole_can_be_excluded(fixed, moving, head):
