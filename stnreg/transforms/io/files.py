@@ -1,4 +1,4 @@
-"""Affine transforms on disk, whatever the tool: told apart by content when read, by suffix when written.
+"""Affine transform files: the format is detected by content when read, by suffix when written.
 
 See `itk`, `lta` and `fsl` for the formats, and `chain` for several transforms one after the other.
 """
@@ -15,6 +15,7 @@ from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import invert
 from stnreg.geometry.matrix import Matrix, check_affine
 from stnreg.geometry.orientation import swap_lps_ras
+from stnreg.images.suffixes import IMAGES
 from stnreg.images.volume import Reference, Volume
 from stnreg.transforms.io.fsl import to_fsl
 from stnreg.transforms.io.itk import HDF5_HEAD, is_itk, matlab_bytes, read_itk, text_bytes
@@ -24,19 +25,19 @@ from stnreg.transforms.io.text_matrix import read_text_matrix, text_matrix_bytes
 ITK_SUFFIXES = (".tfm", ".txt", ".mat")
 SUFFIXES = (*ITK_SUFFIXES, ".lta", ".fslmat")
 MAX_BYTES = 2**24
-"""More than any linear transform needs; what is larger is an image or a field, and is not read into memory."""
+"""Larger files are images or displacement fields, and are not read into memory."""
 
 
 def load_transform(path: str | os.PathLike[str]) -> Matrix:
-    """Read a linear transform that says itself what it maps: ITK text, .mat or .h5, or FreeSurfer's .lta.
+    """Read a linear transform: ITK text, .mat or .h5, or FreeSurfer's .lta.
 
-    Any linear class of ITK is taken, alone or in a composite; a centre is folded in. A bare 4x4 says nothing of its
-    space: see `chain.load_chain`.
+    All linear classes of ITK are supported, alone or in a composite; the centre is folded into the translation. Plain
+    4x4 matrices do not name their space: see `chain.load_chain`.
 
     Returns
     -------
     fixed_to_moving : (4, 4) float64
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
 
     Raises
     ------
@@ -61,7 +62,7 @@ def save_transform(
     fixed: Reference | Volume | None = None,
     moving: Reference | Volume | None = None,
 ) -> None:
-    """Write an affine, with all its digits, whole or not at all; the same matrix gives the same bytes.
+    """Write an affine with all digits, atomically; the same matrix gives the same bytes.
 
     Parameters
     ----------
@@ -69,14 +70,14 @@ def save_transform(
         Ends in .tfm or .txt (ITK text, which ITK, ANTs, Slicer, Greedy, FreeSurfer and nitransforms read alike), .mat
         (ITK's MATLAB 4, which ANTs wants for `-t [file,1]` in Python), .lta (FreeSurfer) or .fslmat (FLIRT).
     fixed_to_moving : (4, 4) float64
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
     fixed, moving : Reference or Volume, optional
-        The images, without which .lta and .fslmat say nothing.
+        The images. Required for .lta and .fslmat.
 
     Raises
     ------
     UsageProblem
-        If the suffix is not one of these, or it needs images that are not given.
+        If the suffix is not one of these, or images that it needs are missing.
     DataError
         If the file cannot be written.
     """
@@ -97,29 +98,29 @@ def save_transform(
 
 
 def check_transform_output(path: str | os.PathLike[str]) -> None:
-    """Make sure that a transform may be written here, before any work is done for it.
+    """Check that a transform may be written to a path, before any work is done.
 
     Raises
     ------
     UsageProblem
-        If the suffix is not one we write, or a transform is there that stnreg did not write: in ANTs `-t` names an
-        input, and that habit must not cost a transform.
+        If the suffix is not supported, or the file exists and was not written by stnreg: in ANTs `-t` names an input,
+        which must not be overwritten.
     DataError
-        If the place cannot be written to.
+        If the file cannot be written.
     """
     _suffix(path)
     check_output(path)
-    if Path(path).is_file() and not written_by_us(path):
+    if Path(path).is_file() and not written_by_stnreg(path):
         raise UsageProblem(
             f"{path}: is there already, and stnreg did not write it. Choose another name for the output. "
             "To start from that transform, did you mean --init?"
         )
 
 
-def written_by_us(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a transform file is what `save_transform` writes, so that it may be overwritten.
+def written_by_stnreg(path: str | os.PathLike[str]) -> bool:
+    """Return whether `save_transform` wrote a file, so that it may be overwritten.
 
-    ITK's files and FLIRT's are, byte for byte, what comes of writing them again; an .lta says it in its first line.
+    For ITK and FLIRT files: whether writing the transform again gives the same bytes. An .lta has it in its first line.
     """
     found = Path(path)
     try:
@@ -135,7 +136,7 @@ def written_by_us(path: str | os.PathLike[str]) -> bool:
 
 
 def read_content(path: Path) -> bytes:
-    """Return a transform file whole, unless it is larger than any linear transform (an HDF5 file is left to ITK).
+    """Read a transform file, unless it is larger than any linear transform (HDF5 files are left to ITK).
 
     Raises
     ------
@@ -167,7 +168,7 @@ def _suffix(path: str | os.PathLike[str]) -> str:
 
 
 def _refuse(content: bytes, path: Path) -> NoReturn:
-    if path.name.lower().endswith((".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")):
+    if path.name.lower().endswith(IMAGES):
         guess = "is an image. A displacement field bends space and is not taken here; apply it with ANTs."
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (

@@ -1,8 +1,7 @@
-"""Chains of transforms, as `-t` gives them: links in text, members once they are read, one matrix in the end.
+"""Chains of transforms, as given by `-t`: links are text, members are transforms that have been read.
 
-A chain takes a point through worlds that meet at boundaries: the first is the reference's, the last the moving
-image's. Each member takes points over one boundary to the next. Members that are linear have a `matrix`; a member that
-bends space will have none, and everything but `Chain.matrix` holds for it as it does for the others.
+A chain maps points through a sequence of spaces, from that of the reference to that of the moving image; each member
+maps points to the next space. Linear members have a `matrix`.
 """
 
 import os
@@ -27,47 +26,47 @@ from stnreg.transforms.io.text_matrix import read_text_matrix
 
 PREFIXES = ("inv", "ras", "fsl")
 End = Reference | Volume | None
-"""An image at the end of a chain; None where it is not known, as for points."""
+"""The image at an end of a chain; None if not known, as for points."""
 
 
 class Member(Protocol):
-    """One step of a chain."""
+    """One transform of a chain."""
 
     @property
     def matrix(self) -> Matrix | None:
-        """The step as a (4, 4) of LPS points, mm; None where it bends space."""
+        """The (4, 4) map of LPS points, mm; None if the member is non-linear."""
 
     def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), mm, to the next world."""
+        """Map points (..., 3), mm, to the next space."""
 
     def inverted(self) -> "Member":
-        """Return the step back."""
+        """Return the inverse."""
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A member that is a matrix: (4, 4), LPS mm."""
+    """A linear member: a (4, 4) matrix, LPS mm."""
 
     matrix: Matrix
 
     def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), mm, to the next world."""
+        """Map points (..., 3), mm, to the next space."""
         return apply_affine(self.matrix, points_lps)
 
     def inverted(self) -> "Linear":
-        """Return the step back."""
+        """Return the inverse."""
         return Linear(invert(self.matrix))
 
 
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """Members in the order in which a point goes through them.
+    """Members in the order in which they act on a point.
 
     Attributes
     ----------
     members : tuple of Member
     warnings : tuple of str
-        What a user should hear about the files.
+        Warnings about the files.
     """
 
     members: tuple[Member, ...]
@@ -75,7 +74,7 @@ class Chain:
 
     @property
     def matrix(self) -> Matrix:
-        """The whole chain as one (4, 4), LPS mm; TransformError where a member bends space."""
+        """The whole chain as one (4, 4), LPS mm; TransformError if a member is non-linear."""
         matrices = [member.matrix for member in self.members]
         linear = [matrix for matrix in matrices if matrix is not None]
         if len(linear) < len(matrices):
@@ -83,28 +82,28 @@ class Chain:
         return compose(*reversed(linear))
 
     def apply(self, points_lps: Points) -> Points:
-        """Take points (..., 3), LPS mm, from the first world to the last."""
+        """Map points (..., 3), LPS mm, from the first space to the last."""
         return reduce(lambda points, member: member.apply(points), self.members, points_lps)
 
     def inverted(self) -> "Chain":
-        """Return the chain from the last world to the first."""
+        """Return the inverse chain."""
         return Chain(tuple(member.inverted() for member in reversed(self.members)), self.warnings)
 
 
 @dataclass(frozen=True)
 class Link:
-    """One `-t`: `inv:` and `fsl:` or `ras:` before a file, and after a FLIRT matrix perhaps an image.
+    """One `-t`: an optional `inv:`, an optional `fsl:` or `ras:`, a file, and after a FLIRT matrix an optional image.
 
     Attributes
     ----------
     path : Path
     is_inverted : bool
     space : {"fsl", "ras", ""}
-        Of a bare 4x4.
+        Space of a plain 4x4.
     image : Path or None
         The image between a FLIRT matrix and its neighbour in the chain.
     matrix : (4, 4) float64 or None
-        Given as it is, LPS mm, where there is no file.
+        Given instead of a file, LPS mm.
     """
 
     path: Path = Path()
@@ -115,17 +114,17 @@ class Link:
 
     @property
     def paths(self) -> list[Path]:
-        """Every file that is read."""
+        """All files that are read."""
         return [self.path, *([self.image] if self.image else [])]
 
 
 def parse_link(text: str | os.PathLike[str]) -> Link:
-    """Take a link apart. A file whose own name begins like a prefix is taken for what it is, where it exists.
+    """Parse a link. If a file of that name exists, its prefix is part of the name.
 
     Raises
     ------
     UsageProblem
-        If both spaces are named, or it is written as ANTs writes it, `[FILE,1]`.
+        If both spaces are named, or it is in the notation of ANTs, `[FILE,1]`.
     """
     rest, prefixes = str(text), []
     hint = ants_hint(rest)
@@ -154,13 +153,13 @@ def load_chain(
     Parameters
     ----------
     links : sequence of str, or of (4, 4) in LPS mm
-        A reference point goes through them in this order. `inv:FILE` is taken the other way round; `ras:FILE` is
-        a bare 4x4 of numbers, fixed to moving in RAS mm; `fsl:FILE` is one that FLIRT wrote. A FLIRT matrix next
-        to a transform of another kind names the image between them: `fsl:FILE,IMAGE`.
+        In the order in which they act on a reference point. `inv:FILE` is inverted; `ras:FILE` is a plain 4x4, fixed
+        to moving in RAS mm; `fsl:FILE` is a FLIRT matrix. A FLIRT matrix next to a transform of another kind names
+        the image between them: `fsl:FILE,IMAGE`.
     reference, moving : Reference or Volume, optional
         The images at the two ends. FLIRT matrices need them; LTAs are checked against them.
     is_inverted : bool
-        Whether the links, as they stand, lead from moving to reference.
+        Whether the links, in their order, map moving to reference.
 
     Returns
     -------
@@ -170,7 +169,7 @@ def load_chain(
     Raises
     ------
     UsageProblem
-        If a FLIRT matrix stands where its images are not known.
+        If the images of a FLIRT matrix are not known.
     TransformError
         If a file cannot be used.
     """
@@ -179,7 +178,7 @@ def load_chain(
     parsed = [Link(matrix=check_affine(link)) if isinstance(link, np.ndarray) else parse_link(link) for link in links]
     ends: list[End] = [reference, *_between(parsed), moving]
     steps = [_member(link, ends[place], ends[place + 1]) for place, link in enumerate(parsed)]
-    # A boundary between two FLIRT matrices needs no image: its space cancels, whatever it is.
+    # Between two FLIRT matrices no image is needed: its space cancels.
     fsl = [link.space == "fsl" for link in parsed]
     members: list[Member] = []
     for place, (link, (matrix, _)) in enumerate(zip(parsed, steps, strict=True)):
@@ -208,7 +207,7 @@ def _between(links: list[Link]) -> list[End]:
 
 
 def _member(link: Link, before: End, after: End) -> tuple[Matrix, list[str]]:
-    """Read one link: its matrix in the direction of the chain (FLIRT's in FLIRT's space), and what to say of it."""
+    """Read one link: its matrix in the direction of the chain (FLIRT's in FLIRT's space), and warnings."""
     if link.matrix is not None:
         return link.matrix, []
     if link.space == "fsl":
