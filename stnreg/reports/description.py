@@ -1,4 +1,4 @@
-"""What JSON and pictures say of a registration."""
+"""Descriptions of a registration, for JSON and figures."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from stnreg.registration.result import RegistrationResult
 
 
 def describe_registration(result: RegistrationResult) -> dict[str, Any]:
-    """Return what `--json` says of a registration, without outputs and command."""
+    """Return the content of `--json` for a registration, without outputs and command."""
     return {
         "fixed": result.fixed.path,
         "moving": result.moving.path,
@@ -41,7 +41,7 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
 
 
 def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return where an output comes from and in whose space it lies, in the words of BIDS derivatives."""
+    """Return the source and the space of an output, with the keys of BIDS derivatives."""
     return {
         "Sources": [str(moving), str(fixed)],
         "SpatialReference": str(fixed),
@@ -50,7 +50,7 @@ def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) ->
 
 
 def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> dict[str, Any]:
-    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid."""
+    """Return the content of `--json` for a transform: its matrix, and parameters about the centre of the fixed grid."""
     parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
     return {
         "fixed_to_moving_lps": fixed_to_moving.tolist(),
@@ -66,7 +66,7 @@ def describe_transform(fixed_to_moving: Matrix, fixed_grid: Grid, dof: int) -> d
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions of stnreg and of the packages that results depend on."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"stnreg": __version__}
@@ -79,7 +79,7 @@ def versions() -> dict[str, str]:
 
 
 def summary(result: RegistrationResult) -> list[str]:
-    """Return what a picture says above its planes."""
+    """Return the title lines of a figure."""
     parameters = result.parameters
     rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
     translation = ", ".join(f"{v:.1f}" for v in parameters.translation_mm)
@@ -93,7 +93,7 @@ def summary(result: RegistrationResult) -> list[str]:
 
 
 def _verdict_lines(result: RegistrationResult) -> list[str]:
-    """Say whether a registration is believed, and by what."""
+    """Return the assessment of a registration and its metrics, as lines of text."""
     verdict, refined = result.verdict, result.refined
     if verdict.passed is None:
         return ["not judged: " + "; ".join(verdict.reasons)]
