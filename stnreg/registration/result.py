@@ -1,4 +1,4 @@
-"""The result of a registration: the transform, whether it is accepted, and the images that it moves."""
+"""The result of a registration: transform, quality assessment, and the images."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -26,22 +26,22 @@ class RegistrationResult:
     Attributes
     ----------
     transform : Transform
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
     fixed, moving : Volume
         As loaded.
     options : RegistrationOptions
-        As asked for.
+        As requested.
     model : Weights
         The network that was used.
     verdict : Verdict
-        Whether the registration is accepted, and why not.
+        Whether the registration is accepted, and the reasons if not.
     timings_s : dict
         Wall time by stage, seconds.
     warnings : tuple of str
     refined : Refined or None
-        What the refinement did; None where there was none.
+        The result of the refinement; None without refinement.
     fixed_series, moving_series : Volume or None
-        All volumes of a 4-D image: what is resampled, where `fixed` and `moving` are what was registered.
+        All volumes of a 4-D image. They are resampled; `fixed` and `moving` are the volumes that were registered.
     """
 
     transform: Transform
@@ -65,12 +65,12 @@ class RegistrationResult:
 
     @property
     def dof(self) -> int:
-        """Degrees of freedom of the transform: fewer than asked for where the overlap does not support them."""
+        """Degrees of freedom of the transform: fewer than requested if the overlap does not support them."""
         return self.refined.dof if self.refined else self.options.dof
 
     @property
     def device(self) -> str:
-        """Where the network ran, as asked for."""
+        """The device of the network, as requested."""
         return self.options.device
 
     @property
@@ -79,17 +79,17 @@ class RegistrationResult:
         return self.options.thread_count
 
     def with_matrix(self, fixed_to_moving: Matrix) -> "RegistrationResult":
-        """Return the result with another affine, (4, 4) LPS mm: as it was read back from a file."""
+        """Return the result with another affine, (4, 4) LPS mm, such as the one read back from its file."""
         return replace(self, transform=Affine(fixed_to_moving))
 
     @property
     def parameters(self) -> Parameters:
-        """Translation, rotation, scale and shear about the middle of the fixed grid."""
+        """Translation, rotation, scale and shear about the centre of the fixed grid."""
         return to_parameters(self.fixed_to_moving, self.fixed.grid.center_lps)
 
     @property
     def moved(self) -> np.ndarray:
-        """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
+        """The moving image on the fixed grid, ([t,] z, y, x) float32, linear interpolation; computed at each call."""
         return move(self.moving_series or self.moving, self.fixed, self.fixed_to_moving, threads=self.threads)
 
     def save(
@@ -102,7 +102,7 @@ class RegistrationResult:
         dtype: OutputType = "float32",
         inverse: str | os.PathLike[str] | None = None,
     ) -> None:
-        """Write the transform, then FIXED brought to MOVING, then the moved image; each whole or not at all."""
+        """Write the transform, the fixed image on the moving grid, and the moved image; each atomically."""
         if transform is not None:
             save_transform(transform, self.fixed_to_moving, fixed=self.fixed, moving=self.moving)
         a, b = self.fixed_series or self.fixed, self.moving_series or self.moving

@@ -1,4 +1,4 @@
-"""An image whose left and right were exchanged fits its mirror better, and only then."""
+"""The mirror fits better if and only if left and right are exchanged."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm
 from stnreg.registration.refine import refine_affine
-from stnreg.registration.refine.mirror import try_mirrored
+from stnreg.registration.refine.mirror import check_mirror
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.region import Region
 
@@ -25,7 +25,7 @@ def _refined(head, head_to_moving, **options):
     )
 
 
-def test_an_exchange_of_left_and_right_shows(head):
+def test_exchanged_left_and_right_is_detected(head):
     refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE))
     assert refined.mirror_gain > 0.3
     assert refined.mirrored
@@ -38,18 +38,18 @@ def test_a_head_as_it_is_does_not_fit_its_mirror(head):
     assert not refined.mirrored
 
 
-def test_it_is_found_out_only_where_asked(head):
+def test_the_mirror_is_checked_on_request_only(head):
     refined = _refined(head, MOVE)
     assert refined.mirror_gain is None
     assert not refined.mirrored
 
 
-def test_what_helps_the_mirror_alone_is_no_exchange(head):
-    """A symmetric head some way off fits better once its mirror has stepped closer, and so does the head itself."""
+def test_a_restart_from_the_mirror_is_no_exchange(head):
+    """A misaligned symmetric head fits better after its mirror has been aligned, and so does the head itself."""
     even = replace(head, frequencies=np.concatenate([head.frequencies, head.frequencies * (-1, 1, 1)]).astype("f4"),
                    phases=np.tile(head.phases, 2))  # fmt: skip
     (level,) = build_levels(even.scan(np.eye(4)), (4.0,), Region(even.brain(np.eye(4))))
     off = from_parameters(Parameters((0, 0, 0), (3.0, 4.0, -3.0)), np.zeros(3))
-    look = try_mirrored((level, level), off, MIRROR, 12)
-    assert mean_error_mm(look.unmirrored_restart, np.eye(4), even.points()) < 0.5
-    assert abs(look.gain) < 0.02
+    check = check_mirror((level, level), off, MIRROR, 12)
+    assert mean_error_mm(check.unmirrored_restart, np.eye(4), even.points()) < 0.5
+    assert abs(check.gain) < 0.02
