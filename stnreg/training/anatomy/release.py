@@ -1,4 +1,4 @@
-"""What an exported anatomy network carries beside its weights: template, worth of its structures, their names."""
+"""Export of anatomy networks: the sidecar with template, spread and names of the structures."""
 
 from typing import Any
 
@@ -32,5 +32,5 @@ def anatomy_network(config: dict[str, Any]) -> Released:
 
 
 def rows(points: np.ndarray) -> list[list[float] | None]:
-    """Return points as JSON can hold them: None where a row is NaN, else three numbers."""
+    """Return points for JSON: None for a row of NaN, else three numbers."""
     return [None if np.isnan(p).any() else [round(float(v), 3) for v in p] for p in points]

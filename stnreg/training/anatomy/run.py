@@ -1,4 +1,4 @@
-"""From what a command line says to a trained anatomy network: packed subjects, settings, the loop."""
+"""Train an anatomy network from command-line options: packed subjects, settings, the loop."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ LOOP = LoopConfig(
 
 
 def is_anatomy(model: str | None) -> bool:
-    """Tell whether `--model` names one of the anatomy networks."""
+    """Return whether `--model` names one of the anatomy networks."""
     return model in {f"anatomy-{kind}" for kind in KINDS}
 
 
@@ -43,7 +43,7 @@ def train_anatomy(wanted: PairRun) -> Path:
     Raises
     ------
     UsageProblem
-        If there is nothing to pack or settings contradict each other.
+        If there are no subjects to pack, or settings contradict each other.
     DataError
         If a file cannot be used.
     """
@@ -86,13 +86,13 @@ def settings_of(task: AnatomyTask, packed: Path, spread_mm: list[float] | None =
     maps = len(NAMES) if task.kind == "fine" else len(template)
     return {
         "pass": task.kind,
-        "shape": list(task.recipe.shape),
-        "spacing_mm": task.recipe.spacing_mm,
+        "shape": list(task.spec.shape),
+        "spacing_mm": task.spec.spacing_mm,
         "maps": maps,
         "widths": list(task.widths),
         "template_lps_mm": rows(template),
         "spread_mm": spread_mm or [1.0] * maps,
-        "volumes_mm3": mean_volumes(packed, names, grouped=task.recipe.grouped),
+        "volumes_mm3": mean_volumes(packed, names, grouped=task.spec.grouped),
     }
 
 
