@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_recorded_with_its_file(quick_tasks):
     assert row["id"] == "nobody"
 
 
-def test_a_defect_ends_one_pair_alone(quick_tasks, monkeypatch):
+def test_an_internal_error_affects_one_pair_only(quick_tasks, monkeypatch):
     (task,) = quick_tasks("a")
     monkeypatch.setattr("stnreg.batch.work.register_pair", lambda *a, **k: 1 / 0)
     row = run_task(task)

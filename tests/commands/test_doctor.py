@@ -21,12 +21,12 @@ def run(*arguments) -> int:
 def found(capsys):
     """Return what doctor finds, by (group, name)."""
 
-    def look():
+    def examine():
         run("--json", "-")
         findings = json.loads(capsys.readouterr().out)["findings"]
         return {(one["group"], one["name"]): one for one in findings}
 
-    return look
+    return examine
 
 
 def test_off_a_terminal_each_line_has_four_cells(capsys):

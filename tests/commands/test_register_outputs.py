@@ -157,7 +157,7 @@ def test_what_cannot_be_leaves_nothing(tmp_path, monkeypatch, capsys, options, s
     assert [path.name for path in tmp_path.iterdir()] == ["empty.nii"]
 
 
-def test_names_with_odd_letters_are_taken_apart(tmp_path, monkeypatch):
+def test_names_with_special_characters_are_parsed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a=b.nii").touch()
     assert parse_also("a=b.nii=c d:1.nii:label", "linear") == Also(Path("a=b.nii"), Path("c d:1.nii"), "label")

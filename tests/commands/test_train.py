@@ -119,7 +119,7 @@ def test_bad_scans_are_counted_if_they_may_be_skipped(folder, tmp_path):
     assert len(load_checkpoint(tmp_path / "run" / "last.ckpt")["config"]["skipped"]) == 1
 
 
-def test_wrong_usage_is_told(tmp_path, trained):
+def test_wrong_usage_is_reported(tmp_path, trained):
     with pytest.raises(UsageProblem, match="nothing to train on"):
         run(train, "-o", tmp_path / "new")
     with pytest.raises(UsageProblem, match="give one of them"):

@@ -1,4 +1,4 @@
-"""Label maps are told apart from images, whatever the type that either is stored in."""
+"""Label maps are distinguished from images, for any stored type."""
 
 import numpy as np
 import pytest
@@ -35,13 +35,13 @@ def test_scans_are_no_labels(head, dtype, levels, noise):
     assert not looks_like_labels(np.rint(np.clip(scan, 0, 1) * levels).astype(dtype))
 
 
-def test_a_small_lesion_between_the_slices_that_are_looked_at_is_found():
+def test_a_small_lesion_between_the_sampled_slices_is_found():
     mask = np.zeros((128, 128, 128), np.uint8)
     mask[3, 50:53, 60:62] = 1
     assert looks_like_labels(mask)
 
 
-def test_one_value_and_a_series_are_not_judged():
+def test_one_value_and_a_series_are_not_tested():
     assert not looks_like_labels(np.ones((8, 8, 8), np.uint8))
     assert not looks_like_labels(np.zeros((2, 8, 8, 8), np.uint8))
 

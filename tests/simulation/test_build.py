@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.simulation.build import build_recipe, deal
+from stnreg.simulation.build import build_recipe, split_files
 
 ALL = (2, 1, 1)
 
@@ -50,7 +50,7 @@ def test_ranges_can_be_narrowed(head_file):
 @given(st.integers(1, 20), st.tuples(*[st.integers(0, 30)] * 3).filter(any))
 def test_no_split_shares_an_anatomy_where_there_are_enough(count, counts):
     files = [f"{k:02d}" for k in range(count)]
-    dealt = deal(files, counts)
+    dealt = split_files(files, counts)
     wanted = [split for split, n in zip(dealt, counts, strict=True) if n]
     assert all(bool(dealt[split]) == (split in wanted) for split in dealt)
     if count >= len(wanted):

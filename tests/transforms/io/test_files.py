@@ -14,7 +14,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Reference
 from stnreg.transforms.affine import Affine
-from stnreg.transforms.io.files import check_transform_output, load_transform, save_transform, written_by_us
+from stnreg.transforms.io.files import check_transform_output, load_transform, save_transform, written_by_stnreg
 from stnreg.transforms.io.links import load_chain
 
 POINTS = np.array([[0.0, 0, 0], [100, 0, 0], [0, -80, 0], [30, 40, 120]])
@@ -27,7 +27,7 @@ def test_save_then_load_gives_every_digit(tmp_path_factory: Any, parameters: Par
     matrix = from_parameters(parameters, CENTER)
     save_transform(path, matrix)
     assert np.array_equal(load_transform(path), matrix)
-    assert written_by_us(path)
+    assert written_by_stnreg(path)
     itk = sitk.ReadTransform(str(path))
     assert np.abs(itk.TransformPoint(POINTS[3].tolist()) - apply_affine(matrix, POINTS[3])).max() < 1e-9
 
@@ -101,7 +101,7 @@ def test_every_linear_class_is_read(tmp_path: Path, suffix: str, name: str) -> N
     itk = sitk.ReadTransform(str(path))  # what ITK reads: its SetScale leaves a stale offset in memory
     expected = [itk.TransformPoint(point) for point in POINTS.tolist()]
     assert np.abs(apply_affine(matrix, POINTS) - expected).max() < 1e-9
-    assert not written_by_us(path)
+    assert not written_by_stnreg(path)
 
 
 def test_single_precision_and_the_class_of_ants(tmp_path: Path) -> None:
