@@ -50,7 +50,7 @@ def packed(hook, check):
 def test_the_wheel_of_this_tree_is_whole(packed, check):
     assert check.faults(packed()) == []
     assert "stnreg/reports/page.py" in check.expected()
-    assert "stnreg/pages/pair.html" in check.expected()
+    assert "stnreg/reports/assets/pair.html" in check.expected()
 
 
 def test_whatever_is_missing_is_named(packed, check):

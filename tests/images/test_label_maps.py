@@ -55,9 +55,9 @@ def test_the_warning_names_the_file_and_no_option(head):
 
 
 def test_real_scans_and_their_labels(shared):
-    labels = sorted((shared / "data" / "train").glob("*/*_labels.nii.gz"))[:3]
-    labels += sorted((shared / "data" / "train" / "labelmaps").glob("*.nii.gz"))[:3]
-    scans = sorted((shared / "data").glob("*/*/*T1*.nii.gz"))[::20] + sorted((shared / "data" / "templates").glob("*"))
+    train = shared("data/train")
+    labels = sorted(train.glob("*/*_labels.nii.gz"))[:3] + sorted((train / "labelmaps").glob("*.nii.gz"))[:3]
+    scans = sorted(train.parent.glob("*/*/*T1*.nii.gz"))[::20] + sorted(shared("data/templates").glob("*"))
     assert labels
     assert scans
     assert all(looks_like_labels(load_volume(path).array) for path in labels)

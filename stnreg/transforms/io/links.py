@@ -1,7 +1,7 @@
 """Chains of transforms, as given by `-t`: links are text, and a `Chain` once they have been read.
 
 A chain maps points through a sequence of spaces, from that of the reference to that of the moving image; each link maps
-points to the next space. Files of FSL are between coordinates of two images: such a link needs the images of both spaces.
+points to the next space. Files of FSL are between coordinates of two images: such a link needs both images.
 """
 
 import os
