@@ -1,4 +1,4 @@
-# demo: register the pair in examples/.  test: the whole suite.  Both need Python >= 3.11 with venv, nothing else.
+# demo: register the pair in examples/.  test: the whole test suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
 .PHONY: demo test lint types man bench bench-paper bench-order bench-speed bench-batch bench-faults clean
@@ -30,16 +30,16 @@ types: .venv/tested
 man: .venv/tested
 	$(BIN)/python man/generate.py
 
-# Peers side by side, the verdict, and docs/benchmarks.md from them: about six hours on two free cores. Stopped, it goes on
-# where it was; `python -m benchmarks.accuracy.run --estimate` says what is missing. It reads the shared scans.
+# Accuracy beside other tools, the quality assessment, and docs/benchmarks.md: about six hours on two free cores. A stopped
+# run continues; `python -m benchmarks.accuracy.run --estimate` says what is missing. It reads the shared scans.
 bench: .venv/tested
 	$(BIN)/python -m benchmarks.accuracy.run
 	$(BIN)/python -m benchmarks.verdict.run --split dev --refine --score-only --partners 3
 	$(BIN)/python -m benchmarks.verdict.run --split validation --refine --score-only --partners 3
 	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md
 
-# The paper's tables, its order of transformations, and docs/paper.md from them: an hour or two on two cores. Stopped,
-# they go on where they were. They read the shared scans.
+# The paper's tables, its order of transformations, and docs/paper.md: one to two hours on two cores. A stopped run
+# continues. They read the shared scans.
 bench-paper: .venv/tested
 	$(BIN)/python -m benchmarks.paper.run measure
 	$(BIN)/python -m benchmarks.paper.picture
@@ -49,17 +49,17 @@ bench-order: .venv/tested
 	$(BIN)/python -m benchmarks.paper.transform_order
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.transform_order
 
-# Whole processes against a fixed floor and the peers: ten minutes, which are only worth it on a quiet machine.
+# Time of whole processes beside the baseline cost and other tools: ten minutes, on an otherwise idle machine.
 bench-speed: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.run
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.growth
 
-# A batch of 200 pairs, left alone and disturbed, and the page of a study of 500: ten minutes on a quiet machine.
+# A batch of 200 pairs, also interrupted and resumed, and the page of 500 pairs: ten minutes on an idle machine.
 bench-batch: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.batch
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.page
 
-# Traps of real files, 10,000 damaged ones, 50 runs that are ended early, and docs/files.md from them: half an hour.
+# Unusual files, 10,000 damaged files, 50 runs that are stopped early, and docs/files.md: half an hour.
 bench-faults: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/files.md
 

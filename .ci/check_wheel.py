@@ -15,7 +15,7 @@ from pathlib import Path
 from stnreg.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
-NETWORKS = ("affine", "anatomy", "anatomy-pose", "separate")
+NETWORKS = ("affine", "anatomy", "anatomy-pose", "separate", "velocity")
 ABOUT = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE")
 
 

@@ -25,7 +25,7 @@ EXIT_STATUS = (
     ("0", "Done."),
     ("1", "A defect of ours; --debug shows the traceback."),
     ("2", "Wrong usage."),
-    ("3", "Done, but judged a failed registration; the outputs and the reasons are there."),
+    ("3", "Done, but rejected by the quality assessment; the outputs are written."),
     ("4", "An input that cannot be read or used, or an output that cannot be written."),
     ("130, 143", "Interrupted; terminated."),
 )

@@ -1,8 +1,8 @@
 """Affine registration of 3-D brain MRI by a spatial transformer network.
 
-The Python face: `register`, `look`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
-`import stnreg` itself stays light; `__init__.pyi` tells type checkers. Coordinates are LPS mm, transforms take fixed
-points to moving points.
+The Python API: `register`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
+`import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map fixed points to
+moving points.
 """
 
 from importlib import import_module
@@ -10,7 +10,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_FACE = {
+_PUBLIC = {
     "register": "stnreg.registration.register",
     "encode": "stnreg.registration.encoding",
     "EncodedImage": "stnreg.registration.encoding",
@@ -24,14 +24,14 @@ _FACE = {
     "evaluate": "stnreg.evaluation.evaluate",
 }
 
-__all__ = ["__version__", *_FACE]
+__all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _FACE:
-        return getattr(import_module(_FACE[name]), name)
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
     raise AttributeError(f"module 'stnreg' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_FACE])
+    return sorted([*globals(), *_PUBLIC])

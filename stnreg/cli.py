@@ -1,7 +1,7 @@
-"""The command `stnreg`: finds the verb, runs it, turns exceptions into exit statuses.
+"""The command `stnreg`: find the verb, run it, convert exceptions to exit codes.
 
-A verb's module is imported when the verb is used or listed, and imports anything heavy inside its function, so
-`stnreg --help` answers at once.
+The module of a verb is imported when the verb is used or listed, and imports large packages inside its function, so
+that `stnreg --help` is fast.
 """
 
 import atexit
@@ -40,22 +40,22 @@ VERBS = {
 }
 """Verb to `module:function`, in the order of `stnreg --help`."""
 
-BROKEN_PIPE = 128 + 13  # what a shell shows for a tool ended by SIGPIPE
+BROKEN_PIPE = 128 + 13  # exit code of a process ended by SIGPIPE
 
-HOW_TO_REPORT = "\nRun it again with --debug and send us the traceback."
+HOW_TO_REPORT = "\nRun it again with --debug and report the traceback."
 
 NO_ROOM = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 
 
 class Verbs(TyperGroup):
-    """The group of all verbs, each built when it is first asked for."""
+    """The group of all verbs, each built on first use."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Name the verbs in the order of the table."""
+        """Return the names of the verbs in the order of the table."""
         return list(VERBS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Import and build one verb; None for a name that is no verb."""
+        """Import and build one verb; None for an unknown name."""
         if cmd_name in VERBS and cmd_name not in self.commands:
             module, function = VERBS[cmd_name].split(":")
             one = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
@@ -64,13 +64,13 @@ class Verbs(TyperGroup):
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the verb of a command line; a mistyped one is answered with the nearest."""
+        """Find the verb of a command line; suggest the nearest for an unknown one."""
         if args and args[0] not in VERBS:
             self.commands = {name: self.get_command(ctx, name) for name in VERBS}
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the verb; a reader that went away (`| head`) ends it without a word."""
+        """Run the verb; exit silently if the reader of stdout has closed it (`| head`)."""
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -96,7 +96,7 @@ def stnreg(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
     debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of an error. Works after a command, too.")
+        bool, typer.Option("--debug", help="Show the traceback of an error. May also stand after a command.")
     ] = False,
 ) -> None:
     """Affine registration of 3-D brain MRI by a spatial transformer network.
@@ -111,10 +111,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Parameters
     ----------
     arguments : sequence of str, optional
-        Without the program's name; the process's own when left out, and then it ends without taking itself apart.
+        Without the name of the program. By default those of the process, which then exits without interpreter cleanup.
     """
     is_own_process = arguments is None
-    # Few objects here are cyclic: looking for some that are costs a tenth of the imports.
+    # Few objects are cyclic: garbage collection takes a tenth of the import time.
     gc.set_threshold(100_000, 50, 50)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -133,7 +133,7 @@ def _run(arguments: list[str], debug: bool) -> int:
         return status if isinstance(status, int) else ExitCode.OK
     except typer.Abort:
         return ExitCode.INTERRUPTED
-    except typer.TyperException as error:  # wrong usage: shown with the usage line
+    except typer.TyperException as error:  # usage errors: shown with the usage line
         _trace(debug)
         error.message = error.message.replace("Value error, ", "")
         show = getattr(error, "show", None)
@@ -141,30 +141,39 @@ def _run(arguments: list[str], debug: bool) -> int:
         return ExitCode.USAGE
     except StnregError as error:
         _trace(debug)
-        _complain(str(error))
+        _complain(f"{error}{_remedy(error, arguments)}")
         return error.exit_code
     except Exception as error:
         _trace(debug)
         if isinstance(error, OSError) and (error.filename is not None or error.errno in NO_ROOM):
-            if error.filename is None:  # files name themselves, so this is what a shell sent stdout to
+            if error.filename is None:  # errors of files have a name, so this is stdout
                 _forget_stdout()
             _complain(f"{error.filename or 'standard output'}: {error.strerror}")
             return ExitCode.DATA
-        _complain(f"a defect of ours, {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
+        _complain(f"internal error (please report), {type(error).__name__}: {error}" + ("" if debug else HOW_TO_REPORT))
         return ExitCode.DEFECT
 
 
+def _remedy(error: StnregError, arguments: list[str]) -> str:
+    """Return the option that an error names as its remedy, in brackets; nothing if the verb has no such option."""
+    verb = next((word for word in arguments if word in VERBS), None)
+    if error.argument is None or verb is None:
+        return ""
+    option = f"--{error.argument.replace('_', '-')}"
+    params = Verbs().get_command(None, verb).params
+    return f" ({option})" if any(option in parameter.opts for parameter in params) else ""
+
+
 def _trace(debug: bool) -> None:
-    """Print where the error that is being handled came from, if that is wanted; nothing else depends on it."""
+    """Print the traceback of the current exception with --debug."""
     if debug:
         traceback.print_exc()
 
 
 def _leave_at_once(status: int) -> NoReturn:
-    """End the process without taking down the interpreter, which takes a twentieth of a second for nothing.
+    """Exit without cleanup of the interpreter, which takes 50 ms.
 
-    What must be done at the end is: exit handlers run, streams are flushed. Threads that are still at work are
-    waited for in the ordinary way.
+    Exit handlers run, and streams are flushed. If threads are running, exit in the ordinary way.
     """
     if threading.active_count() > 1:
         sys.exit(status)
@@ -172,13 +181,13 @@ def _leave_at_once(status: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # the reader has gone
+        except OSError:  # the reader has closed it
             status = status or BROKEN_PIPE
     os._exit(status)
 
 
 def _forget_stdout() -> None:
-    """Drop what is still buffered, which has nowhere to go: else the interpreter complains on its way out."""
+    """Discard buffered output that cannot be written, so that the interpreter does not warn at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -187,5 +196,5 @@ def _complain(message: str) -> None:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    # An exception, so that partial files are swept away on the way out.
+    # An exception, so that partial files are removed.
     sys.exit(ExitCode.TERMINATED)

@@ -1,41 +1,52 @@
-"""Exit codes, and the errors that stand for them. A message says what was expected, what came, and what to do."""
+"""Exit codes and exceptions. A message says what was expected, what was found, and what to do."""
 
 from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What a shell sees after `stnreg`."""
+    """Exit codes of `stnreg`."""
 
     OK = 0
-    DEFECT = 1  # ours
+    DEFECT = 1  # internal error
     USAGE = 2
-    FAILED = 3  # done, but judged a failed registration
-    DATA = 4  # an input that cannot be used, or an output that cannot be written
+    FAILED = 3  # done, but rejected by the quality assessment
+    DATA = 4  # unusable input, or an output that cannot be written
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 class StnregError(Exception):
-    """Root of everything raised on purpose."""
+    """Base class of all exceptions that stnreg raises.
+
+    Parameters
+    ----------
+    message : str
+    argument : str, optional
+        The argument that is the remedy, under its name in Python: a command adds the option of that name.
+    """
 
     exit_code = ExitCode.DEFECT
 
+    def __init__(self, message: str = "", *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
+
 
 class UsageProblem(StnregError):
-    """The command line asks for something that cannot be."""
+    """Invalid arguments or options."""
 
     exit_code = ExitCode.USAGE
 
 
 class DataError(StnregError, ValueError):
-    """A file or an array that cannot be used, named in the message."""
+    """A file or an array that cannot be used; the message names it."""
 
     exit_code = ExitCode.DATA
 
 
 class GeometryError(DataError):
-    """A grid or a matrix that is not what it should be."""
+    """An invalid grid or matrix."""
 
 
 class TransformError(DataError):
-    """A transform file that is not a linear map we can read."""
+    """A transform file that cannot be read, or a transform that cannot be used."""

@@ -2,6 +2,7 @@
 
 import runpy
 import sys
+import tomllib
 import types
 import zipfile
 from pathlib import Path
@@ -49,7 +50,7 @@ def packed(hook, check):
 def test_the_wheel_of_this_tree_is_whole(packed, check):
     assert check.faults(packed()) == []
     assert "stnreg/reports/page.py" in check.expected()
-    assert "stnreg/pages/pair.html" in check.expected()
+    assert "stnreg/reports/assets/pair.html" in check.expected()
 
 
 def test_whatever_is_missing_is_named(packed, check):
@@ -116,3 +117,10 @@ def test_a_file_is_checked_as_its_names_are(check, packed, tmp_path, capsys):
     assert (tmp_path / "needed.txt").read_text() == "numpy>=2.0\n"
     assert check.main(wheel(packed()[1:]), str(tmp_path / "needed.txt")) == 1
     assert "not in the wheel" in capsys.readouterr().out
+
+
+def test_the_requirements_without_a_gpu_are_those_of_the_project(check):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    metadata = "".join(f"Requires-Dist: {line}\n" for line in project["dependencies"])
+    lines = (ROOT / "requirements-cpu.txt").read_text().splitlines()
+    assert sorted(line for line in lines if not line.startswith("#")) == sorted(check.needed(metadata))

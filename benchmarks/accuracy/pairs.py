@@ -214,18 +214,18 @@ def _visit(number: int) -> BenchPair:
 
 
 ROWS: Mapping[str, Row] = {
-    "straight": Row("two people, straight, 2 mm", _straight, 60, 60),
-    "turned": Row("two people, turned by up to 180 degrees, 2 mm", _turned, 60, 60),
+    "straight": Row("two people, upright, 2 mm", _straight, 60, 60),
+    "turned": Row("two people, one rotated by up to 180 degrees, 2 mm", _turned, 60, 60),
     "known": Row("one head, known affine, 1 mm", _painted("known"), 51, voxel_mm=1),
-    "smooth": Row("follow-up: 1.5 mm of smooth change, another grid, 1 mm", _painted("smooth"), 51, voxel_mm=1),
-    "loss": Row("follow-up: 2 % of the brain lost, another grid, 1 mm", _painted("loss"), 51, voxel_mm=1),
-    "upside": Row("one head turned by up to 180 degrees, 2 mm", _hard("turned")),
+    "smooth": Row("follow-up: smooth deformation of 1.5 mm, another grid, 1 mm", _painted("smooth"), 51, voxel_mm=1),
+    "loss": Row("follow-up: 2 % brain atrophy, another grid, 1 mm", _painted("loss"), 51, voxel_mm=1),
+    "upside": Row("one head rotated by up to 180 degrees, 2 mm", _hard("turned")),
     "offset": Row("one head, origin 120 mm off, 2 mm", _hard("offset")),
     "half": Row("one head, half the field of view, 2 mm", _hard("half")),
     "noisy": Row("one head, noise 18 %, 2 mm", _hard("noisy", "rescanned, noisy")),
-    "hole": Row("one head, a hole of 50 mm, 2 mm", _hard("hole")),
-    "stripped": Row("one head, stripped against whole, 2 mm", _hard("stripped")),
+    "hole": Row("one head, a sphere of 50 mm removed, 2 mm", _hard("hole")),
+    "stripped": Row("one head, skull-stripped to whole head, 2 mm", _hard("stripped")),
     "visits": Row("one patient, T1 to T2 and FLAIR of one visit, 0.7 to 0.9 x 3 mm", _visit, 32, voxel_mm=1),
-    "t2": Row("one head, T1 to T2, painted, 1 mm", _painted("t2"), voxel_mm=1),
-    "flair": Row("one head, T1 to thick FLAIR, painted, 1 x 1 x 5 mm", _painted("flair"), voxel_mm=1),
+    "t2": Row("one head, T1 to T2, simulated, 1 mm", _painted("t2"), voxel_mm=1),
+    "flair": Row("one head, T1 to FLAIR with thick slices, simulated, 1 x 1 x 5 mm", _painted("flair"), voxel_mm=1),
 }

@@ -1,14 +1,14 @@
 """The tables of `benchmarks.accuracy.run`, from its CSV, as markdown.
 
-    python -m benchmarks.accuracy.tables [CSV] [--rows A,B] [--png FILE]
+    python -m benchmarks.accuracy.tables [CSV] [--rows A,B] [--short] [--png FILE]
 
 Known truth: distance from the true map over the brain, mm: mean over the brain of each pair, then over pairs. Two
 people: mean label Dice, and how far it is from the oracle's (the least-squares affine on the true label centroids).
-`against best peer` is the mean paired difference to the other tool with the best figure (median error, mean Dice) on
-the pairs both ran, with a 95 % bootstrap interval. `failed`: above 5 mm, or a Dice below 0.6 of the oracle's, or no
+`minus the best peer's` is the mean paired difference to the other tool with the best figure (median error, mean Dice)
+on the pairs both ran, with a 95 % bootstrap interval. `failed`: above 5 mm, or a Dice below 0.6 of the oracle's, or no
 answer. `rejected`: by the tool itself, exit status 3; `undetected`: failed and not rejected (a peer has no verdict of
 its own). Seconds are medians of whole processes, one thread each, and in brackets of their processor time, which other
-work on the machine does not stretch.
+work on the machine does not stretch. `--short` prints one table of all rows instead, a line per tool.
 """
 
 import argparse
@@ -23,6 +23,14 @@ from benchmarks.accuracy.results import RESULTS, Line, failed, figure, is_people
 from stnreg.evaluation.bootstrap import bootstrap_mean
 
 NEAR_MM = 3.0
+TOOLS = {
+    "stnreg": "stnreg",
+    "greedy": "Greedy",
+    "ants-fast": "ANTs (AffineFast)",
+    "elastix": "elastix",
+    "sitk-affine": "SimpleITK",
+}
+SHORT = {"straight": "two people", "turned": "two people, one rotated", "known": "one person"}
 
 
 def best_peer(row: list[Line]) -> str | None:
@@ -49,9 +57,19 @@ def table(name: str, row: list[Line]) -> list[str]:
     """Return one table as lines of markdown."""
     people = is_people(row)
     if people:
-        heads = ["method", "pairs", "label Dice", "less the oracle's", "against best peer", "failed"]
+        heads = ["method", "pairs", "label Dice", "minus the oracle's", "minus the best peer's", "failed"]
     else:
-        heads = ["method", "pairs", "mean mm", "median", "95 %", "worst", "within 3 mm", "against best peer", "failed"]
+        heads = [
+            "method",
+            "pairs",
+            "mean mm",
+            "median",
+            "95 %",
+            "worst",
+            "within 3 mm",
+            "minus the best peer's",
+            "failed",
+        ]
         heads += ["volume %"] if name == "loss" else []
     heads += ["undetected", "rejected", "seconds"]
     peer = best_peer(row)
@@ -79,6 +97,36 @@ def table(name: str, row: list[Line]) -> list[str]:
         rejected = np.array([line["status"] == "3" for line in mine])
         cells += [str((is_failed & ~rejected).sum()), str(rejected.sum()) if method in OURS else "", _seconds(mine)]
         body.append(cells)
+    return _ruled(heads, body)
+
+
+def short_table(rows: dict[str, list[Line]]) -> list[str]:
+    """Return one table of several rows, a line per tool, on the pairs that all ran: accuracy, failures, seconds."""
+    heads = ["tool"]
+    for name, row in rows.items():
+        heads.append(f"{'Dice' if is_people(row) else 'error in mm'}, {SHORT.get(name, name)}")
+    heads += ["failed pairs", "seconds"]
+    ran = [[{line["pair"] for line in row if line["method"] == method} for method in TOOLS] for row in rows.values()]
+    shared = [set.intersection(*(pairs for pairs in of_row if pairs)) for of_row in ran]
+    body = []
+    for method, tool in TOOLS.items():
+        mine = [
+            [line for line in row if line["method"] == method and line["pair"] in pairs]
+            for row, pairs in zip(rows.values(), shared, strict=True)
+        ]
+        every = [line for lines in mine for line in lines]
+        if not all(mine):
+            continue
+        cells = [tool]
+        cells += [f"{figure(own).mean() if is_people(own) else np.median(figure(own)):.2f}" for own in mine]
+        cells += [f"{sum(int(failed(own).sum()) for own in mine)} of {len(every)}"]
+        cells += [f"{np.median(numbers(every, 'seconds')):.1f}"]
+        body.append(cells)
+    return _ruled(heads, body)
+
+
+def _ruled(heads: list[str], body: list[list[str]]) -> list[str]:
+    """Return cells as lines of a markdown table, padded to equal widths."""
     widths = [max(len(r[k]) for r in (heads, *body)) for k in range(len(heads))]
     ruled = [heads, ["-" * w for w in widths], *body]
     return ["| " + " | ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) + " |" for r in ruled]
@@ -108,6 +156,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("csv", nargs="?", type=Path, default=RESULTS / "bench.csv")
     parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--short", action="store_true", help="print one short table of these rows, a line per tool")
     parser.add_argument("--png", type=Path, help="also draw each pair's figure as a dot, a line per method")
     options = parser.parse_args()
     lines = read(options.csv)
@@ -115,7 +164,9 @@ def main() -> None:
     rows = {name: mine for name, mine in rows.items() if mine}
     if not rows:
         raise SystemExit(f"{options.csv}: none of these rows is there yet; run `python -m benchmarks.accuracy.run`")
-    for name, mine in rows.items():
+    if options.short:
+        print("\n".join(short_table(rows)), end="\n\n")
+    for name, mine in rows.items() if not options.short else ():
         print(f"**{ROWS[name].title}** (`{name}`)\n")
         print("\n".join(table(name, mine)), end="\n\n")
     print(note([line for mine in rows.values() for line in mine], options.csv))

@@ -18,7 +18,7 @@ import torch
 from benchmarks.common.heads import shared_folder
 from stnreg.training.checkpoint import load_checkpoint
 from stnreg.training.config import TrainConfig, to_dict
-from stnreg.training.data import Listed, Scans, load_scans, pack_scans, save_scans
+from stnreg.training.data import ScanList, Scans, load_scans, pack_scans, save_scans
 from stnreg.training.listing import find_scans
 from stnreg.training.loop import train
 from stnreg.training.pair import PairTask
@@ -52,7 +52,7 @@ def packed_scans(path: Path, config: TrainConfig) -> Scans:
         found = find_scans(shared_folder() / "data/train/ixi")[: TRAINING + VALIDATION]
         splits = ("train",) * TRAINING + ("validation",) * VALIDATION
         pair = config.pair
-        save_scans(path, pack_scans(Listed(tuple(found), splits), size=pair.model.size, spacing_mm=pair.spacing_mm))
+        save_scans(path, pack_scans(ScanList(tuple(found), splits), size=pair.model.size, spacing_mm=pair.spacing_mm))
     return load_scans(path)
 
 

@@ -29,7 +29,7 @@ def main() -> int:
         well = is_as_it_should_be(trap, status, error_mm)
         failures += not well
         found = "refused" if status == 4 else f"{error_mm:.4f} mm"
-        found += {0: "", 3: ", judged a failure", 4: ""}.get(status, f", exit status {status}")
+        found += {0: "", 3: ", rejected", 4: ""}.get(status, f", exit status {status}")
         print(f"{name:40} {found}{'' if well else '  NOT AS IT SHOULD BE'}", flush=True)
     print(f"{len(chosen)} traps, {failures} not as they should be")
     return bool(failures)

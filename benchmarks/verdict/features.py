@@ -16,7 +16,7 @@ from stnreg.registration.anatomy.maps import centroids_of
 from stnreg.registration.refine.linearization import linearize_both, mean_correlation, mean_raw_correlation
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.region import Region
-from stnreg.registration.refine.samples import Scene, middle, take_samples
+from stnreg.registration.refine.samples import SampledImage, middle, take_samples
 from stnreg.resampling.channels import sample_maps
 
 Array = np.ndarray
@@ -57,14 +57,14 @@ class EncodedImage:
         Its maps float16.
     sharpness : float
         Of the maps of the structures that were found, mean, 0 to 1.
-    scenes : tuple of Scene
+    sampled : tuple of SampledImage
         At `SPACINGS_MM`.
     """
 
     name: str
     encoding: Encoding
     sharpness: float
-    scenes: tuple[Scene, ...]
+    sampled: tuple[SampledImage, ...]
 
     def whole_encoding(self) -> Encoding:
         """Return the encoding with maps in single precision."""
@@ -79,11 +79,11 @@ def encode_image(name: str, image: Array, grid: Grid, model: AnatomyModel, *, pr
     if not prepare:
         return EncodedImage(name, replace(e, maps=e.maps.astype(np.float16)), 0.0, ())
     levels = build_levels((image, grid), SPACINGS_MM, Region((e.brain, e.maps_grid)))
-    scenes = tuple(Scene(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
+    sampled = tuple(SampledImage(take_samples(level, n), level) for level, n in zip(levels, SAMPLES, strict=True))
     kept = replace(e, maps=e.maps.astype(np.float16))
     centroids, sharp, _ = centroids_of(e.maps)
     found = sharp[~np.isnan(centroids[:, 0])]
-    return EncodedImage(name, kept, float(found.mean()) if len(found) else 0.0, scenes)
+    return EncodedImage(name, kept, float(found.mean()) if len(found) else 0.0, sampled)
 
 
 def features(
@@ -103,8 +103,8 @@ def features(
     off = np.linalg.norm(apply_affine(fixed_to_moving, a.centroids_lps[both]) - b.centroids_lps[both], axis=1)
     weights = np.sqrt(a.weights * b.weights)[both]
     singular = np.linalg.svd(fixed_to_moving[:3, :3], compute_uv=False)
-    views = [_views(f, m, fixed_to_moving) for f, m in zip(fixed.scenes, moving.scenes, strict=True)]
-    mirrored = _views(fixed.scenes[0], moving.scenes[0], compose(b.mirror, fixed_to_moving))
+    linearized = [_linearized(f, m, fixed_to_moving) for f, m in zip(fixed.sampled, moving.sampled, strict=True)]
+    mirrored = _linearized(fixed.sampled[0], moving.sampled[0], compose(b.mirror, fixed_to_moving))
     values = (
         brain_dice(a, b, fixed_to_moving),
         a.residual_mm,
@@ -122,10 +122,10 @@ def features(
         float(singular[0] / singular[-1]),
         common_share(a, b, fixed_to_moving),
         affine_standard_error_mm(a, b),
-        min(v.share for v in views[0]),
-        mean_correlation(views[0]),
-        mean_correlation(views[1]),
-        mean_raw_correlation(views[0]),
+        min(v.overlap for v in linearized[0]),
+        mean_correlation(linearized[0]),
+        mean_correlation(linearized[1]),
+        mean_raw_correlation(linearized[0]),
         mean_correlation(mirrored),
     )
     return dict(zip(FEATURES, map(float, values), strict=True))
@@ -142,7 +142,7 @@ def brain_dice(fixed: Encoding, moving: Encoding, fixed_to_moving: Array) -> flo
     return float(2 * np.minimum(mine, theirs).sum() / max(mine.sum() + theirs.sum(), 1e-6))
 
 
-def _views(fixed: Scene, moving: Scene, fixed_to_moving: Array):
+def _linearized(fixed: SampledImage, moving: SampledImage, fixed_to_moving: Array):
     return linearize_both(fixed, moving, fixed_to_moving, middle(fixed, moving, fixed_to_moving))
 
 

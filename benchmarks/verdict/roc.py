@@ -94,6 +94,18 @@ def show(paths: list[Path], column: str = "score", least: float | None = None, b
         _by_kind(rows, kind, outcome, no)
 
 
+def sentence(paths: list[Path]) -> str:
+    """Return the two rates of the shipped assessment in one sentence."""
+    rows = [row for row in read(paths) if row["kind"] != UNKNOWABLE]
+    no, outcome = rejected(rows), np.array([row["outcome"] for row in rows])
+    failed, good = outcome == "failed", outcome == "good"
+    caught, kept = int((failed & no).sum()), int((good & ~no).sum())
+    return (
+        f"The quality assessment rejects {100 * caught / failed.sum():.1f} % of failed registrations ({caught} of "
+        f"{failed.sum()}) and accepts {100 * kept / good.sum():.1f} % of good ones ({kept} of {good.sum()})."
+    )
+
+
 def _by_kind(rows: list[Row], kind: np.ndarray, outcome: np.ndarray, no: np.ndarray) -> None:
     start = np.array([r["trial"] for r in rows])
     heads = (("good", 5), ("rejected", 9), ("borderline", 11), ("rejected", 9), ("failed", 7), ("accepted", 9))
@@ -179,9 +191,13 @@ def main() -> None:
     parser.add_argument("--least", type=float, help="reject below this, in place of what the verdict said")
     parser.add_argument("--kinds", action="store_true", help="a line for each kind of outcome, too")
     parser.add_argument("--by-dof", action="store_true", help="a line for each number of degrees of freedom instead")
+    parser.add_argument("--sentence", action="store_true", help="print the two rates alone, in one sentence")
     options = parser.parse_args()
     if options.by_dof:
         show_by_dof(options.csv, options.score, options.least)
+        return
+    if options.sentence:
+        print(sentence(options.csv))
         return
     show(options.csv, options.score, options.least, options.kinds)
     if options.png:

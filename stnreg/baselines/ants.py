@@ -1,4 +1,4 @@
-"""ANTs through antspyx, with the settings of its own named recipes."""
+"""ANTs by antspyx, with the settings of its named transform types."""
 
 import os
 from pathlib import Path
@@ -15,8 +15,8 @@ from stnreg.transforms.io.files import load_transform
 SEED = 20
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
-    """Run `ants.registration`; see `stnreg.baselines.simpleitk.align` for the arguments."""
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run `ants.registration`; see `stnreg.baselines.simpleitk.run_recipe` for the arguments."""
     # Read when the library is loaded.
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
     try:
@@ -35,7 +35,7 @@ def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder
 
 
 def command(recipe: Recipe, threads: int) -> str:
-    """Return what runs."""
+    """Return the call as text."""
     return (
         f"ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS={threads}\n"
         f'ants.registration(fixed, moving, "{recipe.settings["type_of_transform"]}", random_seed={SEED})'
@@ -43,7 +43,7 @@ def command(recipe: Recipe, threads: int) -> str:
 
 
 def _image(ants: Any, volume: Volume) -> Any:
-    """Return ANTs' image of a volume, with its place in the world."""
+    """Convert a volume to an ANTs image."""
     grid = volume.grid
     return ants.from_numpy(
         volume.array.transpose().astype(np.float32),

@@ -1,4 +1,4 @@
-"""Elastix through itk-elastix, with its own default parameter maps."""
+"""Elastix by itk-elastix, with its default parameter maps."""
 
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,13 @@ import numpy as np
 from stnreg.baselines.engines import EngineMissing, silent
 from stnreg.baselines.recipes import Recipe
 from stnreg.errors import DataError
-from stnreg.geometry.affine import compose
+from stnreg.geometry.affine import axis_rotations, compose
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
-    """Run elastix; see `stnreg.baselines.simpleitk.align` for the arguments."""
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run elastix; see `stnreg.baselines.simpleitk.run_recipe` for the arguments."""
     try:
         import itk
 
@@ -36,7 +36,7 @@ def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder
 
 
 def command(recipe: Recipe, threads: int) -> str:
-    """Return what runs."""
+    """Return the calls as text."""
     maps = ", ".join(f'GetDefaultParameterMap("{name}")' for name in recipe.settings["parameter_maps"])
     return f"itk.ElastixRegistrationMethod with {maps}; SetNumberOfThreads({threads})"
 
@@ -66,15 +66,12 @@ def parameter_map_matrix(parameters: dict[str, tuple[str, ...]]) -> Matrix:
 
 def _euler(angles_rad: np.ndarray, *, zyx: bool) -> np.ndarray:
     """Return Rz Rx Ry, ITK's own order, or Rz Ry Rx."""
-    (sx, sy, sz), (cx, cy, cz) = np.sin(angles_rad), np.cos(angles_rad)
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    about_x, about_y, about_z = axis_rotations(angles_rad)
     return about_z @ about_y @ about_x if zyx else about_z @ about_x @ about_y
 
 
 def _image(itk: Any, volume: Volume) -> Any:
-    """Return ITK's image of a volume, with its place in the world."""
+    """Convert a volume to an ITK image."""
     grid = volume.grid
     image = itk.image_from_array(np.ascontiguousarray(volume.array, dtype=np.float32))
     image.SetSpacing(grid.spacing.tolist())

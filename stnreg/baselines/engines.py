@@ -1,4 +1,4 @@
-"""What the engines share: images in their form, programs found and run, and stdout kept for results."""
+"""Shared by the engines: convert images, find and run programs, keep their output off stdout."""
 
 import io
 import os
@@ -19,18 +19,18 @@ from stnreg.images.volume import Volume, save_volume
 
 
 class EngineMissing(UsageProblem):
-    """The engine of a method is not installed here; the message says how to get it."""
+    """The engine of a method is not installed; the message says how to get it."""
 
     def __init__(self, engine: str) -> None:
         super().__init__(f"{engine} is not installed here. To get it: {HOW_TO_GET[engine]}.")
 
 
 class EngineFailed(DataError):
-    """An engine ran and gave up on these images; its own words follow."""
+    """An engine failed on these images; its last message follows."""
 
 
 def check_grids(*volumes: Volume) -> None:
-    """Refuse grids whose voxel axes are not at right angles: no engine takes them."""
+    """Raise DataError on sheared grids, which no engine supports."""
     for volume in volumes:
         if not volume.grid.is_orthonormal:
             raise GeometryError(
@@ -40,7 +40,7 @@ def check_grids(*volumes: Volume) -> None:
 
 
 def to_simpleitk(volume: Volume) -> Any:
-    """Return a float32 SimpleITK image on the grid that stnreg reads, whatever ITK would make of the header."""
+    """Convert a volume to a float32 SimpleITK image with the grid that stnreg reads, by the header rule."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(volume.array.astype(np.float32))
@@ -51,7 +51,7 @@ def to_simpleitk(volume: Volume) -> Any:
 
 
 def write_pair(fixed: Volume, moving: Volume, folder: Path) -> tuple[Path, Path]:
-    """Write two float32 NIfTI files whose qform and sform both say what stnreg reads; return their paths."""
+    """Write two float32 NIfTI files, qform and sform both from the grid that stnreg reads; return their paths."""
     paths = folder / "fixed.nii", folder / "moving.nii"
     for path, volume in zip(paths, (fixed, moving), strict=True):
         save_volume(path, volume.array, like=Volume(volume.array, volume.grid))
@@ -68,7 +68,7 @@ def find_program(engine: str, name: str, *folders: str | None) -> str:
 
 
 def run_program(command: Sequence[str], environment: dict[str, str] | None = None) -> None:
-    """Run a program to its end, in silence; EngineFailed with its last words if it fails."""
+    """Run a program without output; EngineFailed with its last message if it fails."""
     done = subprocess.run(
         command,
         stdin=subprocess.DEVNULL,
@@ -84,7 +84,7 @@ def run_program(command: Sequence[str], environment: dict[str, str] | None = Non
 
 @contextmanager
 def silent(engine: str) -> Iterator[None]:
-    """Keep what a library prints, also from C++, off stdout and stderr; what it raises becomes EngineFailed."""
+    """Suppress what a library prints, also from C++; its exceptions become EngineFailed."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
@@ -95,7 +95,7 @@ def silent(engine: str) -> Iterator[None]:
         try:
             with redirect_stdout(said), redirect_stderr(said):
                 yield
-        except (RuntimeError, ValueError) as error:  # what ITK's wrappers raise
+        except (RuntimeError, ValueError) as error:  # exceptions of ITK's wrappers
             log.seek(0)
             reason = last_words(str(error).encode()) or last_words(log.read()) or "it gave no reason"
             raise EngineFailed(f"{engine} gave up: {reason}") from error
@@ -107,6 +107,6 @@ def silent(engine: str) -> Iterator[None]:
 
 
 def last_words(output: bytes) -> str:
-    """Return the last line that says something, or nothing."""
+    """Return the last line that is not empty, or an empty string."""
     lines = [line.strip() for line in output.decode("utf-8", "replace").splitlines() if line.strip()]
     return lines[-1][:300] if lines else ""

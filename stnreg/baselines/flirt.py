@@ -13,14 +13,14 @@ from stnreg.images.volume import Volume
 from stnreg.transforms.io.fsl import from_fsl
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
-    """Run `flirt`, which knows one thread only; see `stnreg.baselines.simpleitk.align` for the arguments."""
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run `flirt`, which is single-threaded; see `stnreg.baselines.simpleitk.run_recipe` for the arguments."""
     fsl = os.environ.get("FSLDIR")
     program = find_program("flirt", "flirt", fsl and f"{fsl}/bin", fsl and f"{fsl}/share/fsl/bin")
     out = folder / "moving_to_fixed.mat"
     f, m = map(str, write_pair(fixed, moving, folder))
     arguments = _arguments(recipe, f, m, str(out))
-    # Without it FLIRT refuses to run where FSL's setup was not sourced.
+    # Without it FLIRT does not run unless FSL's setup was sourced.
     run_program([program, *arguments], {"FSLOUTPUTTYPE": "NIFTI"})
     return from_fsl(np.loadtxt(out), fixed.grid, moving.grid)
 

@@ -1,4 +1,4 @@
-"""Greedy, the package picsl_greedy or the program on the PATH."""
+"""Greedy: the package picsl_greedy or the program on the PATH."""
 
 import shlex
 from pathlib import Path
@@ -12,8 +12,8 @@ from stnreg.geometry.orientation import swap_lps_ras
 from stnreg.images.volume import Volume
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
-    """Run `greedy -a`; see `stnreg.baselines.simpleitk.align` for the arguments."""
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run `greedy -a`; see `stnreg.baselines.simpleitk.run_recipe` for the arguments."""
     program = _program()
     out = folder / "fixed_to_moving.mat"
     f, m = map(str, write_pair(fixed, moving, folder))
@@ -34,7 +34,7 @@ def command(recipe: Recipe, threads: int) -> str:
 
 
 def _program() -> str | None:
-    """Return the path of the program, or None where the package is there: it needs no program."""
+    """Return the path of the program, or None if the package is installed."""
     from importlib.util import find_spec
 
     if find_spec("picsl_greedy") is not None:

@@ -1,4 +1,4 @@
-"""NiftyReg's reg_aladin, the program on the PATH."""
+"""NiftyReg: the program reg_aladin on the PATH."""
 
 import shlex
 from pathlib import Path
@@ -12,8 +12,8 @@ from stnreg.geometry.orientation import swap_lps_ras
 from stnreg.images.volume import Volume
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
-    """Run `reg_aladin`; see `stnreg.baselines.simpleitk.align` for the arguments."""
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+    """Run `reg_aladin`; see `stnreg.baselines.simpleitk.run_recipe` for the arguments."""
     program = find_program("niftyreg", "reg_aladin")
     out = folder / "fixed_to_moving.txt"
     f, m = map(str, write_pair(fixed, moving, folder))

@@ -1,6 +1,6 @@
-"""The methods by name: settings as data, so that what runs can be read, printed and changed in one place.
+"""The methods by name, with their settings as data.
 
-Imports nothing, for the help of the command line.
+Imports no engine, so that the help of the command line is fast.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ class Recipe:
     engine : str
         The module of `stnreg.baselines` that runs it.
     dof : int
-        Degrees of freedom of what it finds: 6 or 12.
+        Degrees of freedom of the transform: 6 or 12.
     summary : str
-        What it does, in a line.
+        Description in one line.
     settings : mapping
-        What the engine is told; the keys are the engine's business.
+        Settings of the engine.
     """
 
     engine: str
@@ -37,7 +37,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a pyramid: voxel size (no finer than the image's), blur, and how many voxels the metric sees."""
+    """One pyramid level: voxel size (at least the image's), smoothing, and the fraction of voxels in the metric."""
 
     spacing_mm: float
     sigma_mm: float
@@ -50,8 +50,8 @@ SIMPLEITK: dict[str, Any] = {
     "metric": "mi",  # mi (Mattes), mse or correlation
     "bins": 50,  # of mi
     "seed": 20,  # of the sampled voxels
-    "learning_rate_mm": 2.0,  # the first step moves voxels by about this, and
-    "relaxation": 0.8,  # is made so much shorter whenever the gradient turns; 0.5 stops too early in narrow valleys
+    "learning_rate_mm": 2.0,  # displacement of voxels by the first step,
+    "relaxation": 0.8,  # multiplied by this when the gradient changes direction; 0.5 stops too early in narrow valleys
     "least_step_mm": 0.01,
     "steps": 200,  # at most, per level
     "stages": {"rigid": (COARSE, MIDDLE)},

@@ -1,4 +1,4 @@
-"""The one way to run a method: `align` for Python and the command line, `recipe_text` to read it first."""
+"""Run a method: `align` for Python and the command line, `recipe_text` to print it."""
 
 import tempfile
 import time
@@ -20,23 +20,23 @@ PACKAGES = {"simpleitk": "SimpleITK", "ants": "antspyx", "greedy": "picsl_greedy
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What an engine found.
+    """The result of an engine.
 
     Attributes
     ----------
     fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm.
+        Maps fixed LPS points to moving LPS points, mm.
     fixed, moving : Volume
         As loaded.
     method : str
-        Its name in the table.
+        Its name in `RECIPES`.
     recipe : Recipe
-        What ran.
+        The recipe that ran.
     threads : int
     timings_s : dict
         Wall time by stage, seconds.
     versions : dict
-        Of the engine's package, where it is one.
+        Version of the engine's package, if it is a Python package.
     """
 
     fixed_to_moving: Matrix
@@ -57,7 +57,7 @@ def find_recipe(method: str, metric: str | None = None) -> Recipe:
     method : str
         A key of `RECIPES`.
     metric : {"mi", "mse", "correlation"}, optional
-        Of the SimpleITK methods; their own when left out.
+        Of the SimpleITK methods; their own by default.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def align(
     header_source: HeaderSource = "auto",
     threads: int = 1,
 ) -> Alignment:
-    """Align a moving image to a fixed image with somebody else's method.
+    """Register a moving image to a fixed image with another tool.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def align(
     metric : {"mi", "mse", "correlation"}, optional
         Of the SimpleITK methods.
     header_source : {"auto", "sform", "qform"}
-        The engine sees the world that this chooses.
+        Which form of a NIfTI header the engine gets.
     threads : int
 
     Raises
@@ -103,7 +103,7 @@ def align(
     EngineMissing
         If the engine is not installed; the message says how to get it.
     EngineFailed
-        If it gave up on these images.
+        If it failed on these images.
     DataError
         If an image cannot be used.
     """
@@ -114,13 +114,13 @@ def align(
     check_grids(a, b)
     loaded = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="stnreg-") as folder:
-        found = engine.align(a, b, recipe, threads=threads, folder=Path(folder))
+        found = engine.run_recipe(a, b, recipe, threads=threads, folder=Path(folder))
     timings_s = {"read": loaded - began, "register": time.perf_counter() - loaded}
     return Alignment(check_affine(found), a, b, method, recipe, threads, timings_s, _versions(recipe.engine))
 
 
 def recipe_text(method: str, metric: str | None = None, threads: int = 1) -> str:
-    """Return a recipe for people: what it is, how to get its engine, and what is run."""
+    """Return a recipe as text: description, installation of its engine, and what is run."""
     recipe = find_recipe(method, metric)
     lines = [
         f"# {method}: {recipe.summary}",

@@ -1,4 +1,4 @@
-"""SimpleITK as an able user sets it up: the better centre start, rigid before affine, a pyramid in millimetres."""
+"""SimpleITK with tuned settings: the better of two initial transforms, rigid before affine, a pyramid in mm."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 
 
-def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
+def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
     """Run a SimpleITK recipe.
 
     Parameters
@@ -20,7 +20,7 @@ def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder
     fixed, moving : Volume
     recipe : Recipe
     threads : int
-        With one, the same images give the same transform, bit for bit; ITK adds up in another order with more.
+        With one thread the result is reproducible bit for bit. With more, the order of ITK's sums varies.
     folder : Path
         Not used.
 
@@ -33,7 +33,7 @@ def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder
 
     f, m = to_simpleitk(fixed), to_simpleitk(moving)
     settings = recipe.settings
-    # The method's own number of threads does not reach the metric, whose sums depend on it.
+    # The number of threads of the method does not apply to the metric, whose sums depend on it.
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
     with silent("SimpleITK"):
         transform = _start(f, m, settings, threads)
@@ -50,7 +50,7 @@ def align(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder
 
 
 def command(recipe: Recipe, threads: int) -> str:
-    """Return what runs, in SimpleITK's own names."""
+    """Return the calls as text, in SimpleITK's names."""
     s = recipe.settings
     metric = {
         "mi": f"SetMetricAsMattesMutualInformation({s['bins']})",
@@ -84,7 +84,7 @@ def to_matrix(transform: Any) -> Matrix:
 
 
 def _start(f: Any, m: Any, settings: Any, threads: int) -> Any:
-    """Put middles, or centres of mass, on each other: what the metric likes better, on coarse images."""
+    """Align the grid centres or the centres of mass, whichever has the better metric on coarse images."""
     import SimpleITK as sitk
 
     small = [sitk.Shrink(image, _factors(image, COARSE.spacing_mm)) for image in (f, m)]
@@ -108,7 +108,7 @@ def _start(f: Any, m: Any, settings: Any, threads: int) -> Any:
 def _method(settings: Any, levels: Sequence[Level], fixed: Any, threads: int) -> Any:
     import SimpleITK as sitk
 
-    # One factor serves all axes, so thick slices are met half-way.
+    # One factor for all axes: a compromise for thick slices.
     voxel_mm = float(np.prod(fixed.GetSpacing()) ** (1 / 3))
     factors = [max(round(level.spacing_mm / voxel_mm), 1) for level in levels]
     voxels = [fixed.GetNumberOfPixels() / factor**3 for factor in factors]

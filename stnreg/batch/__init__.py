@@ -1,1 +1,1 @@
-"""Many pairs through the code of one: tasks, workers that may die, a table that grows, runs that go on."""
+"""Batches of pairs: tasks, fault-tolerant workers, the table of results, resumable runs."""

@@ -1,45 +1,45 @@
-"""Workers of a Dask cluster that is already there: the same work, other machines."""
+"""Run a batch on an existing Dask cluster."""
 
 from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
 from stnreg.batch.table import Row
-from stnreg.batch.task import Task
+from stnreg.batch.task import BatchTask
 from stnreg.batch.work import run_task, worker_died_row
 from stnreg.errors import DataError, UsageProblem
 
 TIMEOUT_S = 20
 
 
-def run_on_dask(tasks: Sequence[Task], address: str) -> Iterator[Row]:
-    """Align pairs on the workers of a scheduler; yields each row as it comes.
+def run_on_dask(tasks: Sequence[BatchTask], address: str) -> Iterator[Row]:
+    """Register pairs on the workers of a scheduler; yield each row when it is done.
 
-    The workers need stnreg, and the files under the same paths. A pair whose worker dies is given to another by the
-    scheduler, as often as its `allowed-failures` say, and then recorded as lost.
+    The workers need stnreg, and the files under the same paths. If a worker dies, the scheduler retries the pair on
+    another, up to its `allowed-failures`. Then the pair is recorded as lost.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of BatchTask
     address : str
-        Of the scheduler, `tcp://HOST:PORT`.
+        Address of the scheduler, `tcp://HOST:PORT`.
 
     Raises
     ------
     UsageProblem
         If Dask is not installed.
     DataError
-        If no scheduler answers there.
+        If the scheduler cannot be reached.
     """
     try:
         from distributed import Client, as_completed
         from distributed.scheduler import KilledWorker
     except ImportError as error:
-        raise UsageProblem("--dask needs the package distributed: pip install 'stnreg[dask]'") from error
+        raise UsageProblem("a Dask cluster needs the package distributed: pip install 'stnreg[dask]'") from error
     try:
         client = Client(address, timeout=TIMEOUT_S, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise DataError(f"--dask {address}: no scheduler answers there ({error})") from error
-    # Neighbours share a fixed image, so that a worker seldom has to look at another.
+        raise DataError(f"Dask {address}: no scheduler answers there ({error})") from error
+    # Consecutive pairs share a fixed image, so that workers rarely have to encode another.
     ordered = sorted(tasks, key=lambda task: str(task.pair.fixed))
     by_key = {f"stnreg-{task.pair.id}-{uuid4().hex}": task for task in ordered}
     with client:

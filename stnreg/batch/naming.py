@@ -1,4 +1,4 @@
-"""How the outputs of a pair are named: a folder for each id, or the entities of BIDS derivatives."""
+"""Names of the outputs of a pair: a folder per id, or the entities of BIDS derivatives."""
 
 import hashlib
 import json
@@ -16,23 +16,23 @@ from stnreg.errors import DataError
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the files of one pair go, whether or not all of them are asked for.
+    """The paths of all possible outputs of one pair.
 
     Attributes
     ----------
     image, inverse, labels : Path
-        MOVING on FIXED, FIXED on MOVING, the labels of MOVING on FIXED.
+        MOVING on the grid of FIXED, FIXED on that of MOVING, the labels of MOVING on the grid of FIXED.
     transform : Path
     document : Path
-        JSON: what was found, and from what.
+        JSON: the result and its inputs.
     image_document, inverse_document : Path or None
-        Sidecars of the images, where their naming asks for them.
+        Sidecars of the images, if the naming scheme has them.
     png, html : Path
-        Pictures for people.
+        Figure and page for quality control.
     thumbnail : Path
-        The small picture that goes on the page of the study.
+        Thumbnail for the page of the study.
     fixed_name, moving_name : str or None
-        What sidecars call the images; their paths where left out.
+        Names of the images in sidecars; their paths by default.
     """
 
     image: Path
@@ -52,13 +52,13 @@ class Outputs:
 Scheme = Callable[[Pair, Path], Outputs]
 
 PLAIN_CHARACTERS = "+"
-"""What stands for itself in the name of a folder, beside letters, digits and `-._`."""
+"""Further characters that are not escaped in the name of a folder, besides letters, digits and `-._`."""
 LONGEST_FOLDER = 200
-"""Characters; file systems take 255."""
+"""Characters; file systems allow 255."""
 DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.9.0"
 NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
-"""What stands beside derivatives without being named by the specification; goes into `.bidsignore`."""
+"""Outputs that the BIDS specification does not define; written to `.bidsignore`."""
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
@@ -78,10 +78,10 @@ def plain(pair: Pair, folder: Path) -> Outputs:
 
 
 def folder_name(name: str) -> str:
-    """Return an id as the name of a folder; two ids never share one.
+    """Return the name of the folder of an id; unique to the id.
 
-    English letters, digits and `-._+` stand for themselves, but for `-` and `.` in front. Of anything else each byte
-    of its UTF-8 is written `%XX`, as in web addresses. What is too long then ends in a digest of the whole.
+    ASCII letters, digits and `-._+` are kept, except a leading `-` or `.`. Other characters are percent-encoded in
+    UTF-8, as in URLs. Names that are too long end in a digest of the whole.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def bids(pair: Pair, folder: Path) -> Outputs:
     """
     moving, suffix = parse_bids(pair.moving)
     if "sub" not in moving:
-        raise DataError(f"{pair.moving}: --bids needs names such as sub-01_T1w.nii.gz; this one has no sub-")
+        raise DataError(f"{pair.moving}: BIDS names are needed, such as sub-01_T1w.nii.gz; this one has no sub-")
     space = space_of(pair.fixed, moving)
     entities = "_".join(f"{key}-{value}" for key, value in moving.items() if key not in ("space", "desc"))
     session = [f"ses-{moving['ses']}"] if "ses" in moving else []
@@ -134,18 +134,18 @@ def bids(pair: Pair, folder: Path) -> Outputs:
 
 
 def dataset_of(path: Path) -> Path | None:
-    """Return the BIDS dataset that a file lies in: the nearest folder above it with a description."""
+    """Return the BIDS dataset of a file: the nearest parent folder with a dataset description."""
     return next((folder for folder in path.absolute().parents if (folder / DESCRIPTION).is_file()), None)
 
 
 def uri(path: Path) -> str:
-    """Return the BIDS URI of a file in a dataset, whose name there is its folder's; its path where it is in none."""
+    """Return the BIDS URI of a file in a dataset, named by its folder; the path if it is in none."""
     root = dataset_of(path)
     return str(path) if root is None else f"bids:{link_name(root)}:{path.absolute().relative_to(root).as_posix()}"
 
 
 def link_name(root: Path) -> str:
-    """Return what `DatasetLinks` calls a dataset.
+    """Return the name of a dataset in `DatasetLinks`.
 
     Examples
     --------
@@ -156,7 +156,7 @@ def link_name(root: Path) -> str:
 
 
 def is_stripped(image: Path) -> bool:
-    """Tell whether the skull was taken off: what the image's own sidecar says, or its name; raw scans have theirs."""
+    """Return whether an image is skull-stripped, by its sidecar or its name; raw scans are not."""
     sidecar = image.with_name(image.name.partition(".")[0] + ".json")
     try:
         return bool(json.loads(sidecar.read_text(encoding="utf-8"))["SkullStripped"])
@@ -191,7 +191,7 @@ def parse_bids(path: Path) -> tuple[dict[str, str], str]:
 def space_of(fixed: Path, moving: dict[str, str]) -> str:
     """Return the label of the fixed image's space, letters and digits alone.
 
-    A template's own name; the suffix of an image of the same person and session; else with whose it is.
+    The name of a template; the suffix of an image of the same person and session; else also the person or session.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""From a table to the work in it: a task for each row that can be one, and for the others the row of an error."""
+"""Plan a batch: a task for each valid row of a table, and an error row for the others."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -6,32 +6,32 @@ from pathlib import Path
 
 from stnreg.batch.naming import Scheme
 from stnreg.batch.table import ERROR, Row
-from stnreg.batch.task import Settings, Task, make_tasks
+from stnreg.batch.task import BatchTask, Settings, make_tasks
 from stnreg.datasets.pair_table import BadRow, Pair
 from stnreg.errors import DataError
 
 
 def plan(
     rows: Sequence[Pair | BadRow], folder: Path, settings: Settings, scheme: Scheme
-) -> tuple[list[Task], list[Row]]:
-    """Lay out the work of a table; one row's trouble is not the others'.
+) -> tuple[list[BatchTask], list[Row]]:
+    """Plan the tasks of a table; an invalid row does not affect the others.
 
     Parameters
     ----------
     rows : sequence of Pair or BadRow
     folder : Path
-        Where the outputs go.
+        Folder of the outputs.
     settings : Settings
     scheme : Scheme
-        How outputs are named.
+        Naming scheme of the outputs.
 
     Returns
     -------
-    tasks : list of Task
+    tasks : list of BatchTask
     refused : list of Row
-        Of rows that lack a cell, have no name for their outputs, or would write what an earlier one writes.
+        Error rows, for rows that lack a cell, have no valid output name, or have the outputs of an earlier row.
     """
-    tasks: list[Task] = []
+    tasks: list[BatchTask] = []
     refused: list[Row] = []
     taken: dict[Path, str] = {}
     for row in rows:
@@ -52,14 +52,14 @@ def plan(
     return tasks, refused
 
 
-def remove_empty_folders(tasks: Sequence[Task], folder: Path) -> None:
-    """Remove the folders of tasks that came to nothing, up to the folder of the batch, where they are empty.
+def remove_empty_folders(tasks: Sequence[BatchTask], folder: Path) -> None:
+    """Remove empty folders of failed tasks, up to the folder of the batch.
 
-    For the end of a batch: before that, a worker may be about to write into one.
+    Only at the end of a batch: before that, a worker may be about to write into one.
     """
     top = folder.absolute()
     for place in {path.parent for task in tasks for path in task.wanted}:
-        with suppress(OSError):  # one that is not empty, or not there
+        with suppress(OSError):  # not empty, or missing
             while place != top and top in place.parents:
                 place.rmdir()
                 place = place.parent

@@ -1,4 +1,4 @@
-"""Local workers: processes that align one pair at a time, and may die without taking the batch along."""
+"""Local workers: processes that register one pair at a time. If one dies, the batch continues."""
 
 import multiprocessing
 import os
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stnreg.batch.table import Row
-    from stnreg.batch.task import Task
+    from stnreg.batch.task import BatchTask
 
 MEMORY_PER_WORKER = 900_000_000
-"""Bytes; what `register` may need at most for two images of 256^3."""
+"""Bytes; maximum memory of `register` for two images of 256^3."""
 
 TRIES = 2
 
@@ -31,7 +31,7 @@ def default_jobs(threads: int) -> int:
 
 
 def free_memory() -> int | None:
-    """Return the bytes that are free for new processes; None where the system does not tell."""
+    """Return the bytes that are free for new processes; None if the system does not tell."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
@@ -39,20 +39,22 @@ def free_memory() -> int | None:
         return None
 
 
-def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: bool | None = None) -> Iterator["Row"]:
-    """Align pairs in processes of their own; yields each row as it comes.
+def run_local(
+    tasks: Sequence["BatchTask"], jobs: int, threads: int, *, read_ahead: bool | None = None
+) -> Iterator["Row"]:
+    """Register pairs in worker processes; yield each row when it is done.
 
-    A pair whose worker dies is tried once more, in a new one, and then recorded as lost.
+    If a worker dies, its pair is retried once in a new one, and then recorded as lost.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of BatchTask
     jobs : int
-        Workers at most.
+        Maximum number of workers.
     threads : int
         Of each worker.
     read_ahead : bool, optional
-        Whether a worker is told its next pair early, to read while it works; on a GPU when left out.
+        Whether workers get their next pair early, to read it in the background; by default with a GPU only.
     """
     from stnreg.batch.prefetch import is_worth_it
     from stnreg.batch.work import worker_died_row
@@ -92,16 +94,16 @@ def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: b
 
 
 class _Queue:
-    """Tasks by their fixed image, so that a worker goes on with the one it has looked at."""
+    """Tasks grouped by fixed image, so that a worker continues with the one that it has encoded."""
 
-    def __init__(self, tasks: Sequence["Task"]) -> None:
-        self.groups: dict[Path, deque[Task]] = defaultdict(deque)
+    def __init__(self, tasks: Sequence["BatchTask"]) -> None:
+        self.groups: dict[Path, deque[BatchTask]] = defaultdict(deque)
         for task in tasks:
             self.groups[task.pair.fixed].append(task)
         self.begun: set[Path] = set()
 
-    def take(self, fixed: Path | None) -> "Task | None":
-        """Take a task with that fixed image, or of a group nobody has begun, or of the largest."""
+    def take(self, fixed: Path | None) -> "BatchTask | None":
+        """Return a task with that fixed image, or from a group without a worker, or from the largest group."""
         left = [path for path, group in self.groups.items() if group]
         if not left:
             return None
@@ -111,12 +113,12 @@ class _Queue:
         self.begun.add(fixed)
         return self.groups[fixed].popleft()
 
-    def put_back(self, task: "Task") -> None:
+    def put_back(self, task: "BatchTask") -> None:
         self.groups[task.pair.fixed].appendleft(task)
 
 
 class _Worker:
-    """One process, the pipe to it, and what it is doing."""
+    """A worker process, its pipe, and its current task."""
 
     def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -124,17 +126,17 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
         self.process.start()
         theirs.close()
-        self.task: Task | None = None
-        self.following: Task | None = None
+        self.task: BatchTask | None = None
+        self.following: BatchTask | None = None
         self.fixed: Path | None = None
 
-    def give(self, task: "Task", following: "Task | None" = None) -> None:
+    def give(self, task: "BatchTask", following: "BatchTask | None" = None) -> None:
         self.task, self.following, self.fixed = task, following, task.pair.fixed
-        with suppress(OSError):  # it may have died just now; `take` will find out
+        with suppress(OSError):  # it may have died; `take` detects that
             self.connection.send((task, following))
 
     def take(self) -> "Row | None":
-        """Return the row that has come, if one has."""
+        """Return the finished row, if any."""
         try:
             row = self.connection.recv() if self.connection.poll() else None
         except (EOFError, OSError):
@@ -145,13 +147,13 @@ class _Worker:
         return row
 
     def exit_reason(self) -> str:
-        """Say how it died."""
+        """Return how the process ended."""
         code = self.process.exitcode or 0
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
-        return f"the worker {how}, twice; is there enough memory? (fewer at once: --jobs)"
+        return f"the worker {how}, twice; is there enough memory? Run fewer jobs at once."
 
     def close(self) -> None:
-        """Wait for the end of a process that was told to end."""
+        """Wait for the process to exit."""
         self.connection.close()
         self.process.join(5)
         if self.process.is_alive():
@@ -160,9 +162,9 @@ class _Worker:
 
 
 def _serve(connection: Connection, threads: int) -> None:
-    """Align what comes through the pipe until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told too, and ends us
-    signal.signal(signal.SIGTERM, _leave)  # an exception, so that partial files are swept away
+    """Register the tasks from the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent receives it too, and ends its workers
+    signal.signal(signal.SIGTERM, _leave)  # an exception, so that partial files are removed
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)

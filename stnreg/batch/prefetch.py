@@ -1,8 +1,8 @@
-"""The next pair's moving image, read while a GPU is busy with this one."""
+"""Read the moving image of the next pair while the GPU is busy."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from stnreg.batch.task import Task
+from stnreg.batch.task import BatchTask
 from stnreg.errors import StnregError
 from stnreg.images.inputs import as_volume
 from stnreg.images.volume import Volume
@@ -10,20 +10,20 @@ from stnreg.models.runtime import gpu_count
 
 
 def is_worth_it(device: str) -> bool:
-    """Tell whether reading ahead gains time: on the CPU, cores that read would be taken from pairs that wait."""
+    """Return whether prefetching saves time: on the CPU it would take cores from other pairs."""
     return device.startswith("cuda") or (device == "auto" and gpu_count() > 0)
 
 
 class Prefetcher:
-    """One image at most: the one that is wanted next."""
+    """Prefetches one image: the next one."""
 
     def __init__(self) -> None:
         self._reader: ThreadPoolExecutor | None = None
-        self._task: Task | None = None
+        self._task: BatchTask | None = None
         self._image: Future[Volume] | None = None
 
-    def begin(self, task: Task) -> None:
-        """Start reading a task's moving image."""
+    def begin(self, task: BatchTask) -> None:
+        """Start to read the moving image of a task."""
         options = task.settings.options
         self._reader = self._reader or ThreadPoolExecutor(1, "read-ahead")
         self._task = task
@@ -31,8 +31,8 @@ class Prefetcher:
             as_volume, task.pair.moving, options.header_source, series=options.volume is not None
         )
 
-    def take(self, task: Task) -> Volume | None:
-        """Return the moving image of a task if it was begun; whoever gets None reads it, and is told what is wrong."""
+    def take(self, task: BatchTask) -> Volume | None:
+        """Return the prefetched moving image of a task. None: the caller has to read it, and gets the error if any."""
         image, begun = self._image, self._task
         self._image = self._task = None
         if image is None or begun != task:

@@ -1,4 +1,4 @@
-"""A batch from table to table: what is done already, what is left, who does it, and what came of it."""
+"""Run a batch: skip finished pairs, register the others, keep the table of results."""
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
@@ -8,14 +8,14 @@ from pathlib import Path
 from stnreg.batch.plan import remove_empty_folders
 from stnreg.batch.pool import run_local
 from stnreg.batch.table import DONE, Row, Table
-from stnreg.batch.task import Task, digest_file
+from stnreg.batch.task import BatchTask, digest_file
 
 Show = Callable[[int, int], None]
 RESULTS = "results.csv"
 
 
 def run_batch(
-    tasks: Sequence[Task],
+    tasks: Sequence[BatchTask],
     folder: Path,
     *,
     jobs: int,
@@ -26,25 +26,25 @@ def run_batch(
     refused: Sequence[Row] = (),
     order: Sequence[str] | None = None,
 ) -> list[Row]:
-    """Align all pairs and keep the table of results.
+    """Register all pairs, and keep the table of results.
 
     Parameters
     ----------
-    tasks : sequence of Task
+    tasks : sequence of BatchTask
     folder : Path
-        Holds `results.csv`; made if it is not there.
+        Folder of `results.csv`; created if missing.
     jobs, threads : int
         Local workers, and threads of each.
     dask : str, optional
-        Address of a scheduler to use instead of local workers.
+        Address of a Dask scheduler, to use instead of local workers.
     resume : bool
-        Whether pairs that are done, from the same content and settings, are left as they are.
+        Whether to skip pairs that are done, from the same inputs and settings.
     show : callable
-        Told how many pairs are done, of how many.
+        Called with the number of pairs are done so far, and the total.
     refused : sequence of Row
-        Of rows of the table that are no tasks; kept with the others.
+        Error rows of the table; kept with the others.
     order : sequence of str, optional
-        The ids in the order of the table; that of the tasks when left out.
+        The ids in the order of the table; by default that of the tasks.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def run_batch(
         show(done, len(tasks))
         for row in refused:
             table.add(row)
-        with closing(_rows(left, jobs, threads, dask)) as rows:  # closed, it ends its workers
+        with closing(_rows(left, jobs, threads, dask)) as rows:  # closing it ends its workers
             for row in rows:
                 table.add(row)
                 done += 1
@@ -74,7 +74,7 @@ def run_batch(
     return found
 
 
-def _rows(tasks: Sequence[Task], jobs: int, threads: int, dask: str | None) -> Generator[Row]:
+def _rows(tasks: Sequence[BatchTask], jobs: int, threads: int, dask: str | None) -> Generator[Row]:
     if dask is None:
         yield from run_local(tasks, jobs, threads)
     elif tasks:
@@ -83,11 +83,11 @@ def _rows(tasks: Sequence[Task], jobs: int, threads: int, dask: str | None) -> G
         yield from run_on_dask(tasks, dask)
 
 
-def _left(tasks: Sequence[Task], rows: dict[str, Row]) -> list[Task]:
-    """Return the tasks without a result from what their inputs and settings are now, or with outputs missing."""
-    digest = lru_cache(maxsize=None)(digest_file)  # a shared fixed image is read once
+def _left(tasks: Sequence[BatchTask], rows: dict[str, Row]) -> list[BatchTask]:
+    """Return the tasks without a result for their current inputs and settings, or with missing outputs."""
+    digest = lru_cache(maxsize=None)(digest_file)  # a shared fixed image is hashed once
 
-    def is_done(task: Task) -> bool:
+    def is_done(task: BatchTask) -> bool:
         row = rows.get(task.pair.id, {})
         if row.get("status") not in DONE or not all(path.is_file() for path in task.wanted):
             return False

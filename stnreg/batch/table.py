@@ -1,4 +1,4 @@
-"""The table of results: a row is appended when a pair is done, so that nothing is lost if the run ends."""
+"""The table of results. A row is appended when a pair is done, so that an interrupted run loses nothing."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from stnreg.errors import DataError
 Row = dict[str, Any]
 
 PASSED, FAILED, NOT_JUDGED, ERROR, LOST = "passed", "failed", "not judged", "error", "lost"
-"""Believed; judged failed; a pair network's; could not be done, with the reason; its worker died twice."""
+"""Accepted; rejected; not assessed (pair networks); error, with the reason; the worker died twice."""
 DONE = (PASSED, FAILED, NOT_JUDGED)
 
 COLUMNS = (
@@ -28,7 +28,7 @@ COLUMNS = (
     *("subject", "split", "truth", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "fingerprint"),
     *("tries", "read_s", "network_s", "refine_s", "write_s", "total_s"),
 )
-"""The columns after `fingerprint` tell of the run; all others are the same whenever and wherever it ran."""
+"""The columns after `fingerprint` describe the run; all others are reproducible."""
 
 
 class Table:
@@ -37,19 +37,19 @@ class Table:
     Parameters
     ----------
     path : Path
-        Made if it is not there.
+        Created if missing.
     keep : bool
-        Whether to go on with the rows that are there, or to begin anew.
+        Whether to keep the existing rows, or to start a new table.
 
     Attributes
     ----------
     rows : dict of str to Row
-        By id. What was read from the file is text.
+        By id. Values that were read from the file are text.
 
     Raises
     ------
     DataError
-        If it cannot be written, is no such table, or another run holds it.
+        If it cannot be written, is not a table of results, or is locked by another run.
     """
 
     def __init__(self, path: Path, *, keep: bool) -> None:
@@ -57,7 +57,7 @@ class Table:
         self._lock = _locked(path.with_name(f".{path.name}.lock"))
         try:
             self.rows: dict[str, Row] = _load(path) if keep and path.exists() else {}
-            self._write(self.rows)  # also drops a row that was cut off half-way
+            self._write(self.rows)  # also drops a truncated row
             self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
             self._unlock()
@@ -67,7 +67,7 @@ class Table:
             raise
 
     def _unlock(self) -> None:
-        Path(self._lock.name).unlink(missing_ok=True)  # while it is held, so that nobody else's goes
+        Path(self._lock.name).unlink(missing_ok=True)  # while it is locked, so that it is not another run's
         self._lock.close()
 
     def __enter__(self) -> "Table":
@@ -80,13 +80,13 @@ class Table:
         self._unlock()
 
     def add(self, row: Row) -> None:
-        """Append a row; it is in the file when this returns."""
+        """Append a row, and flush it to the file."""
         self.rows[row["id"]] = row
         self._stream.write(_line(row))
         self._stream.flush()
 
     def finish(self, ids: Sequence[str]) -> list[Row]:
-        """Put the rows into the order of the ids, drop others, and return them."""
+        """Sort the rows by `ids`, drop others, and return them."""
         ordered = {name: self.rows[name] for name in ids if name in self.rows}
         self._stream.close()
         self._write(ordered)
@@ -117,15 +117,15 @@ def _load(path: Path) -> dict[str, Row]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
-    whole = text[: text.rfind("\n") + 1]  # the last line may have been cut off by the end of the run
+    whole = text[: text.rfind("\n") + 1]  # the last line may be truncated
     rows = list(csv.DictReader(io.StringIO(whole)))
     if whole and tuple(csv.DictReader(io.StringIO(whole)).fieldnames or ()) != COLUMNS:
-        raise DataError(f"{path}: is not a table that this version wrote; choose another folder, or leave out --resume")
+        raise DataError(f"{path}: was not written by this version of stnreg; use another folder, or do not resume")
     return {row["id"]: dict(row) for row in rows}
 
 
 def _locked(path: Path) -> Any:
-    """Hold a file for this process alone, for as long as it lives; where the system knows such locks."""
+    """Lock a file for the life of this process, if the system supports locks."""
     while True:
         try:
             stream = open(path, "w")  # noqa: SIM115 (held open as the lock)
@@ -140,9 +140,9 @@ def _locked(path: Path) -> Any:
             raise DataError(
                 f"{path.parent}: another run writes its results here; wait for it, or choose another"
             ) from None
-        except (ImportError, OSError):  # a system, or a file system, without locks
+        except (ImportError, OSError):  # no locks on this system or file system
             return stream
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(stream.fileno()), os.stat(path)):
                 return stream
-        stream.close()  # its owner has just removed it
+        stream.close()  # its owner has removed it

@@ -1,4 +1,4 @@
-"""One pair as a worker gets it: paths, settings, where its outputs go, and a fingerprint of what they depend on."""
+"""The task of one pair: paths, settings, outputs, and a fingerprint of all that the outputs depend on."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ Qc = Literal["none", "png", "html"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same for every pair: how it is registered, and what is written.
+    """Settings of all pairs: registration options and outputs.
 
     Attributes
     ----------
@@ -28,9 +28,9 @@ class Settings:
     sampling : dict
         `interp`, `background` and `dtype` of the moved images.
     image, inverse : bool
-        Whether to write MOVING on FIXED, and FIXED on MOVING.
+        Whether to write MOVING on the grid of FIXED, and FIXED on that of MOVING.
     qc : {"none", "png", "html"}
-        What to draw for each pair, beside its picture on the page of the study.
+        Output for quality control of each pair, besides its thumbnail on the page of the study.
     """
 
     options: RegistrationOptions
@@ -41,8 +41,8 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Task:
-    """One pair and all that is needed to align it, wherever that happens.
+class BatchTask:
+    """One pair with everything that a worker needs.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Task:
         With absolute paths.
     settings : Settings
     outputs : Outputs
-        Absolute paths too.
+        With absolute paths.
     """
 
     pair: Pair
@@ -66,7 +66,7 @@ class Task:
 
     @property
     def wanted(self) -> list[Path]:
-        """The files that are there when the pair is done."""
+        """The files of a finished pair."""
         out, settings = self.outputs, self.settings
         asked = {
             out.transform: True,
@@ -82,7 +82,7 @@ class Task:
 
     @property
     def sidecars(self) -> dict[Path, Path]:
-        """The documents that images have beside that of the pair, each with the image whose voxels it speaks of."""
+        """The sidecars of images other than that of the pair, each with the source of its voxels."""
         out, settings, pair = self.outputs, self.settings, self.pair
         asked = (
             (out.image_document, settings.image, pair.moving),
@@ -92,7 +92,7 @@ class Task:
 
     @property
     def shown(self) -> dict[str, Path]:
-        """What the page of the study draws (`thumbnail`) and links to, where it is there."""
+        """Files for the page of the study: `thumbnail` is shown, the others are linked."""
         out = self.outputs
         return {
             "thumbnail": out.thumbnail,
@@ -104,14 +104,14 @@ class Task:
         }
 
     def fingerprint(self, digest: Callable[[Path], str]) -> str:
-        """Return what changes whenever the outputs could: the inputs' content, the settings, the network, stnreg.
+        """Return a digest of all that the outputs depend on: the inputs' content, the settings, the network, stnreg.
 
-        Threads and device are left out: they change the last digits alone.
+        Threads and device are not included: they change the last digits only.
 
         Parameters
         ----------
         digest : callable
-            From a file to the digest of its content.
+            Returns the digest of a file's content.
 
         Raises
         ------
@@ -136,27 +136,27 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 
 
-def make_tasks(pairs: Sequence[Pair], folder: Path, settings: Settings, scheme: Scheme) -> list[Task]:
-    """Lay out the work of a table of pairs.
+def make_tasks(pairs: Sequence[Pair], folder: Path, settings: Settings, scheme: Scheme) -> list[BatchTask]:
+    """Create the tasks of a table of pairs.
 
     Parameters
     ----------
     pairs : sequence of Pair
     folder : Path
-        Where the outputs go.
+        Folder of the outputs.
     settings : Settings
     scheme : Scheme
-        How outputs are named.
+        Naming scheme of the outputs.
 
     Raises
     ------
     DataError
-        If an id is not a name for outputs, or two pairs would write the same file.
+        If an id is not a valid output name, or two pairs would write the same file.
     """
-    tasks: list[Task] = []
+    tasks: list[BatchTask] = []
     taken: dict[Path, str] = {}
     for pair in pairs:
-        task = Task(_absolute(pair), settings, scheme(pair, folder.absolute()))
+        task = BatchTask(_absolute(pair), settings, scheme(pair, folder.absolute()))
         other = taken.setdefault(task.outputs.transform, pair.id)
         if other != pair.id:
             raise DataError(f"pairs {other} and {pair.id} would both write {task.outputs.transform}")

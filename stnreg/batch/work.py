@@ -1,4 +1,4 @@
-"""What a worker does with one pair: the same as `register`, and a row for the table whatever happens."""
+"""The work of one task: register the pair, write its outputs, and return a row of the table."""
 
 import threading
 import time
@@ -7,7 +7,7 @@ from typing import Any
 from stnreg.batch.naming import is_stripped
 from stnreg.batch.prefetch import Prefetcher
 from stnreg.batch.table import COLUMNS, ERROR, FAILED, LOST, NOT_JUDGED, PASSED, Row
-from stnreg.batch.task import Task, digest_file
+from stnreg.batch.task import BatchTask, digest_file
 from stnreg.core.files import check_input, check_output, sweep_partial
 from stnreg.errors import StnregError
 from stnreg.images.inputs import as_volume
@@ -24,39 +24,39 @@ from stnreg.resampling.apply import save_moved
 STATUS = {True: PASSED, False: FAILED, None: NOT_JUDGED}
 
 
-def run_task(task: Task, following: Task | None = None) -> Row:
-    """Align one pair, write its outputs, and return its row; what goes wrong becomes the row's reason.
+def run_task(task: BatchTask, following: BatchTask | None = None) -> Row:
+    """Register one pair, write its outputs, and return its row; errors become the reason of the row.
 
-    The moving image of the task `following` it, if one is named, is read meanwhile.
+    The moving image of the task `following`, if given, is read in the background.
     """
     began = time.perf_counter()
     moving = _ahead.take(task)
     if following is not None:
         _ahead.begin(following)
     try:
-        row = _align(task, moving)
+        row = _register(task, moving)
     except StnregError as error:
         row = failure_row(task, ERROR, str(error))
     except OSError as error:
         row = failure_row(task, ERROR, f"{error.filename or task.pair.id}: {error.strerror or error}")
     except MemoryError:
-        row = failure_row(task, ERROR, "not enough memory; run fewer at once (--jobs)")
-    except Exception as error:  # one pair's trouble is not the others'
+        row = failure_row(task, ERROR, "not enough memory; run fewer jobs at once")
+    except Exception as error:  # an error must not affect other pairs
         row = failure_row(task, ERROR, f"internal error (please report), {type(error).__name__}: {error}")
     return row | {"total_s": round(time.perf_counter() - began, 3)}
 
 
-def failure_row(task: Task, status: str, reason: str) -> Row:
+def failure_row(task: BatchTask, status: str, reason: str) -> Row:
     """Return the row of a pair that has no result."""
     return _known(task) | {"status": status, "reasons": reason}
 
 
-def worker_died_row(task: Task, reason: str, tries: int) -> Row:
-    """Return the row of a pair whose worker died, again."""
+def worker_died_row(task: BatchTask, reason: str, tries: int) -> Row:
+    """Return the row of a pair whose worker died twice."""
     return failure_row(task, LOST, reason) | {"tries": tries}
 
 
-def _align(task: Task, moving: Volume | None) -> Row:
+def _register(task: BatchTask, moving: Volume | None) -> Row:
     pair, out, settings = task.pair, task.outputs, task.settings
     for path in task.inputs:
         check_input(path)
@@ -100,7 +100,7 @@ def _align(task: Task, moving: Volume | None) -> Row:
     )
 
 
-def _draw(task: Task, result: RegistrationResult) -> None:
+def _draw(task: BatchTask, result: RegistrationResult) -> None:
     images = (result.fixed, result.moving, result.fixed_to_moving, description.summary(result))
     if task.settings.qc == "png":
         figure.write_qc_png(task.outputs.png, *images)
@@ -110,8 +110,8 @@ def _draw(task: Task, result: RegistrationResult) -> None:
         write_qc_html(task.outputs.html, *images)
 
 
-def _known(task: Task) -> Row:
-    """Return what a row says before anything was done."""
+def _known(task: BatchTask) -> Row:
+    """Return the columns that are known before registration."""
     return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name != "transform"}
 
 
@@ -142,15 +142,15 @@ _kept: dict[tuple[Any, ...], EncodedImage | Volume] = {}
 _encoding = threading.Lock()  # a Dask worker may run tasks in threads
 
 
-def _fixed(task: Task, digest: str) -> EncodedImage | Volume:
-    """Return the fixed image, encoded; the last one is kept for the pairs that share it."""
+def _fixed(task: BatchTask, digest: str) -> EncodedImage | Volume:
+    """Return the fixed image, encoded; the last one is cached for pairs that share it."""
     options, path = task.settings.options, task.pair.fixed
     names = ("model", "header_source", "volume", "device", "threads")
     settings = {name: getattr(options, name) for name in names}
     key = (path, digest, *settings.values())
     with _encoding:
         if key not in _kept:
-            _kept.clear()  # before the next is read: two at once cost memory
+            _kept.clear()  # before the next one is read, to save memory
             if method_of(find(options.model)).encodes_alone:
                 _kept[key] = encode(path, **settings)
             else:

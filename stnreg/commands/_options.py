@@ -25,7 +25,8 @@ ImageOutput = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="MOVING on the grid of FIXED: .nii or .nii.gz. Alone, also OUT's .tfm.",
+        help="Resampled image to write: MOVING on the grid of FIXED, .nii or .nii.gz. Without -t, the transform is "
+        "written beside it as .tfm.",
     ),
 ]
 TransformOutputs = Annotated[
@@ -34,22 +35,26 @@ TransformOutputs = Annotated[
         "--transform",
         "-t",
         metavar="XFM",
-        help="Write the transform here: .tfm, .txt or .mat (ITK), .lta (FreeSurfer), .fslmat (FLIRT). Repeatable.",
+        help="Transform to write: .tfm, .txt or .mat (ITK), .lta (FreeSurfer) or .fslmat (FLIRT). Repeatable.",
     ),
 ]
 Interp = Annotated[
-    InterpolationName, typer.Option(help="How to interpolate OUT. label: for label maps, whose type is kept.")
+    InterpolationName,
+    typer.Option(help="Interpolation of OUT. Use label for label maps: it keeps the labels and their data type."),
 ]
-Background = Annotated[float, typer.Option(help="Value of OUT outside MOVING.")]
-Dtype = Annotated[Literal["float32", "same"], typer.Option(help="Type of OUT; same as MOVING, or 32-bit float.")]
+Background = Annotated[float, typer.Option(help="Value of voxels of OUT that lie outside MOVING.")]
+Dtype = Annotated[
+    Literal["float32", "same"], typer.Option(help="Data type of OUT: 32-bit float, or the same as MOVING.")
+]
 Dof = Annotated[
-    int, typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity, 9 with a scale per axis, 12 affine.")
+    int,
+    typer.Option(help="Degrees of freedom: 6 rigid, 7 similarity (one scale), 9 (one scale per axis) or 12 affine."),
 ]
 Model = Annotated[
     str,
     typer.Option(
         metavar="NAME|FILE.onnx",
-        help="A network that comes with stnreg (see weights/), or a file.",
+        help="Network to use: the name of one that comes with stnreg (anatomy, affine or separate), or a file.",
         autocompletion=_model_names,
     ),
 ]
@@ -57,16 +62,16 @@ Init = Annotated[
     str,
     typer.Option(
         metavar="auto|header|geometry|moments|FILE",
-        help="Where to start: let the network find out, trust the headers, middles or centres of mass on each "
-        "other, or a transform file.",
+        help="Initial transform. auto: estimate it with the network; header: the identity, so that the headers are "
+        "trusted; geometry: align the centres of the grids; moments: align the centres of mass; FILE: a transform.",
     ),
 ]
 Refine = Annotated[
     bool,
     typer.Option(
         "--refine/--no-refine",
-        help="Let the intensities inside both brains have the last word (anatomy networks; a pair network's result "
-        "stands as it is).",
+        help="Refine the estimate on the intensities inside both brain masks. Pair networks (affine, separate) are "
+        "not refined.",
     ),
 ]
 Deform = Annotated[
@@ -87,46 +92,57 @@ Stiffness = Annotated[
 ]
 FixedMask = Annotated[
     Path | None,
-    typer.Option(metavar="M", help="Where in FIXED the refinement looks, instead of the brain (1 = look here)."),
+    typer.Option(metavar="M", help="Mask of FIXED for the refinement (non-zero: use); the brain when left out."),
 ]
 MovingMask = Annotated[
     Path | None,
-    typer.Option(metavar="M", help="Where in MOVING the refinement looks, instead of the brain (1 = look here)."),
+    typer.Option(metavar="M", help="Mask of MOVING for the refinement (non-zero: use); the brain when left out."),
 ]
 FixedExclude = Annotated[
-    Path | None, typer.Option(metavar="M", help="Where in FIXED it does not look (1 = not here): lesions, resections.")
+    Path | None,
+    typer.Option(metavar="M", help="Part of FIXED that the refinement ignores (non-zero: ignore), such as a lesion."),
 ]
 MovingExclude = Annotated[
-    Path | None, typer.Option(metavar="M", help="Where in MOVING it does not look (1 = not here): lesions, resections.")
+    Path | None,
+    typer.Option(metavar="M", help="Part of MOVING that the refinement ignores (non-zero: ignore), such as a lesion."),
 ]
 VolumeChoice = Annotated[
     str | None,
     typer.Option(
         "--volume",
         metavar="N|mean",
-        help="Which volume of a 4-D FIXED or MOVING to align by, from 0, or the mean of all. OUT holds all of them.",
+        help="Volume of a 4-D image to register: its number, counted from 0, or mean for the mean of all volumes. "
+        "OUT has all volumes. Required for a 4-D image.",
     ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print no summary and no progress; warnings and errors are still printed.")
 ]
 OnFail = Annotated[
     Literal["exit", "warn"],
-    typer.Option(help="What a registration that is not believed does: exit with status 3, or only warn."),
+    typer.Option(help="If a registration is rejected: exit with status 3, or warn and exit with status 0."),
 ]
 MinScore = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Least score that is believed; a calibrated one when left out.")
+    float | None,
+    typer.Option(min=0, max=1, help="Lowest score that is accepted; the network's calibrated value when left out."),
 ]
 Device = Annotated[
     str,
     typer.Option(
-        metavar="auto|cpu|cuda[:N]", help="Where the network runs; auto: a large batch on a GPU where there is one."
+        metavar="auto|cpu|cuda[:N]",
+        help="Device that runs the network. auto: the CPU for a single pair, a GPU for a large batch if there is one.",
     ),
 ]
 Json = Annotated[
-    str | None, typer.Option(metavar="FILE|-", help="Write what was found as JSON; - for standard output.")
+    str | None, typer.Option(metavar="FILE|-", help="Write the results as JSON to a file, or to standard output (-).")
 ]
 HeaderSource = Annotated[
     Literal["auto", "sform", "qform"],
-    typer.Option(help="Which form to believe where qform and sform differ: auto is the sform, with a warning."),
+    typer.Option(
+        help="Which matrix of a NIfTI header to use where sform and qform differ. auto: the sform, with a warning."
+    ),
 ]
 Threads = Annotated[
-    int | None, typer.Option(min=1, help="Threads to use; OMP_NUM_THREADS, or the cores, when left out.")
+    int | None,
+    typer.Option(min=1, help="Number of CPU threads; OMP_NUM_THREADS, or else the number of cores, when left out."),
 ]

@@ -22,7 +22,7 @@ def apply_transform(
             "--output",
             "-o",
             metavar="OUT",
-            help="Moved image to write, .nii or .nii.gz; with --points, the moved points as CSV.",
+            help="Resampled image to write, .nii or .nii.gz; with --points, the mapped points as CSV.",
         ),
     ],
     transform: Annotated[
@@ -31,19 +31,20 @@ def apply_transform(
             "--transform",
             "-t",
             metavar="XFM",
-            help="Transform: ITK .tfm .txt .mat .h5, FreeSurfer .lta, or a displacement field .nii .nii.gz. Repeat it "
-            "for a chain: a reference point goes through the transforms in the order given, which is that of ANTs. "
-            "Write inv:FILE to invert one, ras:FILE for a bare 4x4 or a displacement field in RAS mm, and fsl:FILE "
-            "for a FLIRT matrix or a field of FSL. A FLIRT matrix stands first or last in a chain, and names the "
-            "image between it and a transform of another kind: fsl:FILE,IMAGE. A field of FSL that does not stand "
-            "last names its moving image in the same way.",
+            help="Transform to apply: ITK .tfm .txt .mat .h5, FreeSurfer .lta, or a displacement field .nii .nii.gz. "
+            "Repeat it for a chain: points of REFERENCE go through the transforms in the order given, which is that of "
+            "ANTs. Write inv:FILE to invert one, ras:FILE for a bare 4x4 matrix or a displacement field in RAS mm, and "
+            "fsl:FILE for a FLIRT matrix or a field of FSL. A FLIRT matrix stands first or last in a chain. Next to a "
+            "transform of another kind it needs the image between the two: fsl:FILE,IMAGE. A field of FSL that does "
+            "not stand last needs its moving image in the same way.",
         ),
     ],
     moving: Annotated[
         Path | None, typer.Argument(metavar="MOVING", help="Image to resample.", show_default=False)
     ] = None,
     reference: Annotated[
-        Path | None, typer.Option("--reference", "-r", metavar="REFERENCE", help="Image whose grid OUT is on.")
+        Path | None,
+        typer.Option("--reference", "-r", metavar="REFERENCE", help="Fixed image: OUT is resampled on its grid."),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
@@ -61,8 +62,8 @@ def apply_transform(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Transform the points of this table (columns x, y, z, in mm) instead of an image. They go from "
-            "reference to moving, with --invert from moving to reference.",
+            help="Map the points of this table (columns x, y, z, in mm) instead of an image: from REFERENCE to MOVING, "
+            "or with --invert from MOVING to REFERENCE.",
         ),
     ] = None,
     points_space: Annotated[
@@ -135,7 +136,7 @@ def _check_composed(path: Path, chain: "Chain", *, has_reference: bool = True) -
     holds_fields = not path.name.lower().endswith(LINEAR_SUFFIXES)
     if chain.matrix is None and not holds_fields:
         raise UsageProblem(
-            f"--write-composed {path}: the chain bends space, and {path.suffix} holds linear transforms alone. Write "
+            f"--write-composed {path}: the chain is non-linear, and {path.suffix} holds only linear transforms. Write "
             "it as .nii.gz (one displacement field) or .h5 (ITK's composite)"
         )
     if not has_reference and holds_fields and (chain.matrix is None or path.suffix.lower() != ".h5"):

@@ -13,12 +13,14 @@ from stnreg.errors import StnregError, UsageProblem
 
 def baseline(
     fixed: Annotated[
-        Path | None, typer.Argument(metavar="FIXED", help="Image to align to.", show_default=False)
+        Path | None, typer.Argument(metavar="FIXED", help="Fixed (reference) image.", show_default=False)
     ] = None,
-    moving: Annotated[Path | None, typer.Argument(metavar="MOVING", help="Image to align.", show_default=False)] = None,
+    moving: Annotated[
+        Path | None, typer.Argument(metavar="MOVING", help="Image to register to FIXED.", show_default=False)
+    ] = None,
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
-    method: Annotated[str, typer.Option(metavar="NAME", help=f"Method to run: {', '.join(RECIPES)}.")] = "sitk-affine",
+    method: Annotated[str, typer.Option(metavar="NAME", help=f"Method: {', '.join(RECIPES)}.")] = "sitk-affine",
     metric: Annotated[
         str | None,
         typer.Option(
@@ -28,7 +30,10 @@ def baseline(
     ] = None,
     print_recipe: Annotated[
         bool,
-        typer.Option("--print-recipe", help="Print what the method runs and how to install it; needs no images."),
+        typer.Option(
+            "--print-recipe",
+            help="Print the commands and settings of the method and how to install it. Needs no images.",
+        ),
     ] = False,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,
@@ -37,11 +42,10 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with another tool, for comparison.
+    """Register MOVING to FIXED with another tool.
 
-    SimpleITK comes with stnreg; a method whose engine is missing says how to get it. The transform takes points of
-    FIXED to points of MOVING, in LPS millimetres, whatever the engine writes. No engine judges its result, and
-    neither does this command.
+    SimpleITK comes with stnreg. A method whose program is missing says how to install it. The transform maps points of
+    FIXED to points of MOVING, in LPS mm, whatever the other tool writes. There is no quality assessment.
     """
     from stnreg.core.threads import default_threads
     from stnreg.reports import streams
@@ -101,7 +105,12 @@ def _run(
         "fixed": fixed,
         "moving": moving,
         "transform": description.describe_transform(found.fixed_to_moving, found.fixed.grid, found.recipe.dof),
-        "verdict": {"passed": None, "score": None, "reasons": [f"{method} judges nothing"], "same_person": None},
+        "verdict": {
+            "passed": None,
+            "score": None,
+            "reasons": [f"{method} has no quality assessment"],
+            "same_person": None,
+        },
         "metrics": {},
         "timings_s": {name: round(value, 4) for name, value in timings_s.items()},
         "model": {"name": method, "sha256": None},

@@ -1,4 +1,4 @@
-"""`stnreg batch`: align all pairs of a table."""
+"""`stnreg batch`: register all pairs of a table."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ import typer
 from stnreg.commands import _options as options
 from stnreg.errors import ExitCode
 
-SHOWN = 20  # pairs without a good result that are told on the terminal
+SHOWN = 20  # pairs without a good result that are listed on the terminal
 
 
 def batch(
@@ -23,50 +23,48 @@ def batch(
         ),
     ],
     folder: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs; made if it is missing.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs; created if it is missing.")
     ],
     jobs: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="N",
-            help="Number of pairs to align at once; as many as cores and free memory allow when left out.",
+            help="Number of pairs to register at once; as many as cores and free memory allow when left out.",
         ),
     ] = None,
     dask: Annotated[
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Use the workers of this Dask scheduler, tcp://HOST:PORT; processes of this machine when left out.",
+            help="Dask scheduler whose workers to use, tcp://HOST:PORT; processes on this machine when left out.",
         ),
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option(
-            "--resume", help="Skip pairs that are done already, from the same content and with the same options."
-        ),
+        typer.Option("--resume", help="Skip pairs that are done already with the same file contents and options."),
     ] = False,
     bids: Annotated[
         bool,
-        typer.Option("--bids", help="Name the outputs as BIDS derivatives, and describe DIR as a derivative dataset."),
+        typer.Option("--bids", help="Name the outputs as BIDS derivatives, and make DIR a BIDS derivative dataset."),
     ] = False,
     image: Annotated[
-        bool, typer.Option("--image/--no-image", help="Write each MOVING on the grid of its FIXED.")
+        bool, typer.Option("--image/--no-image", help="Write each MOVING resampled on the grid of its FIXED.")
     ] = True,
     inverse: Annotated[
-        bool, typer.Option("--inverse", help="Also write each FIXED on the grid of its MOVING.")
+        bool, typer.Option("--inverse", help="Also write each FIXED resampled on the grid of its MOVING.")
     ] = False,
     qc: Annotated[
         Literal["none", "png", "html"],
-        typer.Option(help="Draw a picture (png) or a page (html) for each pair; DIR/index.html is always written."),
+        typer.Option(help="Picture (png) or page (html) of each pair. DIR/index.html is always written."),
     ] = "none",
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: Annotated[
         Literal["auto", "header", "geometry", "moments"],
         typer.Option(
-            help="Where to start: auto lets the network find out, header trusts the headers, geometry lays the "
-            "middles of the grids on each other, moments the centres of mass."
+            help="Initial transform. auto: estimate it with the network; header: the identity, so that the headers are "
+            "trusted; geometry: align the centres of the grids; moments: align the centres of mass."
         ),
     ] = "auto",
     refine: options.Refine = True,
@@ -77,16 +75,22 @@ def batch(
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     header_source: options.HeaderSource = "auto",
+    quiet: options.Quiet = False,
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
     device: options.Device = "auto",
-    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of threads of each worker.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of CPU threads of each worker.")] = 1,
 ) -> None:
-    """Align MOVING to FIXED for every pair of a table.
+    """Register MOVING to FIXED for every pair of a table.
 
-    Pairs run on all cores, or on a Dask cluster. Each pair's transform, image and JSON go into a folder of DIR that has
-    its id as its name; characters that do not suit a file name are written as %XX there. DIR/results.csv grows as pairs
-    are done; DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
+    Pairs run in parallel on all cores, or on a Dask cluster. The transform, image and JSON of a pair go into DIR/ID,
+    where characters of the id that do not suit a file name are written as %XX. DIR/results.csv has a row for each pair
+    that is done. DIR/index.html shows all pairs, worst first. A pair that cannot be registered is recorded with the
+    reason, and the others continue.
+
+    Exit status: 0 all accepted, 3 some rejected, 4 some without a result.
+
+    Example: stnreg batch pairs.csv -o study --jobs 4
     """
     from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
@@ -120,7 +124,7 @@ def batch(
     sampling = {"interp": interp, "background": background, "dtype": dtype}
     settings = Settings(settings_of_all, sampling, image, inverse, qc)
     tasks, refused = plan(table, folder, settings, bids_names if bids else plain)
-    with streams.progress("registering") as show:
+    with streams.progress("registering", quiet=quiet) as show:
         rows = run_batch(
             tasks,
             folder,
@@ -141,7 +145,8 @@ def batch(
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
     for line in culprits(rows):
         streams.note(line)
-    streams.note(summary(rows, folder))
+    if not quiet:
+        streams.note(summary(rows, folder))
     raise typer.Exit(exit_code(rows, on_fail))
 
 
@@ -149,14 +154,14 @@ def summary(rows: list[dict[str, Any]], folder: Path) -> str:
     """Say in one line what came of a batch."""
     counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; to look at them: {folder / 'index.html'}"
+    return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; pictures: {folder / 'index.html'}"
 
 
 def culprits(rows: list[dict[str, Any]]) -> list[str]:
     """Say of each pair that failed or has no result why, of the first of them where they are many."""
     told = [f"{row['id']}: {row['reasons']}" for row in rows if row["status"] in ("failed", "error", "lost")]
     more = len(told) - SHOWN
-    return [*told[:SHOWN], *([f"and {more} more: results.csv"] if more > 0 else [])]
+    return [*told[:SHOWN], *([f"and {more} more, see results.csv"] if more > 0 else [])]
 
 
 def exit_code(rows: list[dict[str, Any]], on_fail: str) -> ExitCode:

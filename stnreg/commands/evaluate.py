@@ -14,7 +14,8 @@ TABLE_HEADER = (*PAIR_HEADER, "low", "high", "pairs")
 def evaluate(
     fixed: Annotated[Path | None, typer.Argument(metavar="FIXED", help="Fixed image.", show_default=False)] = None,
     moved: Annotated[
-        Path | None, typer.Argument(metavar="MOVED", help="Moved image, on the grid of FIXED.", show_default=False)
+        Path | None,
+        typer.Argument(metavar="MOVED", help="Moving image, resampled on the grid of FIXED.", show_default=False),
     ] = None,
     metrics: Annotated[
         str,
@@ -35,16 +36,16 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Mask on the grid of FIXED (1 = look here) for intensities, target errors and the jacobian of a "
-            "displacement field; the whole grid when left out.",
+            help="Mask on the grid of FIXED (non-zero: use), for intensities, tre and the jacobian of a displacement "
+            "field; the whole grid when left out.",
         ),
     ] = None,
     foreground: Annotated[
         str | None,
         typer.Option(
             metavar="RULE",
-            help="How the foreground is found where there are no labels: nonzero, otsu, or share:S (above S times the "
-            "99th percentile); share:0.2 when left out.",
+            help="Threshold of the foreground, which is measured where there are no labels: nonzero, otsu, or share:S "
+            "(above S times the 99th percentile); share:0.2 when left out.",
         ),
     ] = None,
     bins: Annotated[int, typer.Option(metavar="N", help="Number of histogram bins per image, for mi and nmi.")] = 64,
@@ -64,39 +65,47 @@ def evaluate(
         bool,
         typer.Option(
             "--warp",
-            help="Take MOVED and its labels, which are then the moving ones, through --transform first (labels by "
-            "nearest neighbour).",
+            help="MOVED and its labels are not resampled yet: resample them with --transform first (labels by nearest "
+            "neighbour).",
         ),
     ] = False,
     before: Annotated[
         bool,
-        typer.Option("--before", help="Measure without the transform too, as NAME_before; needs --warp."),
+        typer.Option("--before", help="Also measure without the transform, as NAME_before. Requires --warp."),
     ] = False,
     pairs: Annotated[
         Path | None,
         typer.Option(
             metavar="PAIRS.csv|-",
             help="Table of pairs to measure instead of FIXED and MOVED: columns fixed and moving; optional are id, "
-            "fixed_labels, moving_labels, fixed_mask, transform and truth. Moving images are warped, and means come "
-            "with a 95 % bootstrap interval; - reads standard input.",
+            "fixed_labels, moving_labels, fixed_mask, transform and truth. Moving images are resampled with the "
+            "transform, and means have a 95 % bootstrap interval; - reads standard input.",
         ),
     ] = None,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write everything as JSON; - for standard output.")
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write the results as JSON to a file, or to standard output (-)."),
     ] = None,
     csv: Annotated[
-        Path | None, typer.Option(metavar="FILE|-", help="Write every figure as CSV; - for standard output.")
+        Path | None,
+        typer.Option(metavar="FILE|-", help="Write the results as CSV to a file, or to standard output (-)."),
     ] = None,
     header_source: Annotated[
         Literal["auto", "sform", "qform"],
-        typer.Option(help="Which form to believe where qform and sform differ; auto is the sform, with a warning."),
+        typer.Option(
+            help="Which matrix of a NIfTI header to use where sform and qform differ. auto: the sform, with a warning."
+        ),
     ] = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, metavar="N", help="Number of threads; OMP_NUM_THREADS, or the cores, when left out."),
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of CPU threads; OMP_NUM_THREADS, or else the number of cores, when left out.",
+        ),
     ] = None,
 ) -> None:
-    """Measure how well a moved image lies on a fixed one.
+    """Measure the overlap and similarity of two images.
 
     Off a terminal each figure is a line metric, label, value, unit, tab-separated; with --pairs the interval and
     the number of pairs follow. Distances are between surfaces, in mm.

@@ -106,7 +106,11 @@ def check_outputs(
         check_image_output(path)
     for path in transforms:
         check_output(path, inputs)
-        check_transform_output(path)
+        try:
+            check_transform_output(path)
+        except UsageProblem as error:
+            hint = " -t names an output; for an initial transform, did you mean --init?" if path.is_file() else ""
+            raise UsageProblem(f"{error}{hint}") from error
     if qc is not None:
         check_output(qc, inputs)
         if qc.suffix.lower() not in (".png", ".html"):
@@ -168,7 +172,7 @@ def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") 
     from stnreg.reports.streams import note
 
     for warning in blurred(image, interp):
-        note(f"warning: {warning} Say {how}.")
+        note(f"warning: {warning} Use {how}.")
 
 
 def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSource, **sampling: Any) -> None:
@@ -190,6 +194,19 @@ def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSo
         threads=result.threads,
         **sampling,
     )
+
+
+def print_summary(result: "RegistrationResult", files: Sequence[Path], seconds: float) -> None:
+    """Print the assessment, the time and the files written on standard error, if that is a terminal."""
+    from stnreg.reports.streams import note
+
+    if not sys.stderr.isatty():
+        return
+    verdict = result.verdict
+    state = {True: "accepted", False: "rejected", None: "not assessed"}[verdict.passed]
+    score = "" if verdict.score is None else f", score {verdict.score:.2f}"
+    wrote = f"; wrote {', '.join(map(str, files))}" if files else ""
+    note(f"{state}{score}, {seconds:.1f} s{wrote}")
 
 
 def command_line() -> str:

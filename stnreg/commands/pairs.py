@@ -66,11 +66,11 @@ def pairs(
     sequence: Annotated[
         str | None,
         typer.Option(
-            metavar="PATTERN", help="Which sequence folders of adni count, such as 'MPR*Scaled'; all when left out."
+            metavar="PATTERN", help="Sequence folders of adni to use, such as 'MPR*Scaled'; all when left out."
         ),
     ] = None,
     suffix: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Suffix of the images of bids that count; T1w when left out.")
+        str | None, typer.Option(metavar="NAME", help="Suffix of the images of bids to use; T1w when left out.")
     ] = None,
     repeats: Annotated[
         Literal["leave", "first"],
@@ -81,22 +81,24 @@ def pairs(
     ] = "leave",
     days: Annotated[
         int | None,
-        typer.Option(min=0, metavar="DAYS", help="Most days between a scan of adni and its visit; 60 when left out."),
+        typer.Option(
+            min=0, metavar="DAYS", help="Largest number of days between a scan of adni and its visit; 60 when left out."
+        ),
     ] = None,
     missing: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Table of all that is missing, with the columns subject, visit and reason; the first are told anyhow.",
+            help="Table of missing scans to write: columns subject, visit and reason. The first few are also printed.",
         ),
     ] = None,
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="Seed of the random numbers that draw people and pairs.")
     ] = 0,
 ) -> None:
-    """Make a table of pairs from scans that you have.
+    """Make a table of pairs from a collection of scans.
 
-    Scans that are missing, or that cannot be told apart, are listed and left out, never guessed.
+    Missing or ambiguous scans are listed and left out.
 
     Example: stnreg pairs bids DATASET -o PAIRS.csv --fixed TEMPLATE.nii.gz
     """

@@ -14,34 +14,33 @@ def preprocess(
         list[Path], typer.Argument(metavar="IMAGE", help="Image to prepare; several may be given.", show_default=False)
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; made if it is missing.")
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the cubes; created if it is missing.")
     ],
     size: Annotated[int, typer.Option(min=2, metavar="N", help="Number of voxels along each axis of a cube.")] = 170,
     spacing: Annotated[
         str,
         typer.Option(
             metavar="MM|fov",
-            help="Voxel size of a cube in mm; fov divides the extent of the image along each axis by the size, which "
-            "keeps its field of view.",
+            help="Voxel size of a cube in mm. fov: the field of view of the image along each axis, divided by --size.",
         ),
     ] = "1.5",
     normalise: Annotated[
         Literal["minmax", "percentile"],
         typer.Option(
-            help="How intensities are scaled to [0, 1]: from minimum and maximum, or from the 0.5 and 99.5 percentiles."
+            help="How intensities are scaled to [0, 1]: by minimum and maximum, or by the 0.5 and 99.5 percentiles."
         ),
     ] = "minmax",
     reference: Annotated[
         Path | None,
         typer.Option(
             metavar="FIXED",
-            help="Sample on the cube of this image, the middles of the two grids on each other, and write that shift"
-            " as DIR/NAME.tfm; the image's own cube when left out.",
+            help="Resample on the cube of this image, with the centres of the two grids aligned, and write that "
+            "translation as DIR/NAME.tfm; the image's own cube when left out.",
         ),
     ] = None,
     header_source: options.HeaderSource = "auto",
 ) -> None:
-    """Prepare images as the networks see them.
+    """Prepare images as the input of pair networks.
 
     Each image is sampled on a cube along the LPS axes, with intensities in [0, 1]. IMAGE becomes DIR/NAME.nii.gz, a
     cube about the image's own middle. The header says where the cube lies, so it can be laid over the image; with

@@ -1,7 +1,8 @@
-"""`stnreg register`: align one image to another."""
+"""`stnreg register`: register one image to another."""
 
 from dataclasses import asdict
 from pathlib import Path
+from time import perf_counter
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from stnreg.commands.outputs import (
     command_line,
     draw_qc,
     parse_also,
+    print_summary,
     start_files,
     transform_outputs,
     warn_of_blurring,
@@ -23,8 +25,8 @@ from stnreg.errors import ExitCode, StnregError, UsageProblem
 
 
 def register(
-    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="The image to align to.", show_default=False)],
-    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="The image to align.", show_default=False)],
+    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="Fixed (reference) image.", show_default=False)],
+    moving: Annotated[Path, typer.Argument(metavar="MOVING", help="Image to register to FIXED.", show_default=False)],
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
     dof: options.Dof = 12,
@@ -45,12 +47,13 @@ def register(
         list[str],
         typer.Option(
             metavar="IN=OUT[:INTERP]",
-            help="Bring IN, which lies where MOVING lies, onto FIXED too, and write OUT. Interpolated as OUT is, or by "
-            "INTERP. Repeatable.",
+            help="Also resample IN, an image in the space of MOVING, with the same transform, and write OUT. "
+            "INTERP is its interpolation; that of --interp when left out. Repeatable.",
         ),
     ] = [],  # noqa: B006
     inverse: Annotated[
-        Path | None, typer.Option(metavar="OUT", help="Also write FIXED on the grid of MOVING: .nii or .nii.gz.")
+        Path | None,
+        typer.Option(metavar="OUT", help="Also write FIXED resampled on the grid of MOVING."),
     ] = None,
     warp: Annotated[
         Path | None,
@@ -78,28 +81,37 @@ def register(
         bool,
         typer.Option(
             "--update-header",
-            help="OUT is MOVING as it is stored, not resampled, with a header that lays it on FIXED. Needs --dof 6.",
+            help="Do not resample: write the voxels of MOVING unchanged, with a header that aligns them with FIXED. "
+            "Requires --dof 6.",
         ),
     ] = False,
     qc: Annotated[
         Path | None,
         typer.Option(
             metavar="PNG|HTML",
-            help="Draw FIXED with the edges of MOVING, before and after; as .html a page that flickers between them "
-            "and scrolls through the slices.",
+            help="Picture to check the registration by: FIXED with the edges of MOVING, before and after. .html is a "
+            "page that scrolls through the slices and alternates between the two images.",
         ),
     ] = None,
     json: options.Json = None,
+    quiet: options.Quiet = False,
     header_source: options.HeaderSource = "auto",
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with an affine transform.
+    """Register MOVING to FIXED with an affine transform.
 
-    The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
+    The transform maps points of FIXED to points of MOVING, in LPS mm, as ITK and ANTs write it. Give at least one of
+    -o, -t, --inverse, --also and --json.
+
+    Exit status: 0 accepted, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written), 4 a file
+    that cannot be read or written.
+
+    Example: stnreg register mni.nii.gz t1.nii.gz -o t1-in-mni.nii.gz
     """
+    begun = perf_counter()
     from stnreg.images.header_only import save_in_place
     from stnreg.models.runtime import device_for
     from stnreg.registration.options import RegistrationOptions
@@ -126,7 +138,7 @@ def register(
     inputs += start_files(init)
     others = [one.output for one in more] + [path for path in (inverse, *fields.values()) if path is not None]
     if update_header and (dof != 6 or output is None):
-        raise UsageProblem("--update-header needs -o OUT and --dof 6: a header has no room for other scales and shears")
+        raise UsageProblem("--update-header needs -o OUT and --dof 6: a header cannot hold scales or shears")
     sampling: dict[str, Any] = {"background": background, "dtype": dtype}
     try:
         check_outputs(output, transforms, json, inputs, qc=qc, others=others)
@@ -173,6 +185,10 @@ def register(
         )
     message = failure(result.verdict)
     if message:
-        streams.note(f"judged a failed registration: {message}")
-        if on_fail == "exit":
-            raise typer.Exit(ExitCode.FAILED)
+        streams.note(f"rejected: {message}")
+    if not quiet:
+        also_written = [qc, Path(json) if json not in (None, "-") else None]
+        files = [output, *transforms, *others, *also_written]
+        print_summary(result, [path for path in files if path is not None], perf_counter() - begun)
+    if message and on_fail == "exit":
+        raise typer.Exit(ExitCode.FAILED)

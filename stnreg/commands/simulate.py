@@ -12,8 +12,8 @@ def simulate(
     kind: Annotated[
         Literal["affine", "rotated", "translated", "rototranslated", "heads", "cubes"],
         typer.Argument(
-            help="What to make: known moves of a scan (the first four), heads painted from label maps, or cubes with "
-            "cracks and holes.",
+            help="What to make: known moves of a scan (the first four), heads with intensities simulated from label "
+            "maps, or cubes with cracks and holes.",
             show_default=False,
         ),
     ],
@@ -27,14 +27,14 @@ def simulate(
         str, typer.Option(metavar="TRAIN,VALIDATION,TEST", help="Number of pairs of each split.")
     ] = "1000,500,1000",
     image: Annotated[
-        list[Path], typer.Option(metavar="IMG", help="Scan to move; repeat it for several, which pairs take in turn.")
+        list[Path], typer.Option(metavar="IMG", help="Scan to transform. Repeatable: the pairs use the scans in turn.")
     ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
     labels: Annotated[
         list[Path],
         typer.Option(
             metavar="DIR|FILE",
-            help="Label maps. For heads: with FreeSurfer codes, those from 500 on outside the brain; each split gets"
-            " its own where there are enough. For a scan: its own label map. Repeatable.",
+            help="Label maps. For heads: FreeSurfer codes, 500 and above outside the brain; each split has "
+            "its own maps if there are enough. For a scan: its own label map. Repeatable.",
         ),
     ] = [],  # noqa: B006
     rotation: Annotated[
@@ -47,7 +47,9 @@ def simulate(
     ] = None,
     scale: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Largest change of scale of each axis, as a share; 0.15 when left out."),
+        typer.Option(
+            metavar="SHARE", help="Largest change of scale along each axis, as a fraction; 0.15 when left out."
+        ),
     ] = None,
     shear: Annotated[
         float | None, typer.Option(metavar="X", help="Largest shear; 0.1 when left out, none for cubes.")
@@ -64,12 +66,12 @@ def simulate(
         bool,
         typer.Option(
             "--follow-up",
-            help="Make heads of one person at two visits: rigidly moved, on another scanner and grid (256 against 170 "
-            "voxels, in any order), with 1.5 mm of smooth change, and brain loss in every other pair.",
+            help="Make heads of one person at two visits: a rigid transform, other noise and grid (256 and 170 voxels, "
+            "in either order), a smooth deformation of 1.5 mm, and brain atrophy in every other pair.",
         ),
     ] = False,
     atrophy: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the brain's volume that is lost; for --follow-up.")
+        float, typer.Option(metavar="SHARE", help="Fraction of the brain volume that is lost; for --follow-up.")
     ] = 0.02,
     size: Annotated[
         str | None,
@@ -86,11 +88,11 @@ def simulate(
         typer.Option(min=1, metavar="N", help="Number of pairs to make at once; the number of cores when left out."),
     ] = None,
 ) -> None:
-    """Make pairs of images whose true transform is known.
+    """Make pairs of images with a known transform.
 
-    Each pair is a folder with fixed.nii.gz, moving.nii.gz, truth.tfm (fixed to moving, LPS mm) and labels where they
-    exist; both images have their own noise, bias field and texture. PAIRS.csv in DIR lists them. Stopped, it
-    continues when it is run again.
+    Each pair is a folder with fixed.nii.gz, moving.nii.gz, truth.tfm (fixed to moving, LPS mm) and label maps if there
+    are any. The two images differ in noise, bias field and texture. PAIRS.csv in DIR lists the pairs. A run that was
+    stopped continues when the command is repeated.
     """
     from stnreg.core.threads import default_threads
     from stnreg.reports import streams

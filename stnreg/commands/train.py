@@ -106,10 +106,10 @@ def train(
 ) -> None:
     """Train a network on your own scans.
 
-    A pair network is trained without supervision on random moves of scans, an anatomy network on label maps: export
-    both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them. RUN
-    receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and TensorBoard's file where it is
-    installed. Continue an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or
+    A pair network is trained without supervision on random transforms of scans, an anatomy network on label maps.
+    Export both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them. RUN
+    receives last.ckpt, best.ckpt (best validation score), metrics.csv, curves.png, and a TensorBoard log if that is
+    installed. Continue an interrupted run with --resume; its settings are in the checkpoint. On several GPUs or
     machines: torchrun --nproc-per-node N -m stnreg train ...
     """
     from stnreg.reports.streams import note

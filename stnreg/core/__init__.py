@@ -1,1 +1,1 @@
-"""What every package may lean on: files that are written whole, threads, a clock, the table of structures."""
+"""Shared by all packages: atomic files, threads, a clock, the table of structures."""

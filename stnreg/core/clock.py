@@ -13,7 +13,7 @@ class Clock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside under `name`."""
+        """Add the time of the block to `name`."""
         start = time.perf_counter()
         try:
             yield

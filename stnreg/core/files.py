@@ -1,4 +1,4 @@
-"""Files as people count on them: checked with a clear word, written whole or not at all."""
+"""Check input and output files, and write files atomically."""
 
 import os
 import zlib
@@ -11,16 +11,16 @@ from typing import BinaryIO
 
 from stnreg.errors import DataError, UsageProblem
 
-LONGEST_NAME = 240  # bytes, of the 255 that file systems take
+LONGEST_NAME = 240  # bytes; file systems allow 255
 
 
 def check_input(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a readable file.
+    """Check that a file is readable, and return its path.
 
     Raises
     ------
     DataError
-        If there is none, or it is a folder, empty, or not ours to read.
+        If it is missing, a folder, empty, or not readable.
     """
     found = Path(path)
     try:
@@ -38,19 +38,19 @@ def check_input(path: str | os.PathLike[str]) -> Path:
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:
-    """Return a path that can be written, before any work is done for it.
+    """Check that a path can be written, before any work is done, and return it.
 
     Parameters
     ----------
     path : path
         The output.
     inputs : paths
-        Files that the output must not be.
+        Files that the output must not overwrite.
 
     Raises
     ------
     DataError
-        If its folder is missing or not ours to write.
+        If its folder is missing or not writable.
     UsageProblem
         If it is also an input.
     """
@@ -80,14 +80,14 @@ def _check_place(output: Path) -> None:
 
 
 def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> None:
-    """Write a file whole or not at all, from what is in memory; see `open_atomic`.
+    """Write parts to a file atomically; see `open_atomic`.
 
     Parameters
     ----------
     path : path
-        Where the file ends up; a link is followed.
+        The file; links are followed.
     *parts : bytes
-        Written one after the other.
+        Written in order.
 
     Raises
     ------
@@ -100,20 +100,20 @@ def write_atomic(path: str | os.PathLike[str], *parts: bytes | memoryview) -> No
 
 @contextmanager
 def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a file to be written whole or not at all: beside its place first, then renamed into it.
+    """Open a file for atomic writing: a partial file in the same folder, which is renamed at the end.
 
-    What a killed run has left beside the place is written over and renamed with it. Of two runs that write one file at
-    once each writes its own, and the last to end wins.
+    A partial file of a killed run is overwritten. Two runs that write the same file use different partial files; the
+    last one to finish wins.
 
     Parameters
     ----------
     path : path
-        Where the file ends up; a link is followed.
+        The file; links are followed.
 
     Yields
     ------
     stream : BinaryIO
-        Empty. Where the block ends by an exception, nothing is left behind and what was there before stays.
+        Empty. After an exception in the block the partial file is removed, and an existing file is unchanged.
 
     Raises
     ------
@@ -135,32 +135,32 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def sweep_partial(path: str | os.PathLike[str]) -> None:
-    """Remove what killed runs left beside an output, and nothing that a living one is writing.
+    """Remove partial files of killed runs, but not those of running ones.
 
     Parameters
     ----------
     path : path
-        The output; a link is followed.
+        The output; links are followed.
     """
     final = Path(os.path.realpath(path))
     stem = _partial(final, 0)
     for place in final.parent.glob(f"{escape(stem.name)}*"):
         if place.name.removeprefix(stem.name).strip("0123456789"):
             continue  # of another output
-        with suppress(OSError), open(place, "r+b") as stream:  # gone meanwhile, or not ours to remove
+        with suppress(OSError), open(place, "r+b") as stream:  # removed meanwhile, or no permission
             if _hold(stream, place):
                 place.unlink()
 
 
 def _partial(final: Path, attempt: int) -> Path:
-    """Name the file that is written in the place of another: no two outputs share one."""
+    """Return the name of a partial file; unique to its output."""
     name = final.name if len(os.fsencode(final.name)) < LONGEST_NAME else f"{zlib.crc32(os.fsencode(final.name)):08x}"
     return final.with_name(f".{name}.part{attempt or ''}")
 
 
 @contextmanager
 def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
-    """Open an empty file beside another, held by nobody else; it is removed at the end where it is still there."""
+    """Open and lock an empty partial file; it is removed at the end if it still exists."""
     for attempt in count():
         place = _partial(final, attempt)
         stream = open(place, "wb", opener=_keep_content)  # noqa: SIM115 (closed below, once it is renamed)
@@ -177,25 +177,25 @@ def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
 
 
 def _keep_content(path: str, flags: int) -> int:
-    """Open a file as `open` does, without emptying it: another run may hold it."""
+    """Open a file without truncation: another run may have locked it."""
     return os.open(path, flags & ~os.O_TRUNC, 0o666)
 
 
 def _hold(stream: BinaryIO, place: Path) -> bool:
-    """Lock an open file, as long as the process lives; False where another holds it, or has just renamed it."""
+    """Lock an open file for the life of the process; False if another process has locked or renamed it."""
     try:
         import fcntl
 
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # no locks on this system, or on this file system: then the first comer's is as good
+    except (ImportError, OSError):  # no locks on this system or file system
         pass
     return _is_at(stream, place)
 
 
 def _is_at(stream: BinaryIO, place: Path) -> bool:
-    """Tell whether an open file is still the one of that name."""
+    """Return whether a path still is that open file."""
     try:
         return os.path.samestat(os.fstat(stream.fileno()), os.stat(place))
     except FileNotFoundError:

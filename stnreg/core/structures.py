@@ -1,4 +1,4 @@
-"""The anatomical structures that the anatomy network maps: one table, joined to two label schemes.
+"""The structures that the anatomy network maps, with their codes in two label schemes.
 
 Sides are the patient's. FreeSurfer codes come from `FreeSurferColorLUT.txt` (with the extended head
 labels of SynthSeg's maps: 136/163 and 137/164 are choroid plexus), DLMUSE codes from the MUSE atlas list
@@ -16,7 +16,7 @@ class Structure:
 
     name: str
     side: str  # "L", "R" or "-" for the midline
-    group: str  # what it is merged into where fewer maps are wanted
+    group: str  # group of the pose network, which has fewer maps
     freesurfer: tuple[int, ...]
     dlmuse: tuple[int, ...]
 
@@ -27,7 +27,7 @@ class Structure:
 
     @property
     def is_parcel(self) -> bool:
-        """Whether FreeSurfer's scheme holds it only as part of something larger."""
+        """Whether it is only a part of a label in FreeSurfer's scheme."""
         return not self.freesurfer
 
 
@@ -120,7 +120,7 @@ def mirror_index() -> np.ndarray:
 
 
 def dlmuse_lookup(size: int = 256) -> np.ndarray:
-    """Return a table from DLMUSE code to structure index; what has no structure becomes background (0)."""
+    """Return a table from DLMUSE code to structure index; other codes become background (0)."""
     table = np.zeros(size, np.uint8)
     for k, s in enumerate(STRUCTURES):
         table[list(s.dlmuse)] = k

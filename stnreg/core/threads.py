@@ -1,4 +1,4 @@
-"""How many threads to use where nobody says, and how to keep numpy to one."""
+"""The default number of threads, and a limit of one BLAS thread."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 def default_threads() -> int:
-    """Return OMP_NUM_THREADS, the scheduler's grant, or the cores that this process may use; never the load."""
+    """Return OMP_NUM_THREADS, the allocation of the scheduler, or the number of cores of this process."""
     for variable in ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "NSLOTS", "PBS_NP"):
         value = os.environ.get(variable, "").partition(",")[0]
         if value.isdigit() and int(value) > 0:
@@ -18,7 +18,7 @@ def default_threads() -> int:
 
 
 class _Hold:
-    """How many ask for one BLAS thread at this moment, and what gives the others back."""
+    """Number of active `one_blas_thread` blocks, and the limit to undo."""
 
     def __init__(self) -> None:
         self.lock, self.count, self.give_back = threading.Lock(), 0, lambda: None
@@ -29,11 +29,11 @@ _HOLD = _Hold()
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep numpy's matrix products on the thread that asks for them, for as long as this lasts.
+    """Limit BLAS to one thread inside the block.
 
-    They are small here. BLAS threads that wait for the next one do so busily, and take the cores from the networks and
-    from refinement's own threads; and a sum that is split by the cores of a machine has other bits on the next. It is
-    a setting of the process: the first to enter makes it, and the last to leave takes it back.
+    Matrix products are small here. Idle BLAS threads spin, and take cores from the networks and from the threads of the
+    refinement. Sums that are split over threads also depend on the number of cores. The limit applies to the whole
+    process: the first block sets it, the last one restores it.
     """
     from threadpoolctl import threadpool_limits
 

@@ -1,1 +1,1 @@
-"""Lists of pairs from the scans that people have: whose they are, when they were taken, and who is in which split."""
+"""Datasets: find scans with their subjects and visits, and draw pairs and splits."""

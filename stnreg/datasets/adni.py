@@ -1,4 +1,4 @@
-"""Scans of an ADNI download: PTID/sequence/date/image-id/*.nii, with the visits of TADPOLE_D1_D2.csv where given."""
+"""Scans of an ADNI download: PTID/sequence/date/image-id/*.nii, with the visits of TADPOLE_D1_D2.csv if given."""
 
 import csv
 import re
@@ -13,7 +13,7 @@ from stnreg.errors import DataError
 
 PERSON = re.compile(r"\d{3}_S_\d{4,5}")
 NEEDED = ("RID", "PTID", "VISCODE", "EXAMDATE")
-DAYS = 60  # a scan this far from an examination still belongs to that visit
+DAYS = 60  # largest distance between a scan and the examination of its visit
 
 
 @dataclass(frozen=True)
@@ -25,13 +25,13 @@ class Visit:
 
     @property
     def name(self) -> str:
-        """The day first, so that visits sort in time."""
+        """Name that starts with the date, so that visits sort in time."""
         return f"{self.day} {self.code}"
 
 
 @dataclass(frozen=True)
 class Taken:
-    """One image of the download, and the day that its folder says."""
+    """One image of the download, and the date of its folder."""
 
     path: Path
     day: date
@@ -45,16 +45,16 @@ def find_adni(
     Parameters
     ----------
     root : Path
-        The folder that holds a folder for each person (002_S_0295), directly or one level down.
+        The folder with one folder per person (002_S_0295), directly or one level down.
     table : Path, optional
-        TADPOLE_D1_D2.csv, or any CSV with RID, PTID, VISCODE, EXAMDATE: scans are given to its visits, and visits
-        without one are listed. Without it, every day with a scan is a visit.
+        TADPOLE_D1_D2.csv, or any CSV with RID, PTID, VISCODE, EXAMDATE: scans are assigned to its visits, and visits
+        without a scan are listed. Without a table, every date with a scan is a visit.
     sequence : str
-        Which sequence folders count, as a shell pattern.
+        Sequence folders to include, as a shell pattern.
     repeats : {"leave", "first"}
-        What to do with several images of a visit.
+        Leave out visits with several images, or take the first image.
     days : int
-        Largest distance between a scan and the examination it belongs to.
+        Largest number of days between a scan and the examination of its visit.
 
     Raises
     ------
@@ -114,14 +114,14 @@ def _day(text: str, table: Path, line: int) -> date:
 
 
 def _people(root: Path) -> dict[str, Path]:
-    """Return the folders of people, here or one level down (a download unpacks into ADNI/)."""
+    """Return the folders of people, in `root` or one level down (downloads have a folder ADNI/)."""
     inside = [path for path in sorted(root.iterdir()) if path.is_dir()]
     deeper = [path for folder in inside if not PERSON.fullmatch(folder.name) for path in sorted(folder.iterdir())]
     return {path.name: path for path in (*deeper, *inside) if path.is_dir() and PERSON.fullmatch(path.name)}
 
 
 def _images(person: str, folder: Path, sequence: str, missing: list[Missing]) -> Iterator[Taken]:
-    """Yield the images of one person; folders without a day or without an image are noted in `missing`."""
+    """Yield the images of one person; folders without a date or without an image are added to `missing`."""
     for kind in sorted(path for path in folder.iterdir() if path.is_dir() and fnmatch(path.name, sequence)):
         for when in sorted(path for path in kind.iterdir() if path.is_dir()):
             try:
@@ -139,7 +139,7 @@ def _images(person: str, folder: Path, sequence: str, missing: list[Missing]) ->
 def _at_visits(
     person: str, taken: list[Taken], visits: list[Visit], days: int, missing: list[Missing]
 ) -> Iterator[Scan]:
-    """Give each image to the nearest visit within `days`; images and visits that stay alone are noted."""
+    """Assign each image to the nearest visit within `days`; add unmatched images and visits to `missing`."""
     used = set()
     for image in taken:
         near = sorted((abs((visit.day - image.day).days), visit.name) for visit in visits)

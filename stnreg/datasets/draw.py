@@ -1,4 +1,4 @@
-"""Pairs out of scans: of two people, or of two visits of one; nobody in two splits."""
+"""Draw pairs of scans: of two people, or of two visits of one person. Splits have no person in common."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from stnreg.datasets.scans import Scan
 from stnreg.errors import DataError
 
 MOST = 10_000
-"""Pairs of two people that are drawn where no number is given."""
+"""Maximum number of pairs of two people if no number is given."""
 SPLITS = ("train", "validation", "test")
 Kind = Literal["random", "longitudinal"]
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """One pair of a list; its split is empty where nothing was split."""
+    """One pair of a list; its split is empty without splits."""
 
     split: str
     fixed: Scan
@@ -29,16 +29,15 @@ class Drawn:
 def draw_pairs(
     scans: Sequence[Scan], kind: Kind, counts: tuple[int, int, int] | None = None, seed: int = 0
 ) -> list[Drawn]:
-    """Draw pairs, none twice; fewer than asked for where there are no more.
+    """Draw pairs without repetition; fewer than requested if there are no more.
 
-    Without counts nothing is split: every pair of visits of one person in their order, or of two people as many as
-    there are up to `MOST`. Otherwise people are dealt to the splits first, at random, in proportion to the pairs that
-    are asked for.
+    Without counts there are no splits: all pairs of visits of one person in their order, or pairs of two people, at
+    most `MOST`. With counts people are first assigned to the splits, at random, in proportion to the counts.
 
     Parameters
     ----------
     scans : sequence of Scan
-        One for each visit.
+        One per visit.
     kind : {"random", "longitudinal"}
         Two people, a visit of each; or two visits of one person, the earlier one fixed.
     counts : (train, validation, test), optional
@@ -47,7 +46,7 @@ def draw_pairs(
     Raises
     ------
     DataError
-        If there are too few people for the splits that are asked for.
+        If there are too few people for the splits.
     """
     visits: dict[str, list[Scan]] = {}
     for scan in sorted(scans, key=lambda scan: (scan.subject, scan.visit)):
@@ -65,7 +64,7 @@ def draw_pairs(
         every = _of_two(everybody, MOST, rng) if kind == "random" else _visits_of_each(everybody)
         return [Drawn("", fixed, moving) for fixed, moving in every]
     drawn = []
-    for split, people, count in zip(SPLITS, deal(able, counts, least, rng), counts, strict=True):
+    for split, people, count in zip(SPLITS, split_people(able, counts, least, rng), counts, strict=True):
         own = [visits[person] for person in people]
         possible = _of_two(own, count, rng) if kind == "random" else _of_one(own, count, rng)
         drawn += [Drawn(split, fixed, moving) for fixed, moving in possible]
@@ -75,7 +74,7 @@ def draw_pairs(
 def pair_with_one(
     scans: Sequence[Scan], fixed: Path, counts: tuple[int, int, int] | None = None, seed: int = 0
 ) -> list[Drawn]:
-    """Pair every scan, as the moving one, with one fixed image; with counts, people are dealt to the splits.
+    """Pair every scan, as the moving image, with one fixed image; with counts, people are assigned to splits.
 
     Raises
     ------
@@ -91,7 +90,7 @@ def pair_with_one(
     template = Scan(fixed, "", "")
     if counts is None:
         return [Drawn("", template, scan) for own in visits.values() for scan in own]
-    dealt = deal(sorted(visits), counts, 1, np.random.default_rng(seed))
+    dealt = split_people(sorted(visits), counts, 1, np.random.default_rng(seed))
     return [
         Drawn(split, template, scan)
         for split, people, count in zip(SPLITS, dealt, counts, strict=True)
@@ -99,8 +98,8 @@ def pair_with_one(
     ]
 
 
-def deal(people: Sequence[str], counts: Sequence[int], least: int, rng: np.random.Generator) -> list[list[str]]:
-    """Deal people to the splits in proportion to `counts`, at least `least` to each that has one."""
+def split_people(people: Sequence[str], counts: Sequence[int], least: int, rng: np.random.Generator) -> list[list[str]]:
+    """Assign people to the splits in proportion to `counts`, at least `least` to each split with a count."""
     shuffled = [people[k] for k in rng.permutation(len(people))]
     exact = len(people) * np.array(counts) / sum(counts)
     shares = np.floor(exact).astype(int)

@@ -1,8 +1,8 @@
-"""The table of cases, PAIRS.csv, as typed rows.
+"""Tables of pairs, PAIRS.csv, as typed rows.
 
-Columns `fixed,moving`, and where wanted `id,subject,fixed_labels,moving_labels,fixed_mask,moving_mask,truth,
-transform,split`; others are kept by name. Paths are relative to the table's own folder, or to the working folder
-where the table comes from standard input.
+Columns `fixed,moving`, and optionally `id,subject,fixed_labels,moving_labels,fixed_mask,moving_mask,truth,
+transform,split`; others are kept by name. Paths are relative to the folder of the table, or to the working folder if
+the table is read from standard input.
 """
 
 import csv
@@ -20,22 +20,22 @@ PATH_COLUMNS = (
 
 @dataclass(frozen=True)
 class Pair:
-    """One row: two images, and what is known of them.
+    """One row: two images, and optional further data.
 
     Parameters
     ----------
     fixed, moving : Path
-        Images. Whether they exist is the reader's business, so one bad row need not end a table.
+        Images. They may not exist: a missing file is an error of its pair alone.
     id : str
         The table's, or the row's number from 1. Unique in a table.
     subject, split : str, optional
-        Whose scans these are; `train`, `validation` or `test`.
+        The person; `train`, `validation` or `test`.
     fixed_labels, moving_labels, fixed_mask, moving_mask : Path, optional
-        Label maps, and masks (1 = look here), each in its image's space.
+        Label maps, and masks (non-zero inside), each in the space of its image.
     truth, transform : Path, optional
         The true and an estimated transform, fixed to moving.
     other : dict
-        Columns that we do not know, as text.
+        Other columns, as text.
     """
 
     fixed: Path
@@ -54,14 +54,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that is no pair.
+    """An invalid row.
 
     Attributes
     ----------
     id : str
         The table's, or the row's number from 1.
     line : int
-        Of the file, from 1.
+        Line of the file, from 1.
     reason : str
     """
 
@@ -85,7 +85,7 @@ def load_pairs(table: str | Path) -> list[Pair]:
     Raises
     ------
     DataError
-        If the table is missing, is no text, has no rows, lacks a column or a cell, or names an id twice.
+        If the table is missing, is not text, has no rows, lacks a column or a cell, or repeats an id.
     """
     pairs = []
     for row in load_rows(table):
@@ -96,14 +96,14 @@ def load_pairs(table: str | Path) -> list[Pair]:
 
 
 def load_rows(table: str | Path) -> list[Pair | BadRow]:
-    """Read a table of pairs; a row that is none is told from the others, and does not end them.
+    """Read a table of pairs; invalid rows are returned as `BadRow`.
 
-    Rows without anything in them are passed over. Otherwise as `load_pairs`.
+    Empty rows are skipped. Otherwise as `load_pairs`.
 
     Raises
     ------
     DataError
-        If the table is missing, is no text, has no rows or lacks a column, or names an id twice.
+        If the table is missing, is not text, has no rows, lacks a column, or repeats an id.
     """
     name = _name(table)
     delimiter = "\t" if name.endswith(".tsv") else ","

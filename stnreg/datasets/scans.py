@@ -1,4 +1,4 @@
-"""Scans with their person and visit, and what was looked for and is not there."""
+"""Scans with their person and visit, and a list of what is missing."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from stnreg.errors import DataError
+from stnreg.images.suffixes import SCANS
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz")
 NOT_SCANS = ("_label", "_seg", "_mask", "_brainmask", "_transform")
 Repeats = Literal["leave", "first"]
 
@@ -21,7 +21,7 @@ class Scan:
     path : Path
     subject : str
     visit : str
-        Visits of a person sort by it in time.
+        Name of the visit; the visits of a person sort by it in time.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class Scan:
 
 @dataclass(frozen=True)
 class Missing:
-    """Something that should be there, or cannot be told apart; never replaced by a guess."""
+    """A scan that is missing or ambiguous. Ambiguous scans are left out."""
 
     subject: str
     visit: str
@@ -40,35 +40,35 @@ class Missing:
 
 @dataclass(frozen=True)
 class Found:
-    """What a tree holds: at most one scan for each visit, and what is missing."""
+    """The scans of a dataset, at most one per visit, and what is missing."""
 
     scans: tuple[Scan, ...]
     missing: tuple[Missing, ...]
 
 
 def check_root(root: Path) -> None:
-    """Refuse a root that is no folder."""
+    """Raise DataError if `root` is not a folder."""
     if not root.is_dir():
         raise DataError(f"{root}: there is no such folder; give the one that the scans lie under.")
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Return the images of a folder by name; label maps and masks left out."""
+    """Return the images of a folder, sorted by name, without label maps and masks."""
     return sorted(
         path
         for path in folder.iterdir()
-        if path.name.endswith(SUFFIXES) and not any(word in path.name.lower() for word in NOT_SCANS)
+        if path.name.endswith(SCANS) and not any(word in path.name.lower() for word in NOT_SCANS)
     )
 
 
 def one_per_visit(candidates: Iterable[Scan], missing: Iterable[Missing], repeats: Repeats) -> Found:
-    """Keep visits with one image; of several take the first by path if asked to, else leave the visit out.
+    """Keep visits with one image; of several images take the first by path, or leave the visit out.
 
     Parameters
     ----------
     candidates : iterable of Scan
     missing : iterable of Missing
-        Known so far.
+        Found so far.
     repeats : {"leave", "first"}
     """
     by_visit: dict[tuple[str, str], list[Scan]] = {}

@@ -1,4 +1,4 @@
-"""Scans of a BIDS dataset, and of plain folders."""
+"""Find the scans of a BIDS dataset or of plain folders."""
 
 import csv
 from collections.abc import Iterator
@@ -6,8 +6,9 @@ from pathlib import Path
 
 from stnreg.datasets.scans import Found, Missing, Repeats, Scan, check_root, images_in, one_per_visit
 from stnreg.errors import DataError
+from stnreg.images.suffixes import NIFTI
 
-ONLY = "only"  # the visit of people who have one
+ONLY = "only"  # name of a single visit
 
 
 def find_bids(root: Path, suffix: str = "T1w", repeats: Repeats = "leave") -> Found:
@@ -66,7 +67,7 @@ def find_folder(root: Path) -> Found:
 def _anatomical(where: Path) -> Iterator[Path]:
     folder = where / "anat"
     if folder.is_dir():
-        yield from (path for path in sorted(folder.iterdir()) if path.name.endswith((".nii", ".nii.gz")))
+        yield from (path for path in sorted(folder.iterdir()) if path.name.endswith(NIFTI))
 
 
 def _bids_suffix(path: Path) -> str:
@@ -78,7 +79,7 @@ def _stem(path: Path) -> str:
 
 
 def _listed(table: Path, column: str) -> set[str]:
-    """Return the values of a column of a TSV; none where there is no such table.
+    """Return the values of a column of a TSV; empty without the table.
 
     Raises
     ------

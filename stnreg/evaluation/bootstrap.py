@@ -1,4 +1,4 @@
-"""An interval around a mean over pairs."""
+"""Confidence interval of a mean over pairs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,9 @@ def bootstrap_mean(
     Parameters
     ----------
     values : (N,) float
-        One figure per pair; those that are not finite are left out.
+        One value per pair; values that are not finite are ignored.
     seed : int
-        A seed gives the same interval.
+        Seed of the resampling; the same seed gives the same interval.
     draws : int
         Resamplings with replacement.
     level : float
@@ -23,9 +23,9 @@ def bootstrap_mean(
     Returns
     -------
     mean, low, high : float
-        NaN without values; low and high equal the mean with one value.
+        NaN without values. With one value, low and high equal the mean.
     count : int
-        Values used.
+        Number of values used.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""`evaluate`: from files to figures. Opens only what the wanted metrics need."""
+"""`evaluate`: metrics of registered pairs, from files. Opens only what the requested metrics need."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,7 @@ SAME_GRID_MM = 0.01
 
 @dataclass(frozen=True)
 class Case:
-    """One registered pair, and what to make of it. See `evaluate` for the fields."""
+    """One registered pair and the options of its evaluation. See `evaluate` for the fields."""
 
     fixed: Image
     moved: Image
@@ -56,30 +56,30 @@ class Case:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be computed before anything is opened."""
+        """Check the options, before anything is opened."""
         unknown = [m for m in self.metrics if m not in METRICS]
         if unknown or not self.metrics:
-            raise UsageProblem(f"--metrics: unknown {', '.join(unknown) or 'nothing'}; there are {', '.join(METRICS)}")
+            raise UsageProblem(f"unknown metrics: {', '.join(unknown) or 'none given'}; known are {', '.join(METRICS)}")
         if (self.fixed_labels is None) != (self.moved_labels is None):
-            raise UsageProblem("--fixed-labels and --moved-labels go together; only one was given")
+            raise UsageProblem("labels are needed for both images; only one of fixed_labels and moved_labels was given")
         if self.transform is None and set(self.metrics) & set(TRANSFORM):
-            raise UsageProblem("tre, params and jacobian judge a transform: give it with --transform")
+            raise UsageProblem("the metrics tre, params and jacobian need the estimated transform")
         if self.truth is None and set(self.metrics) & {"tre", "params"}:
-            raise UsageProblem("tre and params compare with a true transform: give it with --truth")
+            raise UsageProblem("the metrics tre and params need the true transform (truth)")
         if self.before and not (self.warp and self.transform is not None):
-            raise UsageProblem("--before needs --warp and --transform: it compares without the transform and with it")
+            raise UsageProblem("before needs warp and a transform: it measures without the transform and with it")
         if self.bins < 2:
-            raise UsageProblem(f"--bins {self.bins}: expected at least 2")
+            raise UsageProblem(f"bins {self.bins}: expected at least 2")
         check_rule(self.foreground or DEFAULT_RULE)
 
     @cached_property
     def fixed_to_moving(self) -> Transform:
-        """The estimated transform; the identity where there is none."""
+        """The estimated transform; the identity without one."""
         return load_chain([] if self.transform is None else [self.transform])
 
     @cached_property
     def true_fixed_to_moving(self) -> Transform:
-        """The true transform; the identity where there is none."""
+        """The true transform; the identity without one."""
         return load_chain([] if self.truth is None else [self.truth])
 
     @cached_property
@@ -102,7 +102,7 @@ class Case:
         return volume.array != 0
 
     def onto(self, moved: Volume, fixed: Volume, array: NDArray, interp: Interpolation) -> NDArray:
-        """Bring an array of the moved volume's grid to the fixed one: warped, or found to lie there already."""
+        """Resample an array of the moved volume to the fixed grid (`warp`), or check that it is on that grid."""
         if self.warp:
             return resample_through(array, moved.grid, fixed.grid, self.fixed_to_moving, interp=interp)
         _same_grid(moved, fixed)
@@ -110,7 +110,7 @@ class Case:
 
 
 def evaluate(fixed: Image, moved: Image, **options: Any) -> list[Measure]:
-    """Measure how well a moved image lies on a fixed one.
+    """Evaluate how well a moved image matches a fixed one.
 
     Parameters
     ----------
@@ -119,15 +119,15 @@ def evaluate(fixed: Image, moved: Image, **options: Any) -> list[Measure]:
     **options
         metrics : sequence of str, of `METRICS`; default `("dice", "hd", "mi")`.
         fixed_labels, moved_labels : images. Overlap and distances are then per label, and their mean.
-        labels : sequence of int. Only these codes; all that either map holds when left out.
-        mask : image on the fixed grid, 1 = look here, for MI, NMI, NCC, MSE and target error.
-        foreground : str, the rule of `foreground_mask`; given beside labels, both are measured.
+        labels : sequence of int. Only these codes; by default all codes of either map.
+        mask : image on the fixed grid, non-zero inside, for MI, NMI, NCC, MSE and target error.
+        foreground : str, the rule of `foreground_mask`; with labels too, both are evaluated.
         bins : int, of the joint histogram.
-        transform, truth : path, (4, 4) float64 in LPS mm or Transform, fixed to moving; fields and composites too.
-        warp : bool. `moved` and `moved_labels` are the moving ones: take them through `transform` first.
-        before : bool. With `warp`, also measure without the transform, as `NAME_before`.
+        transform, truth : path, (4, 4) float64 in LPS mm or Transform, fixed to moving; also fields and composites.
+        warp : bool. `moved` and `moved_labels` are the moving ones: resample them through `transform` first.
+        before : bool. With `warp`, also evaluate without the transform, as `NAME_before`.
         header_source : "auto", "sform" or "qform".
-        threads : int. For distances; `default_threads()` when left out. No figure depends on it.
+        threads : int. For distances; `default_threads()` by default. The values do not depend on it.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def _parameter_errors(case: Case) -> Iterator[Measure]:
     found, true = case.fixed_to_moving.matrix, case.true_fixed_to_moving.matrix
     if found is None or true is None:
         name, source = ("--transform", case.transform) if found is None else ("--truth", case.truth)
-        raise UsageProblem(f"{name} {source}: bends space, and params compares linear transforms; use tre instead")
+        raise UsageProblem(f"{name} {source}: is non-linear, and params compares linear transforms; use tre instead")
     errors = transforms.parameter_errors(found, true, case.fixed_volume.grid.center_lps)
     for label, (value, unit) in errors.items():
         yield Measure("params", label, value, unit)
@@ -284,8 +284,9 @@ def _volume(source: Image, header_source: HeaderSource, *, constant: bool = Fals
 def _same_grid(a: Volume, b: Volume) -> None:
     if not a.grid.is_close(b.grid, SAME_GRID_MM):
         raise DataError(
-            f"{a.path} does not lie on the grid of {b.path}: bring it there with `stnreg apply-transform`, "
-            "or give the moving image itself with --warp and --transform"
+            f"{a.path} is not on the grid of {b.path}: resample it with `stnreg apply-transform`, "
+            "or have it warped by its transform",
+            argument="warp",
         )
 
 

@@ -1,10 +1,10 @@
-"""One figure with its name and unit: what `evaluate` returns."""
+"""One value of a metric with its name and unit: what `evaluate` returns."""
 
 from typing import NamedTuple
 
 
 class Measure(NamedTuple):
-    """One figure.
+    """One value of a metric.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 
 LARGEST_LABEL = 2**22
-"""Codes are counted in a table; FreeSurfer's largest is 14175. More than this is no label map."""
+"""Largest label code: codes are counted in a table. FreeSurfer's largest is 14175."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,9 @@ class LabelCounts:
     Parameters
     ----------
     labels : (L,) int64
-        Codes met in either map, without 0, rising.
+        Codes in either map, without 0, sorted.
     fixed, moved, both : (L,) int64
-        Voxels that carry the code in the fixed map, in the moved map, in both at the same place.
+        Number of voxels with the code in the fixed map, in the moved map, and in both at the same place.
     """
 
     labels: NDArray[np.int64]
@@ -30,21 +30,21 @@ class LabelCounts:
     both: NDArray[np.int64]
 
     def select(self, labels: Sequence[int]) -> "LabelCounts":
-        """Keep these codes, in this order; one that neither map holds counts 0."""
+        """Keep these codes, in this order; codes in neither map have counts of 0."""
         place = {int(label): i for i, label in enumerate(self.labels)}
         columns = [[c[place[k]] if k in place else 0 for k in labels] for c in (self.fixed, self.moved, self.both)]
         return LabelCounts(np.array(labels), *(np.array(column, np.int64) for column in columns))
 
 
 def as_labels(array: NDArray, name: str = "the label map") -> NDArray[np.int32]:
-    """Take an array of any type as integer codes.
+    """Convert an array of any type to integer label codes.
 
     Parameters
     ----------
     array : ndarray
         Whole, non-negative numbers, stored as any type (many label maps are float32 on disk).
     name : str
-        What to call the map in an error.
+        Name of the map in error messages.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def as_labels(array: NDArray, name: str = "the label map") -> NDArray[np.int32]:
         raise DataError(f"{name}: expected label codes from 0 to {LARGEST_LABEL}, got {low} to {high}")
     labels = array.astype(np.int32)
     if not np.issubdtype(array.dtype, np.integer) and not np.array_equal(labels, array):
-        raise DataError(f"{name}: expected whole numbers, got fractions; resample label maps with --interp label")
+        raise DataError(f"{name}: expected whole numbers, got fractions; resample label maps with label interpolation")
     return labels
 
 
@@ -78,7 +78,7 @@ def count_labels(fixed: NDArray, moved: NDArray) -> LabelCounts:
     Returns
     -------
     counts : LabelCounts
-        Codes met in either map.
+        Of all codes in either map.
 
     Raises
     ------

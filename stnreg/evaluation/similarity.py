@@ -1,6 +1,6 @@
 """Similarity of two images on one grid, over the voxels of a mask.
 
-All of them take the intensities of the same voxels as two flat arrays. Mutual information comes from a joint
+All functions take the intensities of the same voxels as two flat arrays. Mutual information comes from a joint
 histogram of equal bins, the first centred on each image's least value over those voxels and the last on its
 greatest (as MedPy places them), with natural logarithms.
 """
@@ -14,7 +14,7 @@ DEFAULT_BINS = 64
 
 
 def joint_histogram(fixed: NDArray, moved: NDArray, bins: int = DEFAULT_BINS) -> NDArray[np.float64]:
-    """Count how often each pair of intensities meets.
+    """Joint histogram of two images, normalised to probabilities.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def _bin_index(values: NDArray, bins: int) -> NDArray[np.int64]:
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return np.zeros(len(values), np.int64)
-    scaled = values.astype(np.float64)  # then in place: a whole head is 17 million values
+    scaled = values.astype(np.float64)  # then in place: a head has 17 million voxels
     scaled -= low
     scaled *= (bins - 1) / (high - low)
     scaled += 0.5

@@ -1,8 +1,8 @@
 """Distances between the boundaries of two masks, in mm: Hausdorff, HD95, ASSD, modified Hausdorff.
 
 The boundary of a mask is its voxels that have a face neighbour outside it; what lies beyond the grid counts as
-outside. Distances run from the centre of each boundary voxel of one mask to the nearest one of the other.
-ITK's Hausdorff filter measures solid to solid instead, so a ball inside another is nearer there than here.
+outside. Distances run from the centre of each boundary voxel of one mask to the nearest boundary voxel of the other.
+ITK's Hausdorff filter measures between solid masks instead, which gives smaller distances for nested masks.
 """
 
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ class SurfaceDistances:
     Parameters
     ----------
     fixed_to_moved, moved_to_fixed : (N,), (M,) float64
-        Millimetres. Empty where one of the masks is.
+        Millimetres. Empty if one of the masks is empty.
     """
 
     fixed_to_moved: NDArray[np.float64]
@@ -38,16 +38,15 @@ class SurfaceDistances:
 
 
 def hausdorff_mm(distances: SurfaceDistances) -> float:
-    """Largest distance from either boundary to the other; NaN where a mask is empty."""
+    """Hausdorff distance: the larger of the two directed maxima; NaN if a mask is empty."""
     return _worse(distances, np.max)
 
 
 def hd95_mm(distances: SurfaceDistances) -> float:
-    """95th percentile of the distances of both boundaries' voxels at once; NaN where a mask is empty.
+    """HD95: the 95th percentile of the pooled distances of both boundaries; NaN if a mask is empty.
 
-    MedPy's `hd95`, to rounding. MONAI and surface-distance take the larger of the two directed percentiles, and the
-    latter weighs each distance by the area of the surface that runs between the voxels there, half a voxel further
-    out: half a millimetre apart on voxels of 1 mm is common.
+    Equals MedPy's `hd95` to rounding. MONAI and surface-distance take the larger of the two directed percentiles, and
+    the latter weights distances by surface area. Differences of 0.5 mm on voxels of 1 mm are common.
     """
     if not distances.defined:
         return float("nan")
@@ -55,7 +54,7 @@ def hd95_mm(distances: SurfaceDistances) -> float:
 
 
 def modified_hausdorff_mm(distances: SurfaceDistances) -> float:
-    """Larger of the two directed means; NaN where a mask is empty.
+    """Modified Hausdorff distance: the larger of the two directed means; NaN if a mask is empty.
 
     References
     ----------
@@ -65,7 +64,7 @@ def modified_hausdorff_mm(distances: SurfaceDistances) -> float:
 
 
 def assd_mm(distances: SurfaceDistances) -> float:
-    """Average symmetric surface distance: the mean over both boundaries' voxels at once; NaN where a mask is empty.
+    """Average symmetric surface distance: the mean of the pooled distances of both boundaries; NaN if a mask is empty.
 
     References
     ----------
@@ -79,16 +78,16 @@ def assd_mm(distances: SurfaceDistances) -> float:
 def surface_distances(
     fixed: NDArray[np.bool_], moved: NDArray[np.bool_], grid: Grid, threads: int | None = None
 ) -> SurfaceDistances:
-    """Measure every boundary voxel of two masks against the other boundary.
+    """Compute the distance of every boundary voxel of two masks to the other boundary.
 
     Parameters
     ----------
     fixed, moved : (z, y, x) bool
         Masks on `grid`.
     grid : Grid
-        Oblique or sheared, too: distances are between points in mm.
+        May be oblique or sheared: distances are between points in mm.
     threads : int, optional
-        `default_threads()` when left out; the distances do not depend on it.
+        `default_threads()` by default; the distances do not depend on it.
 
     Returns
     -------
@@ -110,7 +109,7 @@ def surface_distances(
 def label_surface_distances(
     fixed: NDArray, moved: NDArray, grid: Grid, labels: NDArray, threads: int | None = None
 ) -> Iterator[tuple[int, SurfaceDistances]]:
-    """Yield each label with its distances; every label is cut out first, so large grids stay cheap.
+    """Yield each label with its distances, computed in its bounding box.
 
     Parameters
     ----------
@@ -118,15 +117,15 @@ def label_surface_distances(
         Label maps on `grid`.
     grid : Grid
     labels : (L,) int
-        Codes to measure.
+        Label codes.
     threads : int, optional
-        `default_threads()` when left out.
+        `default_threads()` by default.
 
     Yields
     ------
     label : int
     distances : SurfaceDistances
-        Millimetres; undefined where one of the maps does not hold the label.
+        Millimetres; undefined if one of the maps lacks the label.
 
     Raises
     ------
@@ -174,7 +173,7 @@ def boundary(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _distances_in_box(fixed: NDArray, moved: NDArray, grid: Grid, threads: int | None) -> SurfaceDistances:
-    """Measure two masks of one box of the grid; where the box lies does not matter to distances."""
+    """Compute distances in one box of the grid; they do not depend on its position."""
     from scipy.spatial import cKDTree
 
     index_to_mm = grid.index_to_lps[:3, :3].T

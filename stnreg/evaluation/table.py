@@ -1,4 +1,4 @@
-"""Figures over a table of pairs: each pair measured, then means with their intervals."""
+"""Evaluation of a table of pairs: metrics of each pair, then means with confidence intervals."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from stnreg.evaluation.measure import Measure
 
 
 class Summary(NamedTuple):
-    """Mean over pairs of one figure, with the 95 % percentile bootstrap interval around it."""
+    """Mean of one metric over pairs, with its 95 % percentile bootstrap interval."""
 
     metric: str
     label: str
@@ -24,14 +24,14 @@ class Summary(NamedTuple):
 
 
 def evaluate_pair(pair: Pair, **options: object) -> list[Measure]:
-    """Warp a row's moving image and labels through its transform, and measure.
+    """Resample the moving image and labels of a row through its transform, and evaluate.
 
     Parameters
     ----------
     pair : Pair
-        Without a transform the images are compared where their headers put them.
+        Without a transform the images are compared in the positions of their headers.
     **options
-        As `evaluate`; `before` is passed over for a row without a transform.
+        As `evaluate`; `before` is ignored for a row without a transform.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def evaluate_pair(pair: Pair, **options: object) -> list[Measure]:
 
 
 def summarise(measured: Iterable[Iterable[Measure]]) -> list[Summary]:
-    """Average each figure over pairs; figures of single labels are left out, their means are in.
+    """Average each metric over pairs; means over labels are kept, single labels are not.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def summarise(measured: Iterable[Iterable[Measure]]) -> list[Summary]:
     Returns
     -------
     summary : list of Summary
-        In the order in which the figures first came. A figure that is undefined in a pair does not count there.
+        In order of first occurrence. Undefined values are ignored.
     """
     columns: dict[tuple[str, str, str], list[float]] = {}
     for measures in measured:

@@ -1,4 +1,4 @@
-"""Errors of a transform against the true one, and what it does to volume."""
+"""Errors of a transform against the true one, and its Jacobian determinant."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,16 @@ from stnreg.transforms.sampling import slabs
 def target_errors_mm(
     fixed_to_moving: NDArray, true_fixed_to_moving: NDArray, grid: Grid, mask: NDArray[np.bool_] | None = None
 ) -> NDArray[np.float64]:
-    """How far each fixed voxel lands from where it should, |T x - T_true x|.
+    """Target registration error of each fixed voxel, |T x - T_true x|.
 
     Parameters
     ----------
     fixed_to_moving, true_fixed_to_moving : (4, 4) float64
-        Fixed LPS points to moving LPS points, mm.
+        Map fixed LPS points to moving LPS points, mm.
     grid : Grid
         The fixed grid.
     mask : (z, y, x) bool, optional
-        Voxels to take, on `grid`; all when left out.
+        Voxels to take, on `grid`; all by default.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def target_errors_mm(
 def target_errors_through_mm(
     fixed_to_moving: Transform, true_fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """How far each fixed voxel lands from where it should, |T x - T_true x|, for transforms that may bend space.
+    """How far each fixed voxel lands from where it should, |T x - T_true x|, for transforms that may be non-linear.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def parameter_errors(
 ) -> dict[str, tuple[float, str]]:
     """Absolute error of each parameter, as papers on supervised regression report them.
 
-    Both matrices are taken apart as x_moving = T R S H (x_fixed - c) + c about the fixed centre c.
+    Both matrices are decomposed as x_moving = T R S H (x_fixed - c) + c about the fixed centre c.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def parameter_errors(
     Raises
     ------
     GeometryError
-        If a matrix is not affine, or flattens space.
+        If a matrix is not affine, or is singular.
     """
     found, true = (to_parameters(np.asarray(m), center_lps) for m in (fixed_to_moving, true_fixed_to_moving))
     turned = np.abs(np.asarray(found.rotation_deg) - true.rotation_deg)
@@ -113,7 +113,7 @@ def parameter_errors(
 
 
 def jacobian_determinant(fixed_to_moving: NDArray) -> float:
-    """Volume in moving space of a unit of fixed space; 1 keeps volume, negative mirrors.
+    """Jacobian determinant: volume in moving space per volume in fixed space; negative for reflections.
 
     Examples
     --------
@@ -126,7 +126,7 @@ def jacobian_determinant(fixed_to_moving: NDArray) -> float:
 def local_jacobian(
     fixed_to_moving: Transform, grid: Grid, mask: NDArray[np.bool_] | None = None
 ) -> dict[str, tuple[float, str]]:
-    """What a transform that bends space does to volume from voxel to voxel.
+    """What a non-linear transform does to volume from voxel to voxel.
 
     Parameters
     ----------
@@ -156,17 +156,17 @@ def local_jacobian(
 
 
 def inverse_consistency_mm(forward: NDArray, backward: NDArray, points_lps: NDArray) -> NDArray[np.float64]:
-    """How far each point is from itself after there and back, mm; `points_lps` is (N, 3)."""
+    """Inverse consistency error: distance of each point (N, 3) from itself after both transforms, mm."""
     return np.linalg.norm(apply_affine(backward @ forward, points_lps) - points_lps, axis=1)
 
 
 def _angle_between_deg(a: NDArray, b: NDArray) -> float:
-    """Angle of the rotation that is left between the nearest rotations of two matrices."""
+    """Angle between the nearest rotations of two matrices, degrees."""
     rotations = []
     for matrix in (a, b):
         u, _, vt = np.linalg.svd(np.asarray(matrix)[:3, :3])
         rotations.append(u @ vt)
     left = rotations[0] @ rotations[1].T
-    # From sine and cosine both: arccos alone loses half the digits near zero.
+    # From sine and cosine: arccos alone loses half the digits near zero.
     sine = np.linalg.norm([left[2, 1] - left[1, 2], left[0, 2] - left[2, 0], left[1, 0] - left[0, 1]]) / 2
     return float(np.degrees(np.arctan2(sine, (np.trace(left) - 1) / 2)))

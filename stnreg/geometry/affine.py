@@ -1,4 +1,4 @@
-"""Affine maps of points: apply, compose, take apart, reduce to fewer degrees of freedom, measure in mm."""
+"""Affine maps of points: apply, compose, decompose, reduce to fewer degrees of freedom, compare in mm."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -56,7 +56,7 @@ class Parameters:
 
 
 def apply_affine(a_to_b: ArrayLike, points: ArrayLike) -> Points:
-    """Take points of space a to space b.
+    """Map points of space a to space b.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def apply_affine(a_to_b: ArrayLike, points: ArrayLike) -> Points:
 
 
 def invert(a_to_b: ArrayLike) -> Matrix:
-    """Return `b_to_a`; GeometryError where the matrix flattens space."""
+    """Return `b_to_a`; GeometryError where the matrix is singular."""
     matrix = check_affine(a_to_b)
     singular_values = np.linalg.svd(matrix[:3, :3], compute_uv=False)
     if singular_values[2] <= 1e-12 * singular_values[0]:
@@ -91,7 +91,7 @@ def invert(a_to_b: ArrayLike) -> Matrix:
 
 
 def compose(*outermost_first: ArrayLike) -> Matrix:
-    """Multiply maps as they are written, so the last one acts on a point first; the identity for none."""
+    """Multiply matrices in the given order: the last one acts on points first. The identity without arguments."""
     return reduce(np.matmul, [check_affine(matrix) for matrix in outermost_first], np.eye(4))
 
 
@@ -122,22 +122,22 @@ def from_parameters(parameters: Parameters, center_lps: ArrayLike) -> Matrix:
 
 
 def to_parameters(fixed_to_moving: ArrayLike, center_lps: ArrayLike) -> Parameters:
-    """Take `fixed_to_moving` apart about the fixed centre; the inverse of `from_parameters`.
+    """Decompose `fixed_to_moving` about the fixed centre; the inverse of `from_parameters`.
 
-    The angle about y is kept within 90 degrees and the first two scales positive, so the answer is unique but
-    for gimbal lock, where the angle about x is put to zero.
+    The angle about y is within 90 degrees and the first two scales are positive, so the result is unique. At gimbal
+    lock the angle about x is set to zero.
 
     Raises
     ------
     GeometryError
-        If the matrix is not affine, or flattens space.
+        If the matrix is not affine, or is singular.
     """
     matrix = check_affine(fixed_to_moving)
     rotation, upper = np.linalg.qr(matrix[:3, :3])  # R, and S H
     if np.abs(np.diag(upper)).min() <= 1e-12 * np.abs(upper).max():
         raise GeometryError(f"expected an invertible matrix, got {matrix.tolist()}")
     signs = np.sign(np.diag(upper))
-    signs[2] = np.linalg.det(rotation) * signs[0] * signs[1]  # keeps R proper; a reflection goes to the z scale
+    signs[2] = np.linalg.det(rotation) * signs[0] * signs[1]  # R stays proper; a reflection is in the z scale
     rotation, upper = rotation * signs, upper * signs[:, None]
     scale = np.diag(upper)
     center = np.asarray(center_lps, dtype=np.float64)
@@ -149,23 +149,32 @@ def to_parameters(fixed_to_moving: ArrayLike, center_lps: ArrayLike) -> Paramete
     )
 
 
+def axis_rotations(angles_rad: ArrayLike) -> tuple[Matrix, Matrix, Matrix]:
+    """Return the rotations about x, y and z by three angles in rad: (3, 3) each."""
+    (sx, sy, sz), (cx, cy, cz) = np.sin(angles_rad), np.cos(angles_rad)
+    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    return about_x, about_y, about_z
+
+
 def nearest_dof(fixed_to_moving: ArrayLike, center_lps: ArrayLike, dof: int) -> Matrix:
-    """Reduce an affine to 6, 7 or 9 degrees of freedom; where the fixed centre goes is kept.
+    """Reduce an affine to 6, 7 or 9 degrees of freedom; the image of the fixed centre does not change.
 
     Parameters
     ----------
     fixed_to_moving : (4, 4) float64
-        The affine to stay close to, LPS mm.
+        The affine, LPS mm.
     center_lps : (3,) float
         The fixed centre, LPS mm.
     dof : int
         6 rigid; 7 with one scale (the cube root of the volume change, so the inverse has the inverse scale);
-        9 with a scale along each LPS axis of the fixed image, least squares; 12 gives the matrix back.
+        9 with a scale along each LPS axis of the fixed image, least squares; 12 returns the matrix.
 
     Raises
     ------
     GeometryError
-        If `dof` is none of these, or the matrix is a reflection or flattens space.
+        If `dof` is none of these, or the matrix is a reflection or is singular.
     """
     matrix = check_affine(fixed_to_moving)
     if dof not in (6, 7, 9, 12):
@@ -189,7 +198,7 @@ def nearest_dof(fixed_to_moving: ArrayLike, center_lps: ArrayLike, dof: int) -> 
 
 
 def mean_error_mm(a: ArrayLike, b: ArrayLike, points: ArrayLike) -> float:
-    """Average how far apart two maps put the same points (..., 3), mm."""
+    """Mean distance of the same points (..., 3) under two maps, mm."""
     return float(np.linalg.norm(apply_affine(a, points) - apply_affine(b, points), axis=-1).mean())
 
 
@@ -216,7 +225,7 @@ def random_affine(
     Parameters
     ----------
     rng : numpy.random.Generator
-        Where the numbers come from.
+        Random number generator.
     center_lps : (3,) float
         The fixed centre, LPS mm.
     translation_mm, rotation_deg, shear : float
@@ -248,10 +257,7 @@ def _nearest_rotation(linear: Matrix) -> Matrix:
 
 def _rotation(angles_deg: ArrayLike) -> Matrix:
     """Return R = Rz Ry Rx, (3, 3)."""
-    (sx, sy, sz), (cx, cy, cz) = np.sin(np.radians(angles_deg)), np.cos(np.radians(angles_deg))
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    about_x, about_y, about_z = axis_rotations(np.radians(angles_deg))
     return np.asarray(about_z @ about_y @ about_x)
 
 

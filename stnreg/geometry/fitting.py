@@ -1,4 +1,4 @@
-"""Closed-form fits of corresponding points: similarity and affine, weighted and symmetric. Numpy alone."""
+"""Closed-form least-squares fits of corresponding points: similarity and affine, weighted. Numpy only."""
 
 import numpy as np
 
@@ -6,16 +6,16 @@ Array = np.ndarray
 
 
 def fit_similarity(a_points: Array, b_points: Array, weights: Array | None = None, *, scale: bool = True) -> Array:
-    """Fit the similarity (7 dof) or rigid (6 dof) transform that takes `a_points` to `b_points`.
+    """Fit the similarity (7 dof) or rigid (6 dof) transform from `a_points` to `b_points`.
 
-    The scale is Horn's symmetric one (ratio of spreads), so fitting the other way gives the exact inverse.
+    The scale is Horn's symmetric one (ratio of spreads), so exchanging the points gives the exact inverse.
 
     Parameters
     ----------
     a_points, b_points : (N, 3) float64
         Corresponding points, mm, each in its own space.
     weights : (N,) float64, optional
-        Non-negative; equal when left out.
+        Non-negative; equal by default.
     scale : bool
         Whether the isotropic scale is estimated; 1 otherwise.
 
@@ -50,18 +50,18 @@ def fit_similarity(a_points: Array, b_points: Array, weights: Array | None = Non
 
 
 def fit_affine(a_points: Array, b_points: Array, weights: Array | None = None, *, ridge: float = 0.0) -> Array:
-    """Fit the affine (12 dof) least-squares transform that takes `a_points` to `b_points`.
+    """Fit the affine (12 dof) least-squares transform from `a_points` to `b_points`.
 
-    Residuals are counted in b's space, so this is not symmetric: see `stnreg.geometry.affine.geodesic_mean`.
+    Residuals are in b's space, so this is not symmetric: see `stnreg.geometry.lie.geodesic_mean`.
 
     Parameters
     ----------
     a_points, b_points : (N, 3) float64
         Corresponding points, mm.
     weights : (N,) float64, optional
-        Non-negative; equal when left out.
+        Non-negative; equal by default.
     ridge : float
-        Pull towards the similarity fit, as a share of the mean spread of the points; 0 for plain least squares.
+        Regularization towards the similarity fit, relative to the mean spread of the points; 0 for least squares.
 
     Returns
     -------

@@ -1,11 +1,11 @@
-"""A regular sampling grid: how many voxels, and where in the patient each one lies."""
+"""A regular sampling grid: its size, and its position in patient space."""
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stnreg.errors import GeometryError
 from stnreg.geometry.matrix import Matrix, Points, check_affine
@@ -22,7 +22,7 @@ class Grid:
     size : tuple of int
         Number of voxels along (x, y, z); arrays on this grid have the shape (z, y, x).
     index_to_lps : (4, 4) float64
-        Takes voxel indices (x, y, z, 1) to LPS points, mm.
+        Maps voxel indices (x, y, z, 1) to LPS points, mm.
 
     Raises
     ------
@@ -40,7 +40,7 @@ class Grid:
             raise GeometryError(f"expected a grid of three sizes (x, y, z), each at least 1, got {self.size}")
         matrix = check_affine(self.index_to_lps).copy()
         lengths = np.linalg.norm(matrix[:3, :3], axis=0)
-        # Relative to the spacing: 1e-4 is a cell sheared flat to 0.006 degrees, and no image.
+        # Relative to the spacing: at 1e-4 the cells are sheared flat to 0.006 degrees.
         if lengths.min() <= 0 or abs(np.linalg.det(matrix[:3, :3] / lengths)) < 1e-4:
             raise GeometryError(f"expected voxel axes that span space, got {matrix[:3, :3].tolist()}")
         matrix.flags.writeable = False
@@ -60,7 +60,7 @@ class Grid:
         spacing, origin : (3,) float
             Voxel spacing in mm, and the LPS position of the first voxel's centre.
         direction : (3, 3) float, optional
-            Unit columns: the LPS direction of each voxel axis. The identity when left out.
+            Unit columns: the LPS direction of each voxel axis; the identity by default.
         """
         index_to_lps = np.eye(4)
         axes = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64).reshape(3, 3)
@@ -73,18 +73,18 @@ class Grid:
     def cube(
         cls, center_lps: ArrayLike, size: ArrayLike, spacing_mm: ArrayLike, direction: ArrayLike | None = None
     ) -> Self:
-        """Build a grid of `size` voxels a side around a point; a box where three sizes are given.
+        """Build a cube of `size` voxels a side around a point, or a box from three sizes.
 
         Parameters
         ----------
         center_lps : (3,) float
-            The middle of the cube, LPS mm.
+            Centre of the cube, LPS mm.
         size : int or (3,) int
             Voxels along each axis (x, y, z).
         spacing_mm : float or (3,) float
             Voxel spacing, one for all axes or one for each.
         direction : (3, 3) float, optional
-            Unit columns; the LPS axes when left out.
+            Unit columns; the LPS axes by default.
         """
         axes = np.eye(3) if direction is None else np.asarray(direction, dtype=np.float64)
         spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
@@ -103,7 +103,7 @@ class Grid:
         return hash((self.size, (self.index_to_lps + 0.0).tobytes()))
 
     def is_close(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
-        """Tell whether two grids have the same size and put their corners in the same places."""
+        """Return whether two grids have the same size, and corners closer than the tolerance."""
         if self.size != other.size:
             return False
         return bool(np.abs(self.corners_lps() - other.corners_lps()).max() <= tolerance_mm)
@@ -174,7 +174,7 @@ class Grid:
 
     @property
     def center_lps(self) -> Points:
-        """The middle of the grid, LPS mm."""
+        """Centre of the grid, LPS mm."""
         return self.normalized_to_lps[:3, 3].copy()
 
     def corners_lps(self) -> Points:
@@ -182,3 +182,7 @@ class Grid:
         corners = np.array(list(product((-1.0, 1.0), repeat=3)))
         matrix = self.normalized_to_lps
         return corners @ matrix[:3, :3].T + matrix[:3, 3]
+
+
+ArrayOnGrid = tuple[NDArray[Any], Grid]
+"""An array (z, y, x) and the grid of its voxels."""

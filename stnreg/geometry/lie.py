@@ -1,4 +1,4 @@
-"""Logarithm, exponential and mean of affine maps: what "half of a transform" and "between two of them" mean."""
+"""Logarithm, exponential and mean of affine maps."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from stnreg.geometry.matrix import Matrix, check_affine
 def exp_affine(generator: ArrayLike) -> Matrix:
     """Exponentiate a (4, 4) generator, whose last row is zero, to the affine that it generates.
 
-    Scaling and squaring around a Taylor series; exact to rounding for any generator an image can meet.
+    Scaling and squaring with a Taylor series; exact to rounding for all transforms of images.
 
     Examples
     --------
@@ -24,7 +24,7 @@ def exp_affine(generator: ArrayLike) -> Matrix:
     matrix = np.asarray(generator, dtype=np.float64)
     if matrix.shape != (4, 4) or not np.isfinite(matrix).all() or matrix[3].any():
         raise GeometryError(f"expected a finite (4, 4) generator with a last row of zeros, got {matrix.tolist()}")
-    # Only the 3x3 part decides how fast the series converges: it comes after a translation in every product.
+    # The 3x3 part alone determines the convergence of the series.
     size = float(np.linalg.norm(matrix[:3, :3]))
     squarings = max(0, int(np.ceil(np.log2(max(size, 1e-9)))) + 2)
     step = matrix / 2.0**squarings
@@ -46,7 +46,7 @@ def log_affine(a_to_b: ArrayLike) -> Matrix:
     Raises
     ------
     GeometryError
-        If there is no real principal logarithm: a reflection, or a turn by exactly 180 degrees.
+        If there is no real principal logarithm: a reflection, or a rotation by exactly 180 degrees.
 
     References
     ----------
@@ -79,12 +79,12 @@ def geodesic_mean(matrices: Sequence[ArrayLike], weights: ArrayLike | None = Non
     matrices : sequence of (4, 4) float64
         Maps between the same two spaces.
     weights : (N,) float, optional
-        Non-negative; equal when left out.
+        Non-negative; equal by default.
 
     Returns
     -------
     mean : (4, 4) float64
-        The point whose logarithms to all others sum to zero; for two maps, half-way along the geodesic.
+        The map whose logarithms to all others sum to zero; for two maps, the midpoint of the geodesic.
 
     References
     ----------

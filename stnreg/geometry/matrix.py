@@ -1,4 +1,4 @@
-"""The homogeneous (4, 4) matrix: its type, and the one check that it is an affine map."""
+"""The homogeneous (4, 4) matrix: its type, and the check that it is an affine map."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,12 +10,12 @@ Points = NDArray[np.float64]
 
 
 def check_affine(a_to_b: ArrayLike) -> Matrix:
-    """Return `a_to_b` as float64, having made sure that it is an affine map.
+    """Check that a matrix is an affine map, and return it as float64.
 
     Parameters
     ----------
     a_to_b : (4, 4) array-like
-        Takes column points (x, y, z, 1) of space a to space b.
+        Maps column points (x, y, z, 1) of space a to space b.
 
     Returns
     -------

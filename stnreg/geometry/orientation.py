@@ -1,4 +1,4 @@
-"""LPS and RAS, the letters of voxel axes, and the nearest upright storage."""
+"""LPS and RAS, axis codes, and reordering to the closest canonical orientation."""
 
 from itertools import permutations
 from typing import Any
@@ -14,17 +14,17 @@ FLIP = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def lps_from_ras(index_to_ras: ArrayLike) -> Matrix:
-    """Turn a matrix that ends in RAS into one that ends in LPS, and the other way round: (4, 4)."""
+    """Convert a matrix that maps to RAS into one that maps to LPS, or vice versa: (4, 4)."""
     return np.asarray(FLIP @ np.asarray(index_to_ras, dtype=np.float64))
 
 
 def swap_lps_ras(a_to_b: ArrayLike) -> Matrix:
-    """Rewrite a map of RAS points as the same map of LPS points, and the other way round: (4, 4)."""
+    """Convert a map between RAS points to the same map between LPS points, or vice versa: (4, 4)."""
     return np.asarray(FLIP @ np.asarray(a_to_b, dtype=np.float64) @ FLIP, dtype=np.float64)
 
 
 def axis_codes(grid: Grid) -> str:
-    """Name where each voxel axis (x, y, z) of a grid points to, as nibabel does.
+    """Return the axis codes of a grid: the direction of each voxel axis (x, y, z), as in nibabel.
 
     Examples
     --------
@@ -43,7 +43,7 @@ def closest_canonical(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Gr
     array : (z, y, x)
         On `grid`.
     grid : Grid
-        Where its voxels lie.
+        Grid of `array`.
 
     Returns
     -------
@@ -66,7 +66,7 @@ def closest_canonical(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Gr
 
 
 def runs_backwards(grid: Grid) -> tuple[bool, bool, bool]:
-    """Tell of each voxel axis (x, y, z) whether it runs against the LPS axis that it is closest to."""
+    """Return for each voxel axis (x, y, z) whether it runs against its closest LPS axis."""
     x, y, z = (bool(sign < 0) for sign in _nearest_axes(grid)[1])
     return x, y, z
 

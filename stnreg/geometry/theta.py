@@ -1,4 +1,4 @@
-"""The one place where physical affines meet the `theta` of a spatial transformer."""
+"""Conversion between physical affines and the `theta` of a spatial transformer."""
 
 import numpy as np
 
@@ -11,12 +11,12 @@ def theta_from_affine(fixed_to_moving: Matrix, fixed: Grid, moving: Grid) -> Mat
     """Express a physical affine as the `theta` that `affine_grid` expects.
 
     `affine_grid` places one normalised moving coordinate at every fixed voxel, so `theta` maps fixed to moving:
-    the direction in which resampling pulls, and the direction ITK writes to disk. Nothing is inverted.
+    the direction in which resampling pulls, and the direction ITK writes to disk. No inverse is taken.
 
     Parameters
     ----------
     fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm.
+        Maps fixed LPS points to moving LPS points, mm.
     fixed, moving : Grid
         Sampling grids of the output and of the image being resampled.
 
@@ -49,7 +49,7 @@ def theta_from_affine(fixed_to_moving: Matrix, fixed: Grid, moving: Grid) -> Mat
 
 
 def affine_from_theta(theta: Matrix, fixed: Grid, moving: Grid) -> Matrix:
-    """Give the physical affine that a `theta` stands for on two grids; the inverse of `theta_from_affine`.
+    """Convert a `theta` on two grids to a physical affine; the inverse of `theta_from_affine`.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def affine_from_theta(theta: Matrix, fixed: Grid, moving: Grid) -> Matrix:
     Returns
     -------
     fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm.
+        Maps fixed LPS points to moving LPS points, mm.
 
     Raises
     ------

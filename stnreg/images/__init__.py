@@ -1,1 +1,1 @@
-"""Images and their files: grids in LPS mm, headers, readers, writers."""
+"""Images and image files: headers, readers, writers. Grids are in LPS mm."""

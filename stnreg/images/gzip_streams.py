@@ -1,4 +1,4 @@
-"""Gzip both ways through ISA-L, which is several times as fast as zlib and packs as tightly."""
+"""Gzip compression and decompression by ISA-L, several times faster than zlib at the same ratio."""
 
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -7,27 +7,27 @@ from typing import cast
 
 from stnreg.errors import DataError
 
-LEVEL = 1  # of 0 to 3; 2 and 3 cost as much on images and gain next to nothing
+LEVEL = 1  # of 0 to 3; 2 and 3 compress images hardly better
 CHUNK_BYTES = 1 << 22
-GZIP, ZLIB = 31, 15  # windows, as zlib calls what tells them apart
+GZIP, ZLIB = 31, 15  # zlib's window parameter for each format
 GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
-NOTHING_MORE = b"\x03\0"  # an empty last block of deflate
+NOTHING_MORE = b"\x03\0"  # an empty final deflate block
 
 
 def inflate(path: Path, count: int) -> bytes:
-    """Unpack the first `count` bytes of a gzip file, and no more than that, whatever else it holds.
+    """Decompress the first `count` bytes of a gzip file, and no more.
 
     Parameters
     ----------
     path : Path
-        One gzip member or several. Whatever follows the member that holds the last byte is not looked at.
+        One or several gzip members. Data after the member with the last byte is ignored.
     count : int
         At least 1.
 
     Raises
     ------
     DataError
-        If it holds fewer bytes, or a checksum does not fit.
+        If it has fewer bytes, or a checksum is wrong.
     OSError
         If it cannot be read.
     """
@@ -35,7 +35,7 @@ def inflate(path: Path, count: int) -> bytes:
 
 
 def inflate_bytes(packed: bytes, count: int, path: Path, window: int = GZIP) -> bytes:
-    """Unpack the first `count` bytes of what `path` held; gzip, or with `window=ZLIB` zlib. Else as `inflate`."""
+    """Decompress the first `count` bytes of the content of `path`; gzip, or zlib with `window=ZLIB`. See `inflate`."""
     from isal import isal_zlib
 
     parts, missing = [], count
@@ -44,11 +44,11 @@ def inflate_bytes(packed: bytes, count: int, path: Path, window: int = GZIP) -> 
             member = isal_zlib.decompressobj(wbits=window)
             parts.append(member.decompress(packed, missing))
             missing -= len(parts[-1])
-            # The checksum stands after the last byte; a member that ends without one has been cut off there.
+            # The checksum follows the last byte; a member without one is truncated.
             if not member.eof and not member.decompress(member.unconsumed_tail, 1):
                 missing = max(missing, 1)
             packed = member.unused_data
-    except cast(type[Exception], isal_zlib.error) as error:  # its stub says that it is an instance
+    except cast(type[Exception], isal_zlib.error) as error:  # its type stub declares an instance
         raise DataError(f"{path}: is damaged ({error}). Copy it again.") from error
     if missing:
         raise DataError(f"{path}: is cut short: {count} bytes were expected in it. Copy it again.")
@@ -56,10 +56,10 @@ def inflate_bytes(packed: bytes, count: int, path: Path, window: int = GZIP) -> 
 
 
 def deflate(*parts: bytes | memoryview, threads: int = 1) -> list[bytes]:
-    """Pack parts into one gzip member without name and time stamp.
+    """Compress parts into one gzip member without name and time stamp.
 
-    The bytes depend on the parts alone, not on the threads: chunks are packed on their own and flushed to whole
-    bytes, so that they can be laid end to end.
+    The bytes do not depend on the threads: chunks are compressed independently and flushed to whole bytes, so that
+    they can be concatenated.
     """
     from isal import isal_zlib
 

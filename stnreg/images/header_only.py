@@ -1,4 +1,4 @@
-"""An image put into place by its header alone: the voxels are written as they are stored, nothing is resampled."""
+"""Apply a rigid transform by the header alone: the stored voxels are copied, nothing is resampled."""
 
 import os
 from io import BytesIO
@@ -29,9 +29,9 @@ def save_in_place(
     fixed_to_moving: ArrayLike,
     header_source: HeaderSource = "auto",
 ) -> None:
-    """Write a moving image, its voxels untouched, with a header that lays it onto the fixed image.
+    """Write a moving image with unchanged voxels, and a header that aligns it with the fixed image.
 
-    A NIfTI keeps its type, scaling, byte order and extensions. Both forms are set, from the same matrix.
+    A NIfTI keeps its type, scaling, byte order and extensions. Both forms are set from the same matrix.
 
     Parameters
     ----------
@@ -40,16 +40,16 @@ def save_in_place(
     moving : path
         The image.
     fixed_to_moving : (4, 4) float64
-        Rigid; takes fixed LPS points to moving LPS points, mm.
+        Rigid; maps fixed LPS points to moving LPS points, mm.
     header_source : {"auto", "sform", "qform"}
         As the image was read.
 
     Raises
     ------
     UsageProblem
-        If the transform is not rigid, or the suffix is not one we write.
+        If the transform is not rigid, or the suffix is not supported.
     DataError
-        If the image is sheared, which a qform cannot say, or a file cannot be read or written.
+        If the image is sheared, which a qform cannot represent, or a file cannot be read or written.
     """
     check_image_output(path)
     matrix = check_affine(fixed_to_moving)
@@ -66,7 +66,7 @@ def save_in_place(
     else:
         header = _single_file(image.header)
         voxels, slope, intercept = _stored_voxels(Path(image.path))
-        header.set_slope_inter(slope, intercept)  # which nibabel takes out of a header that it has read
+        header.set_slope_inter(slope, intercept)  # nibabel removes them from a header when it reads
     header["qform_code"] = header["sform_code"] = ALIGNED
     write_world(header, grid, both=True)
     head = BytesIO()
@@ -77,7 +77,7 @@ def save_in_place(
 
 
 def _stored_voxels(path: Path) -> tuple[bytes, float, float]:
-    """Return the voxels as they are in the file, and the slope and intercept that turn them into values."""
+    """Return the stored voxels, and their slope and intercept."""
     import nibabel
 
     with damage(path):
@@ -87,7 +87,7 @@ def _stored_voxels(path: Path) -> tuple[bytes, float, float]:
 
 
 def _single_file(header: Any) -> Any:
-    """Copy a NIfTI header for a .nii, whatever it was read from."""
+    """Copy a NIfTI header for a single file, .nii."""
     import nibabel
 
     kind = nibabel.Nifti2Header if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Header

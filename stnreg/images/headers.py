@@ -1,7 +1,7 @@
-"""The header rule: which of a NIfTI file's two matrices is its world, decided here and nowhere else.
+"""The header rule: which of a NIfTI file's two forms, sform or qform, defines its world space.
 
-See docs/decisions/0003-header-rule.md. In short: where qform and sform put any corner of the image more than
-0.1 mm apart, the sform counts unless told otherwise, and what we write carries that one in both places.
+See docs/decisions/0003-header-rule.md. In short: if qform and sform differ by more than 0.1 mm at any
+corner of the image, the sform is used by default, and outputs have that form in both places.
 """
 
 from dataclasses import dataclass
@@ -22,16 +22,16 @@ _MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; 0 (unknow
 
 @dataclass(frozen=True)
 class World:
-    """What the rule made of a header.
+    """The result of the rule for a header.
 
     Attributes
     ----------
     grid : Grid
         Size, and voxel index to LPS mm.
     differs : bool
-        Whether an output must carry `grid` in both forms: the file's own disagree, are missing, sheared, or not in mm.
+        Whether outputs get `grid` in both forms: those of the file differ, are missing, sheared, or not in mm.
     warnings : tuple of str
-        What a user should hear, in whole sentences.
+        Warnings for the user.
     """
 
     grid: Grid
@@ -49,14 +49,14 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
     size : tuple of int
         Voxels along (x, y, z).
     path : str
-        Named in warnings and errors.
+        For warnings and errors.
     source : {"auto", "sform", "qform"}
-        Which form to believe where the two differ. A form whose code is 0 is never used while the other has one.
+        Which form to use if the two differ. A form with code 0 is never used if the other has a code.
 
     Raises
     ------
     DataError
-        If the form that counts does not describe a grid.
+        If the form in use does not define a grid.
     """
     if source not in HEADER_SOURCES:
         raise UsageProblem(f"expected a header source out of {', '.join(HEADER_SOURCES)}, got {source!r}")
@@ -71,10 +71,11 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
         form = "qform" if source == "qform" or sform_code <= 0 else "sform"
         raise DataError(
             f"{path}: the {form} is not a usable matrix (zero, flat or not finite). "
-            "Repair the header, or choose the other form with --header-source."
+            "Repair the header, or choose the other matrix.",
+            argument="header_source",
         )
     notes = list(_unit_notes(header, path))
-    differs = bool(notes)  # few readers heed units, so outputs are in millimetres
+    differs = bool(notes)  # most readers ignore units, so outputs are in millimetres
     if source != "auto" and not (qform_code > 0 and sform_code > 0):
         present = "sform" if sform_code > 0 else "qform"
         if source != present:
@@ -98,14 +99,14 @@ def world_of_nifti(header: Any, size: tuple[int, int, int], path: str, source: H
 
 
 def write_world(header: Any, grid: Grid, *, both: bool) -> None:
-    """Put a grid into a NIfTI header, in place.
+    """Set the grid of a NIfTI header, in place.
 
     Parameters
     ----------
     header : nibabel.Nifti1Header
-        Of an image on `grid`.
+        Header of an image on `grid`.
     grid : Grid
-        The world to write.
+        The grid to write.
     both : bool
         True writes both forms from `grid` (a missing code becomes 1 where both were missing, else 2); False
         leaves the forms and codes as they are.
@@ -123,7 +124,7 @@ def write_world(header: Any, grid: Grid, *, both: bool) -> None:
 
 
 def _qform(header: Any) -> Matrix | None:
-    """Read the qform as RAS, or None where quaternion or pixdim are broken."""
+    """Return the qform, index to RAS; None if quaternion or pixdim are invalid."""
     try:
         return np.asarray(header.get_qform(), dtype=np.float64)
     except (ValueError, ArithmeticError, np.linalg.LinAlgError):
@@ -131,7 +132,7 @@ def _qform(header: Any) -> Matrix | None:
 
 
 def _grid_of(index_to_ras: Matrix | None, header: Any, size: tuple[int, int, int], path: str, form: str) -> Grid | None:
-    """Turn a RAS matrix in the header's unit into a grid in LPS mm, or None where it is none."""
+    """Convert a RAS matrix in the header's unit to a grid in LPS mm; None if it is invalid."""
     if index_to_ras is None:
         return None
     index_to_lps = lps_from_ras(index_to_ras)
@@ -143,7 +144,7 @@ def _grid_of(index_to_ras: Matrix | None, header: Any, size: tuple[int, int, int
 
 
 def _world_without_forms(header: Any, size: tuple[int, int, int], path: str) -> World:
-    """Decide for a file with both codes 0: centred, x to the left, as Analyze files are and nibabel reads them."""
+    """Return the world of a file with both codes 0: centred, x to the left, like Analyze in nibabel."""
     grid = _grid_of(header.get_base_affine(), header, size, path, "pixdim")
     if grid is None:
         raise DataError(f"{path}: no qform, no sform, and voxel sizes {header.get_zooms()[:3]}. Repair the header.")
@@ -171,7 +172,7 @@ def _disagreement(path: str, apart_mm: float, source: HeaderSource) -> str:
     if used == "sform":
         return (
             f"{text}. ITK tools (ANTs, Greedy, Slicer) may read the qform: a .tfm that they apply to this file as "
-            "the moving image is then wrong by that much. Use --header-source qform for a transform that is meant "
+            "the moving image is then wrong by that much. Use the header source qform for a transform that is meant "
             "for them, or repair the header."
         )
     return f"{text}, as most ITK tools do; nibabel, FSL and FreeSurfer read the {other}."

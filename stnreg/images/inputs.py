@@ -1,4 +1,4 @@
-"""Images as Python hands them over: a path, a Volume, a nibabel image or a SimpleITK image."""
+"""Image arguments of the Python API: a path, a Volume, a nibabel image or a SimpleITK image."""
 
 import os
 from dataclasses import replace
@@ -12,25 +12,25 @@ from stnreg.geometry.orientation import lps_from_ras
 from stnreg.images.volume import HOW_TO_CHOOSE, HeaderSource, Volume, check_volume, load_volume
 
 Image = str | os.PathLike[str] | Volume | Any
-"""What the functions of `stnreg` take. The last are nibabel's and SimpleITK's images, which need not be imported."""
+"""Image arguments. `Any` stands for nibabel and SimpleITK images, which need not be imported."""
 
 
 def as_volume(
     image: Image, header_source: HeaderSource = "auto", *, series: bool = False, constant: bool = False
 ) -> Volume:
-    """Take an image in whatever form it comes.
+    """Convert an image argument to a Volume.
 
     Parameters
     ----------
     image : path, Volume, nibabel image or SimpleITK.Image
-        A nibabel image lies where its `affine` says, whatever `header_source` is.
+        For a nibabel image `affine` is used; `header_source` is ignored.
     header_source, series, constant
         As `load_volume`.
 
     Returns
     -------
     volume : Volume
-        A Volume is returned as it is.
+        A Volume is returned unchanged.
 
     Raises
     ------
@@ -58,21 +58,21 @@ def as_volume(
 
 
 def take_volume(image: Volume, which: str | int | None) -> Volume:
-    """Take one volume out of a series, or the mean of all; an image of three axes is returned as it is.
+    """Select one volume of a series, or the mean of all; a 3-D image is returned unchanged.
 
     Parameters
     ----------
     image : Volume
         Its array may be (t, z, y, x).
     which : int, "mean" or None
-        Counted from 0. None is no choice, and right for a 3-D image only: none is made for the user.
+        From 0. None is valid for a 3-D image only.
 
     Raises
     ------
     UsageProblem
         If `which` is none of these.
     DataError
-        If there is no such volume, none was chosen, or the one that was is constant.
+        If there is no such volume, none was selected from a series, or it is constant.
     """
     if which is not None and which != "mean" and not str(which).isdigit():
         raise UsageProblem(f"expected a volume's number, from 0, or mean; got {which!r}")
@@ -80,7 +80,7 @@ def take_volume(image: Volume, which: str | int | None) -> Volume:
         return image
     count = len(image.array)
     if which is None:
-        raise DataError(f"{image.path}: is a series of {count} volumes. {HOW_TO_CHOOSE}")
+        raise DataError(f"{image.path}: is a series of {count} volumes. {HOW_TO_CHOOSE}", argument="volume")
     if which == "mean":
         array = image.array.mean(axis=0, dtype=np.float64).astype(np.float32)
     elif int(which) < count:
@@ -106,5 +106,5 @@ def _from_nibabel(image: Any) -> Volume:
         raise DataError(f"{path}: expected a 3-D image, got the shape {image.shape}")
     x, y, z = image.shape[:3]
     index_to_lps = lps_from_ras(np.asarray(image.affine, np.float64))
-    # Without its header, so that an output's forms both come from `affine`, whatever the header's two said.
+    # Without the header, so that both forms of outputs are set from `affine`.
     return Volume(np.asarray(image.dataobj).transpose(), Grid((x, y, z), index_to_lps), path=path)

@@ -1,4 +1,4 @@
-"""Telling label maps from images, so that nobody's labels are blurred without a word."""
+"""Detect label maps, to warn before their labels are blurred by interpolation."""
 
 from typing import Any
 
@@ -8,27 +8,27 @@ from numpy.typing import NDArray
 from stnreg.images.volume import Volume
 
 SAMPLED = 500_000
-"""Voxels that are looked at, in whole slices spread over the map."""
+"""Maximum number of voxels that are tested, in whole slices spread over the map."""
 MOST_LABELS = 10_000
 NEAR_WHOLE = 1e-3
-"""How near to whole numbers labels are that were stored by a slope or as floating point."""
+"""Tolerance for whole numbers: labels may be stored with a slope or as floating point."""
 LEAST_EQUAL = 0.55
-"""Share of neighbours with one value, background apart: parcellations have 0.7 and more, scans 0.4 and less."""
+"""Fraction of equal neighbours outside the background: 0.7 and more in parcellations, 0.4 and less in scans."""
 FEW = 6
 MOST_STEPS = 0.5
-"""Share of unequal neighbours that hold adjacent values: a smooth image of few grey levels has more."""
+"""Fraction of unequal neighbours with adjacent values: larger in a smooth image of few grey levels."""
 KEEPING = ("nearest", "label")
 
 
 def blurred(image: Volume, interp: str) -> tuple[str, ...]:
-    """Return the warning that an image looks like a label map, where an interpolation would mix its labels.
+    """Return a warning if an image looks like a label map and the interpolation would mix its labels.
 
     Parameters
     ----------
     image : Volume
-        As read; a series is not looked at.
+        As read; a series is not tested.
     interp : str
-        Of the image.
+        Interpolation of the image.
     """
     if interp in KEEPING or not looks_like_labels(image.array):
         return ()
@@ -39,7 +39,7 @@ def blurred(image: Volume, interp: str) -> tuple[str, ...]:
 
 
 def looks_like_labels(array: NDArray[Any]) -> bool:
-    """Tell whether an array (z, y, x) holds labels: whole numbers, few of them, in patches.
+    """Return whether an array (z, y, x) looks like labels: few whole numbers, in patches.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def looks_like_labels(array: NDArray[Any]) -> bool:
     """
     if array.ndim != 3 or array.dtype.kind not in "iubf":
         return False
-    step = -(-array.size // SAMPLED)  # in every step-th slice there may be no label of a small lesion
+    step = -(-array.size // SAMPLED)  # a small lesion may lie between the sampled slices
     for sample in (array[step // 2 :: step], array) if step > 1 else (array,):
         whole = np.rint(sample) if sample.dtype.kind == "f" else sample
         if whole is not sample and not np.allclose(whole, sample, rtol=0, atol=NEAR_WHOLE):
@@ -68,13 +68,13 @@ def _is_patchy(array: NDArray[Any], values: NDArray[Any], background: Any) -> bo
         return False
     ranks = np.searchsorted(values, array).astype(np.int32)
     outside = int(np.searchsorted(values, background))
-    apart = np.concatenate(
+    jumps = np.concatenate(
         [
             np.abs(one - other)[(one != outside) | (other != outside)]
             for one, other in ((ranks[:, :-1], ranks[:, 1:]), (ranks[:, :, :-1], ranks[:, :, 1:]))
         ]
     )
-    unequal = apart[apart > 0]
-    if len(unequal) >= (1 - LEAST_EQUAL) * len(apart):
+    unequal = jumps[jumps > 0]
+    if len(unequal) >= (1 - LEAST_EQUAL) * len(jumps):
         return False
     return len(values) <= FEW or bool(np.mean(unequal == 1) < MOST_STEPS)

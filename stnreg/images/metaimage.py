@@ -1,4 +1,4 @@
-"""MetaImage headers, .mha and .mhd: `Key = value` lines, the last of which says where the voxels are."""
+"""MetaImage headers, .mha and .mhd: `Key = value` lines. The last one names the file of the voxels."""
 
 import re
 from pathlib import Path
@@ -7,8 +7,8 @@ import numpy as np
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
-from stnreg.images.raw_voxels import Described, Encoding, data_file, text_of
-from stnreg.images.unsaid import metaimage_note
+from stnreg.images.missing_orientation import metaimage_note
+from stnreg.images.raw_voxels import Encoding, RawHeader, data_file, text_of
 
 TYPES = {
     "MET_CHAR": "i1",
@@ -27,13 +27,13 @@ TYPES = {
 _END = re.compile(rb"^ElementDataFile\s*=[^\n]*\n", re.MULTILINE)
 
 
-def read_header(path: Path) -> Described:
-    """Read a header; its matrix holds one voxel axis in each row, LPS.
+def read_header(path: Path) -> RawHeader:
+    """Read a header. Each row of its matrix is the LPS direction of one voxel axis.
 
     Raises
     ------
     DataError
-        If it is damaged, or of an image that is not read here.
+        If it is damaged, or the kind of image is not supported.
     ValueError, KeyError
         If a number or a line is missing.
     """
@@ -56,7 +56,7 @@ def read_header(path: Path) -> Described:
     is_local = name.upper() == "LOCAL"
     offset = end if is_local else int(fields.get("HeaderSize", "0"))
     encoding: Encoding = "raw" if _is_true(fields, "BinaryData") or "BinaryData" not in fields else "text"
-    return Described(
+    return RawHeader(
         Grid.from_parts(size[:3], spacing[:3], origin[:3], direction),
         size,
         np.dtype(order + TYPES[fields["ElementType"]]),

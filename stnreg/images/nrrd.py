@@ -7,8 +7,8 @@ import numpy as np
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
-from stnreg.images.raw_voxels import Described, Encoding, data_file, text_of
-from stnreg.images.unsaid import nrrd_note
+from stnreg.images.missing_orientation import nrrd_note
+from stnreg.images.raw_voxels import Encoding, RawHeader, data_file, text_of
 
 TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -37,13 +37,13 @@ SPATIAL_KINDS = ("domain", "space", "time", "???", "none")
 _END = re.compile(rb"\r?\n\r?\n")
 
 
-def read_header(path: Path) -> Described:
-    """Read a header; each voxel axis has a vector, in the space that the header names.
+def read_header(path: Path) -> RawHeader:
+    """Read a header. Each voxel axis has a direction, in the space that the header names.
 
     Raises
     ------
     DataError
-        If it is damaged, or of an image that is not read here.
+        If it is damaged, or the kind of image is not supported.
     ValueError, KeyError
         If a number or a line is missing.
     """
@@ -62,7 +62,7 @@ def read_header(path: Path) -> Described:
     skipped = int(fields.get("byte skip", fields.get("byteskip", "0")))
     if int(fields.get("line skip", fields.get("lineskip", "0"))) or (skipped < 0 and encoding != "raw"):
         raise DataError(f"{path}: skips lines before its voxels, which is not read here. Convert it to .nii.gz.")
-    return Described(
+    return RawHeader(
         _grid(fields, size, path),
         size,
         np.dtype((">" if fields.get("endian", "little").lower() == "big" else "<") + dtype),
@@ -77,7 +77,7 @@ def _end(head: bytes) -> int:
     found = _END.search(head)
     if found is not None:
         return found.end()
-    return len(head) if b"data" in head.lower() else -1  # a header on its own needs no empty line
+    return len(head) if b"data" in head.lower() else -1  # a detached header needs no empty line
 
 
 def _split(line: str) -> tuple[str, str, str]:

@@ -1,4 +1,4 @@
-"""Files whose name says packed and whose content does not, or the other way round: what they are, and the remedy."""
+"""Detect files that are compressed without the suffix for it, or vice versa."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ _MGH_HEAD = b"\0\0\0\1"
 
 
 def check_packing(path: Path) -> None:
-    """Refuse an image that is packed and not named so, or named so and not packed.
+    """Raise DataError if an image is compressed and its suffix is not, or vice versa.
 
     Raises
     ------
     DataError
-        With the name that fits.
+        With the correct suffix.
     """
     with open(path, "rb") as stream:
         head = stream.read(4)

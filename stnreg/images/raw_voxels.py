@@ -1,6 +1,6 @@
-"""Images that a text describes (NRRD, MetaImage): what the text says, and the voxels that it promises.
+"""Images with text headers (NRRD, MetaImage): the content of the header, and its raw voxels.
 
-Read here and not through ITK, whose readers take a damaged text on trust and then write where they should not.
+They are not read by ITK, whose readers corrupt memory on damaged headers.
 """
 
 import bz2
@@ -23,24 +23,24 @@ _WINDOW = {"gzip": GZIP, "zlib": ZLIB}
 
 
 @dataclass(frozen=True)
-class Described:
-    """What a header says.
+class RawHeader:
+    """The content of a header.
 
     Attributes
     ----------
     grid : Grid
-        Of the first three axes, LPS mm.
+        Grid of the first three axes, LPS mm.
     size : tuple of int
-        Voxels along every axis, the fastest first.
+        Voxels along every axis, fastest first.
     dtype : numpy.dtype
-        As stored.
+        Stored type.
     data : Path
-        The file of the voxels: the header's own, or another.
+        The file of the voxels: the header's or another.
     offset : int
-        Where they begin in it; -1 for "as many bytes as needed, at its end".
+        Their offset in it, bytes; -1 if they are at its end.
     encoding : {"raw", "gzip", "zlib", "bzip2", "text"}
     warnings : tuple of str
-        What a user should hear about the header.
+        Warnings about the header.
     """
 
     grid: Grid
@@ -53,17 +53,17 @@ class Described:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes the voxels have, unpacked."""
+        """Size of the uncompressed voxels, bytes."""
         return prod(self.size) * self.dtype.itemsize
 
 
-def read_voxels(header: Described, path: Path) -> NDArray[Any]:
+def read_voxels(header: RawHeader, path: Path) -> NDArray[Any]:
     """Return the voxels, ([...,] z, y, x), native byte order.
 
     Raises
     ------
     DataError
-        If the file holds fewer, or is damaged.
+        If the file has fewer, or is damaged.
     """
     with open(header.data, "rb") as stream:
         if header.offset < 0:
@@ -87,13 +87,13 @@ def read_voxels(header: Described, path: Path) -> NDArray[Any]:
 
 
 def text_of(path: Path, ends: Callable[[bytes], int]) -> tuple[list[str], int]:
-    """Return the lines of a header, and where the voxels begin.
+    """Return the lines of a header, and the offset of the voxels, bytes.
 
     Parameters
     ----------
     path : Path
     ends : callable
-        Returns where a header ends in the first bytes of the file; -1 if it does not.
+        Returns the end of the header in the first bytes of the file; -1 if not found.
 
     Raises
     ------
@@ -109,12 +109,12 @@ def text_of(path: Path, ends: Callable[[bytes], int]) -> tuple[list[str], int]:
 
 
 def data_file(path: Path, name: str) -> Path:
-    """Return the file of the voxels that a header names, beside it.
+    """Return the file of the voxels that a header names, in the same folder.
 
     Raises
     ------
     DataError
-        If it names several, or one that is not there.
+        If it names several files, or the file is missing.
     """
     if name.upper().startswith("LIST") or "%" in name:
         raise DataError(f"{path}: has its voxels in several files, which is not read here. Convert it to .nii.gz.")

@@ -1,4 +1,4 @@
-"""Opening image files: one small record per format, with the voxels left on the disk until they are asked for."""
+"""Open image files: the header is read at once, the voxels on request."""
 
 import gzip
 import os
@@ -17,18 +17,15 @@ from stnreg.core.files import check_input
 from stnreg.errors import DataError, StnregError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
-from stnreg.images import metaimage, nrrd, unsaid
+from stnreg.images import metaimage, missing_orientation, nrrd, suffixes
 from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
 from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
 
-NIBABEL_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
-PACKED_SUFFIXES = (".gz", ".mgz")
-DESCRIBED_SUFFIXES = (".nrrd", ".nhdr", ".mha", ".mhd")
 MAX_VOXELS = 2**31
 MAX_INFLATION = 1040
-"""Deflate cannot pack more than 1032 bytes into one."""
+"""Just above the largest compression ratio of deflate, 1032."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +37,15 @@ class OpenImage:
     grid : Grid
         By the header rule.
     header : nibabel.Nifti1Header or None
-        None where the format is not NIfTI.
+        None if the format is not NIfTI.
     differs : bool
         Whether the header's two forms disagree.
     path : str
         For messages.
     warnings : tuple of str
-        What the header rule had to say.
+        Warnings about the file.
     read : callable
-        Returns the voxels, ([...,] z, y, x); raises DataError where the file is damaged.
+        Returns the voxels, ([...,] z, y, x); raises DataError if the file is damaged.
     """
 
     grid: Grid
@@ -60,8 +57,8 @@ class OpenImage:
 
 
 def is_image_name(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a file's name ends as that of an image that is read here."""
-    return Path(path).name.lower().endswith(NIBABEL_SUFFIXES + DESCRIBED_SUFFIXES)
+    """Return whether a file name has the suffix of an image format that can be read."""
+    return Path(path).name.lower().endswith(suffixes.NIBABEL + suffixes.RAW)
 
 
 def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
@@ -70,17 +67,17 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
     Raises
     ------
     DataError
-        If the file is missing, damaged, of no known format, or promises more than it can hold.
+        If the file is missing, damaged, smaller than its header requires, or of an unknown format.
     """
     found = check_input(path)
     if not found.is_file():
         raise DataError(f"{found}: is a pipe or a device; an image is read from a file.")
     name = found.name.lower()
-    if name.endswith(NIBABEL_SUFFIXES):
+    if name.endswith(suffixes.NIBABEL):
         return _read_with_nibabel(found, header_source)
-    if name.endswith(DESCRIBED_SUFFIXES):
-        return _read_described(found)
-    known = " ".join(NIBABEL_SUFFIXES + DESCRIBED_SUFFIXES)
+    if name.endswith(suffixes.RAW):
+        return _read_raw(found)
+    known = " ".join(suffixes.NIBABEL + suffixes.RAW)
     raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: convert it with dcm2niix.")
 
 
@@ -99,13 +96,13 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     data = Path(image.file_map["image"].filename or path)
     if image.dataobj.offset < 348 and getattr(image.header, "is_single", False):
         raise DataError(f"{path}: the header puts the voxels into itself. Repair it: vox_offset is usually 352.")
-    _check_promise(path, shape, data_type.itemsize, data, data.name.lower().endswith(PACKED_SUFFIXES))
+    _check_file_size(path, shape, data_type.itemsize, data, data.name.lower().endswith(suffixes.PACKED))
     size = shape[0], shape[1], shape[2]
     if isinstance(image.header, nibabel.Nifti1Header):  # Nifti2Header is one too
         world = world_of_nifti(image.header, size, str(path), header_source)
         grid, header, differs, warnings = world.grid, image.header, world.differs, world.warnings
     else:
-        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, _unsaid(image, path)
+        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, _orientation_notes(image, path)
 
     def read() -> NDArray[Any]:
         with damage(path):
@@ -114,23 +111,23 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
     return OpenImage(grid, header, differs, str(path), warnings, read)
 
 
-def _unsaid(image: Any, path: Path) -> tuple[str, ...]:
+def _orientation_notes(image: Any, path: Path) -> tuple[str, ...]:
     import nibabel
 
     if isinstance(image, nibabel.AnalyzeImage):
-        return (unsaid.analyze_note(image, path),)
+        return (missing_orientation.analyze_note(image, path),)
     with damage(path):
-        is_packed = path.name.lower().endswith(PACKED_SUFFIXES)
+        is_packed = path.name.lower().endswith(suffixes.PACKED)
         with gzip.open(path) if is_packed else open(path, "rb") as stream:
-            return unsaid.freesurfer_note(path, stream.read(30))
+            return missing_orientation.freesurfer_note(path, stream.read(30))
 
 
 def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
-    """Return what one of nibabel's array proxies stands for, ([...,] z, y, x), native byte order.
+    """Return the voxels of a nibabel array proxy, ([...,] z, y, x), native byte order.
 
-    Packed files are unpacked here, since nibabel's way through `gzip` takes twice as long.
+    Compressed files are decompressed by ISA-L, twice as fast as by nibabel.
     """
-    if path.name.lower().endswith(PACKED_SUFFIXES):
+    if path.name.lower().endswith(suffixes.PACKED):
         size = prod(proxy.shape) * proxy.dtype.itemsize
         stored = np.frombuffer(inflate(path, proxy.offset + size), np.uint8, offset=proxy.offset)
         array = stored.view(proxy.dtype).reshape(proxy.shape[::-1])
@@ -140,16 +137,16 @@ def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
     if (slope, inter) == (1.0, 0.0):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     scaled = np.empty(array.shape, np.float32)
-    for place, part in zip(scaled, array, strict=True):  # in double precision, but never all of it at once
+    for place, part in zip(scaled, array, strict=True):  # double precision, slice by slice
         place[...] = part * np.float64(slope) + np.float64(inter)
     return scaled
 
 
-def _read_described(path: Path) -> OpenImage:
+def _read_raw(path: Path) -> OpenImage:
     read_header = metaimage.read_header if path.name.lower().endswith((".mha", ".mhd")) else nrrd.read_header
     with damage(path):
         header = read_header(path)
-    _check_promise(path, header.size, header.dtype.itemsize, header.data, header.encoding != "raw")
+    _check_file_size(path, header.size, header.dtype.itemsize, header.data, header.encoding != "raw")
 
     def read() -> NDArray[Any]:
         with damage(path):
@@ -165,8 +162,8 @@ def _grid(path: Path, size: tuple[int, int, int], index_to_ras: NDArray[np.float
         raise DataError(f"{path}: its header does not describe a grid: {error}") from error
 
 
-def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int, data: Path, is_packed: bool) -> None:
-    """Refuse a header that promises more than the file of the voxels can hold, before anything is allocated for it."""
+def _check_file_size(path: Path, shape: tuple[int, ...], bytes_per_voxel: int, data: Path, is_packed: bool) -> None:
+    """Raise DataError if the file is too small for the voxels of its header, before memory is allocated."""
     if min(shape) < 1:
         raise DataError(f"{path}: the header says {shape}; each axis needs a voxel at least.")
     room = data.stat().st_size * (MAX_INFLATION if is_packed else 1)
@@ -179,7 +176,7 @@ def _check_promise(path: Path, shape: tuple[int, ...], bytes_per_voxel: int, dat
 
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Turn what readers raise on damaged files into one DataError that names the file."""
+    """Convert exceptions of readers on damaged files to a DataError that names the file."""
     try:
         yield
     except StnregError:
@@ -188,7 +185,7 @@ def damage(path: Path) -> Iterator[None]:
         raise DataError(f"{path}: does not fit into memory.") from error
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: is cut short or damaged ({error}). Copy it again.") from error
-    except Exception as error:  # nibabel and ITK raise nearly every class there is on a damaged header
+    except Exception as error:  # nibabel and ITK raise exceptions of many classes on damaged headers
         raise DataError(f"{path}: cannot be read as an image ({_first_line(error)}).") from error
 
 

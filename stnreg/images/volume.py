@@ -1,4 +1,4 @@
-"""Images: an array that is never separated from its grid, and the header it came with."""
+"""Volumes: an image array with its grid and its header."""
 
 import os
 from dataclasses import dataclass, replace
@@ -14,6 +14,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.gzip_streams import deflate
 from stnreg.images.headers import HeaderSource, write_world
 from stnreg.images.readers import read_image
+from stnreg.images.suffixes import NIFTI
 
 __all__ = [
     "HOW_TO_CHOOSE",
@@ -29,25 +30,25 @@ __all__ = [
 ]
 
 OutputType = Literal["float32", "same"]
-HOW_TO_CHOOSE = "Choose one with `register --volume N` (from 0), or all of them together with --volume mean."
+HOW_TO_CHOOSE = "Choose the volume to register: its number, counted from 0, or mean."
 
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """Where an image lies, without its voxels.
+    """The grid and header of an image, without its voxels.
 
     Attributes
     ----------
     grid : Grid
-        Its lattice, by the header rule.
+        By the header rule.
     header : nibabel.Nifti1Header or None
         As read; None for formats without one.
     differs : bool
-        Whether both forms of an output must be written from `grid`.
+        Whether both forms of outputs must be written from `grid`.
     path : str
-        Where it came from, for messages.
+        Its file, for messages.
     warnings : tuple of str
-        What a user should hear about the file.
+        Warnings about the file.
     """
 
     grid: Grid
@@ -59,22 +60,22 @@ class Reference:
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """An image and where it lies.
+    """An image with its grid and header.
 
     Attributes
     ----------
     array : (z, y, x) ndarray
-        The stored type, or float32 where the file has a slope. ([t,] z, y, x) where a series was allowed.
+        The stored type, or float32 if the file has a slope. ([t,] z, y, x) if a series is allowed.
     grid : Grid
-        Its lattice, by the header rule.
+        By the header rule.
     header : nibabel.Nifti1Header or None
         As read; None for formats without one.
     path : str
-        Where it came from, for messages.
+        Its file, for messages.
     warnings : tuple of str
-        What a user should hear about the file.
+        Warnings about the file.
     differs : bool
-        Whether both forms of an output must be written from `grid`.
+        Whether both forms of outputs must be written from `grid`.
     """
 
     array: NDArray[Any]
@@ -101,16 +102,16 @@ def load_volume(
     path : path
         The file.
     header_source : {"auto", "sform", "qform"}
-        Which form of a NIfTI header to believe where the two differ.
+        Which form of a NIfTI header to use if the two differ.
     series : bool
-        Whether a real fourth axis is welcome; the array is then (t, z, y, x).
+        Allow a fourth axis; the array is then (t, z, y, x).
     constant : bool
-        Whether an image of one single value is welcome, as it is for a mask.
+        Allow a constant image, as for masks.
 
     Raises
     ------
     DataError
-        If the file is missing, damaged, or not a 3-D scalar image; the message names it and the remedy.
+        If the file is missing, damaged, or not a 3-D scalar image; the message names it and says what to do.
     """
     image = read_image(path, header_source)
     volume = Volume(image.read(), image.grid, image.header, image.path, tuple(image.warnings), image.differs)
@@ -118,25 +119,25 @@ def load_volume(
 
 
 def check_volume(volume: Volume, *, series: bool = False, constant: bool = False) -> Volume:
-    """Make what was read fit to use: three axes, finite values, something to see. Otherwise as `load_volume`."""
+    """Check a volume: three axes, finite values, not constant. Parameters and errors as `load_volume`."""
     warnings = list(volume.warnings)
-    array, spoiled = _finite(_three_axes(volume.array, volume.path, series=series))
-    if spoiled:
-        warnings.append(f"{volume.path}: {spoiled} voxels are NaN or infinite; they are taken as 0.")
+    array, bad = _finite(_three_axes(volume.array, volume.path, series=series))
+    if bad:
+        warnings.append(f"{volume.path}: {bad} voxels are NaN or infinite; they are taken as 0.")
     if not constant and array.min() == array.max():
         raise DataError(f"{volume.path}: every voxel is {array.flat[0]}; there is nothing to align in it.")
     return replace(volume, array=array, warnings=tuple(warnings))
 
 
 def load_reference(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> Reference:
-    """Read where an image lies, and leave its voxels on the disk. A series is welcome: its first three axes count."""
+    """Read the grid and header of an image, without its voxels. Of a series, the first three axes."""
     image = read_image(path, header_source)
     return Reference(image.grid, image.header, image.differs, image.path, image.warnings)
 
 
 def check_image_output(path: str | os.PathLike[str]) -> None:
-    """Refuse a suffix that `save_volume` does not write (UsageProblem), or a place it cannot write to (DataError)."""
-    if not str(path).lower().endswith((".nii", ".nii.gz")):
+    """Raise UsageProblem on a suffix that `save_volume` does not support, DataError on a path that is not writable."""
+    if not str(path).lower().endswith(NIFTI):
         example = "" if Path(path).suffix else f", such as {path}.nii.gz"
         raise UsageProblem(f"{path}: an image is written as .nii or .nii.gz{example}.")
     check_output(path)
@@ -152,7 +153,7 @@ def save_volume(
 ) -> None:
     """Write an array as NIfTI on the grid of another image, with that image's forms, codes and units.
 
-    Written whole or not at all; the same array gives the same bytes.
+    Written atomically; the same array gives the same bytes.
 
     Parameters
     ----------
@@ -161,18 +162,18 @@ def save_volume(
     array : (z, y, x) or (t, z, y, x)
         Voxels on the grid of `like`.
     like : Volume or Reference
-        Whose place in the world to take. Where its two forms disagreed, both are written from the one in use.
+        Image with the grid and header to write. If its two forms differ, both are written from the one in use.
     dtype : {"float32", "same"}
         "same" keeps the type of `array`.
     threads : int
-        To pack with; the bytes do not depend on it.
+        For compression; the bytes do not depend on it.
 
     Raises
     ------
     DataError
         If the array does not fit the grid, or the file cannot be written.
     UsageProblem
-        If the suffix is not one we write.
+        If the suffix is not supported.
     """
     check_image_output(path)
     if array.shape[-3:] != like.grid.shape or array.ndim not in (3, 4):
@@ -184,7 +185,7 @@ def save_volume(
 
 
 def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
-    """Make the NIfTI-1 header of an array, ([t,] z, y, x): geometry from `like`, nothing else of it."""
+    """Create the NIfTI-1 header of an array, ([t,] z, y, x), with the geometry of `like`."""
     import nibabel
 
     header = nibabel.Nifti1Header()
@@ -209,13 +210,13 @@ def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
 
 
 def _storable(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
-    """Cast to a type that NIfTI readers know, little-endian."""
+    """Cast to a type that NIfTI readers support, little-endian."""
     kind = np.dtype(dtype)
     if kind == np.bool_:
         kind = np.dtype(np.uint8)
     if kind == np.float16:
         kind = np.dtype(np.float32)
-    if kind in (np.int64, np.uint64):  # few tools read 64-bit integers; labels fit into 32
+    if kind in (np.int64, np.uint64):  # few tools read 64-bit integers; labels fit into 32 bits
         info = np.iinfo(np.int32)
         if array.size and (array.min() < info.min or array.max() > info.max):
             return array.astype("<f8")
@@ -224,13 +225,15 @@ def _storable(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
 
 def _three_axes(array: NDArray[Any], path: str, *, series: bool) -> NDArray[Any]:
-    """Drop trailing axes of length one (they lead in array order), and refuse what is not a volume."""
+    """Drop trailing axes of length one (first in array order); DataError if the result is not a volume."""
     while array.ndim > 3 and array.shape[0] == 1:
         array = array[0]
     if array.ndim < 3 or min(array.shape[-3:]) < 2:
         raise DataError(f"{path}: is {_times(array)}, not a volume; two slices along each axis are the least.")
     if array.ndim > (4 if series else 3):
-        raise DataError(f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}")
+        raise DataError(
+            f"{path}: is {_times(array)}, a series; a 3-D image was expected. {HOW_TO_CHOOSE}", argument="volume"
+        )
     return array
 
 
@@ -239,9 +242,9 @@ def _times(array: NDArray[Any]) -> str:
 
 
 def _finite(array: NDArray[Any]) -> tuple[NDArray[Any], int]:
-    """Put 0 for NaN and infinities; also count them."""
-    # One sum is several times cheaper than a mask, and is finite for nearly every image.
+    """Replace NaN and infinities by 0; also count them."""
+    # A sum is several times faster than a mask, and finite for nearly every image.
     if array.dtype.kind != "f" or np.isfinite(np.sum(array, dtype=np.float64)):
         return array, 0
-    spoiled = ~np.isfinite(array)
-    return np.where(spoiled, array.dtype.type(0), array), int(spoiled.sum())
+    bad = ~np.isfinite(array)
+    return np.where(bad, array.dtype.type(0), array), int(bad.sum())

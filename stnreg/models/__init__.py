@@ -1,1 +1,1 @@
-"""Network files: their sidecars, and how onnxruntime runs them."""
+"""Network files, their sidecars, and their onnxruntime sessions."""

@@ -1,8 +1,8 @@
-"""Numbers that belong to one network: thresholds that were measured with it, and stand in its sidecar.
+"""Calibration: thresholds that were measured with a network and are stored in its sidecar.
 
-Another network finds structures more or less exactly, so its thresholds are others. `stnreg calibrate` measures them
-and writes them into the sidecar as `calibration`. The defaults here are for encodings that no network made, as in
-tests: a network without a calibration is refused.
+They depend on the accuracy of the network. `stnreg calibrate` measures them and writes them into the sidecar as
+`calibration`. A network without a calibration is an error. The defaults here are for encodings without a network, as in
+tests.
 """
 
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ class _FromCard:
         card : mapping
             The sidecar.
         where : object
-            Its path, for messages.
+            Its path, for error messages.
 
         Raises
         ------
         DataError
-            If the block is missing, or a number in it is.
+            If the block or one of its numbers is missing.
         """
         block = card.get("calibration")
         if not isinstance(block, Mapping):
@@ -41,18 +41,18 @@ class _FromCard:
 
 @dataclass(frozen=True)
 class PoseCalibration(_FromCard):
-    """Of the network that finds the head in a cube.
+    """Calibration of the pose network.
 
     Attributes
     ----------
     accept_mm : float
-        A pose whose structures fit the template's to this (`fit_residual_mm`) is accepted without further search.
+        A pose with a `fit_residual_mm` of at most this is accepted without further search.
     clear_mm : float
-        The same for a head far from the middle of the cube: whole heads leave about 2 mm.
+        The same for a head far from the centre of the cube. Whole heads have about 2 mm.
     upright_deg, center_mm : float
-        A head turned by more than this, or further from the middle of the cube, is encoded again, upright and centred.
+        A head rotated by more than this, or further from the centre of the cube, is encoded again, upright and centred.
     same_pose_mm : float
-        Poses nearer to each other than this lead to the same place.
+        Poses closer than this are treated as one.
     """
 
     accept_mm: float = 4.5
@@ -64,27 +64,26 @@ class PoseCalibration(_FromCard):
 
 @dataclass(frozen=True)
 class Calibration(_FromCard):
-    """Of the network that maps structures in the upright brain.
+    """Calibration of the fine network, which maps structures in the upright brain.
 
     Attributes
     ----------
     accept_mm : float
-        An encoding whose structures fit the template's to this (`fit_residual_mm`) ends the search for a pose.
+        An encoding with a `fit_residual_mm` of at most this ends the search for a pose.
     repeat_mm : float
-        The brain is encoded again where the first time moved it by more than this.
+        The brain is encoded again if its pose changed by more than this.
     min_score : float
-        Least agreement of the structures of both images for a registration to be accepted, 0 to 1.
+        Minimum agreement of the structures of both images for an accepted registration, 0 to 1.
     max_residual_mm : float
-        Structures that lie further than this (root mean square) from where a head has them are not those of a head.
+        Maximum root mean square residual of the fit to the template. Above it the image is taken as no head.
     min_common_share : float
-        Least part of one brain that must be in view in the other image: a few structures can agree by chance.
+        Minimum ratio of the brain volumes in the two fields of view: a few structures can agree by chance.
     min_correlation : float
-        Least local correlation that refinement must find inside the brain, 0 to 1.
+        Minimum local correlation inside the brain after refinement, 0 to 1.
     min_partial_correlation : float
-        The same where part of a brain is out of view.
+        The same if part of a brain is outside the field of view.
     whole_head_error_mm : float
-        Structures of two whole heads determine an affine to less than this standard error over the brain; above it,
-        part of the brain is extrapolated.
+        Upper limit of the affine standard error for two whole heads. Above it, part of the brain is extrapolated.
     """
 
     accept_mm: float = 4.0

@@ -1,4 +1,4 @@
-"""Trained networks: where they lie, what is known of them, and whether the file is the one that was tested."""
+"""Trained networks: find them, read their sidecars, and verify their checksums."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1]
 FOLDERS = (PACKAGE / "weights", PACKAGE.parent / "weights")  # in a wheel; in a checkout
 
 EDGES = 4, 512
-"""Voxels along the edges of what a network may ask for, before anything is allocated for it."""
+"""Limits of the edges of a network's input, voxels; checked before memory is allocated."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class Weights:
     spacing_mm : float
         Of the input cube.
     normalise : str
-        Rule for intensities, as `preprocess` names it.
+        Rule of intensity normalisation, as named by `preprocess`.
     card : dict
-        The whole sidecar: also data and terms, commit, steps, scores.
+        The whole sidecar; also has data and terms, commit, steps, scores.
     """
 
     path: Path
@@ -49,12 +49,12 @@ class Weights:
 
     @property
     def pose(self) -> "Weights | None":
-        """The network that finds the head first, where the sidecar names one; it lies beside this one."""
+        """The pose network, if the sidecar names one; it is in the same folder."""
         return find(str(self.path.with_name(f"{self.card['pose']}.onnx"))) if "pose" in self.card else None
 
     @property
     def identity(self) -> str:
-        """What changes whenever a result could: the SHA-256 of this network, and of its pose network."""
+        """The SHA-256 of this network and of its pose network: all that results depend on."""
         pose = self.pose
         return self.sha256 if pose is None else f"{self.sha256}+{pose.sha256}"
 
@@ -74,17 +74,17 @@ def folder() -> Path:
 
 
 def shipped() -> list[str]:
-    """Name all networks that come with stnreg: whole or not, and those too that only help another."""
+    """Return the names of all networks that come with stnreg, pose networks included."""
     return sorted(path.stem for path in folder().glob("*.onnx"))
 
 
 def names() -> list[str]:
-    """Name the networks that come with stnreg and that `register` takes as its model."""
+    """Return the names of the networks that come with stnreg and that `register` accepts as model."""
     return [name for name in shipped() if _is_model(name)]
 
 
 def _is_model(name: str) -> bool:
-    """Tell whether a network aligns pairs, by what its sidecar says; the network itself is not opened."""
+    """Return whether a network registers pairs, by its sidecar; the network is not opened."""
     try:
         weights = find(name)
         return weights.kind == "pair" or (weights.kind == "anatomy" and weights.pose is not None)
@@ -93,7 +93,7 @@ def _is_model(name: str) -> bool:
 
 
 def find(model: str) -> Weights:
-    """Find a network by its name, or by the path of an `.onnx` with its sidecar beside it.
+    """Find a network by its name, or by the path of an `.onnx` with a sidecar in the same folder.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def find(model: str) -> Weights:
     Raises
     ------
     DataError
-        If there is no such network, or its sidecar is missing or lacks something.
+        If there is no such network, or its sidecar is missing or incomplete.
     """
     if model.endswith(".onnx"):
         path = Path(model)
@@ -142,7 +142,7 @@ def _with_sidecar(path: Path) -> Weights:
 
 
 def read_checked(weights: Weights) -> bytes:
-    """Return the bytes of the network, once they are known to be those that the sidecar was written for.
+    """Read a network, and verify the SHA-256 of its sidecar.
 
     Raises
     ------

@@ -1,10 +1,10 @@
-"""A look inside an ONNX file without the onnx package: just enough of its protobuf to find what should not be in it."""
+"""Check an ONNX file without the onnx package: external data and foreign operators, by parsing its protobuf."""
 
 from collections.abc import Iterator
 
 from stnreg.errors import DataError
 
-# Which fields of a message hold which messages (onnx.proto): the ways down to every tensor.
+# Fields with nested messages (onnx.proto), on the paths to all tensors.
 CHILDREN = {
     "model": {7: "graph", 25: "function"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -18,12 +18,12 @@ EXTERNAL_DATA, DATA_LOCATION = 13, 14  # fields of a tensor
 OPERATOR, DOMAIN = 4, 7  # fields of a node
 OWN_DOMAINS = ("", "ai.onnx")
 ENDLESS = ("Loop", "Scan")
-DEEPEST = 60  # messages within messages; a network of ours needs four
+DEEPEST = 60  # nesting of messages; networks of stnreg have four levels
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 
 
 def has_external_data(content: bytes) -> bool:
-    """Tell whether any tensor of an ONNX model keeps its numbers in another file.
+    """Return whether any tensor of an ONNX model has external data.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def has_external_data(content: bytes) -> bool:
 
 
 def foreign_operators(content: bytes) -> list[str]:
-    """Name the operators of an ONNX model that are not ONNX's own, or that repeat others without end.
+    """Return the operators of an ONNX model that are not standard, or that are loops.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def foreign_operators(content: bytes) -> list[str]:
 
 
 def _walk(message: memoryview, kind: str, depth: int = 0) -> Iterator[tuple[str, int, memoryview | int]]:
-    """Yield (kind of message, field number, value) of a message and of all that it holds."""
+    """Yield (kind of message, field number, value) of a message and all nested messages."""
     if depth > DEEPEST:
         raise DataError("not an ONNX file that is run here: graphs within graphs without end")
     for number, wire, value in _fields(message):
@@ -88,7 +88,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Read a variable-length integer: its value, and where the next byte is."""
+    """Read a variable-length integer; return its value and the position after it."""
     value = shift = 0
     while position < len(message) and shift < 70:
         byte = message[position]

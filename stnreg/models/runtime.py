@@ -1,4 +1,4 @@
-"""onnxruntime sessions: on the device that was asked for, or an error that says what is missing."""
+"""onnxruntime sessions on the requested device, or an error that says what is missing."""
 
 import ctypes
 import sys
@@ -16,7 +16,9 @@ from stnreg.models.onnx_file import foreign_operators, has_external_data
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-MANY_IMAGES = 40  # from here on `auto` loads CUDA; a guess at what that costs in looks on the CPU, not measured
+MANY_IMAGES = (
+    40  # from this many images `auto` uses CUDA: about its start-up time in encodings on the CPU; not measured
+)
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
 
@@ -26,18 +28,18 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
     Parameters
     ----------
     weights : Weights or str
-        What `weights.find` gave, or a name or path for it.
+        The result of `card.find`, or a name or path for it.
     threads : int, optional
-        Of the CPU; `default_threads()` when left out. The same number gives the same bits.
+        Of the CPU; `default_threads()` by default. The same number gives the same bits.
     device : str
-        `auto` (a GPU where one really runs), `cpu` or `cuda[:N]`.
+        `auto` (a GPU if one works), `cpu` or `cuda[:N]`.
 
     Raises
     ------
     DataError
-        If the file is not the one its sidecar describes, keeps weights outside itself, or is no network.
+        If the file does not match its sidecar, has external data, or is not a network.
     UsageProblem
-        If `cuda` was asked for and does not run here, or the device is none of these.
+        If `cuda` is requested and does not work, or the device is none of these.
     """
     weights = find(weights) if isinstance(weights, str) else weights
     index = parse_device(device)
@@ -52,41 +54,41 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
     if device == "auto":
         index = 0 if gpu_count() else None
     session = _create(content, weights, default_threads() if threads is None else threads, index)
-    # A provider that cannot load is dropped without an exception, so ask which one is really there.
+    # onnxruntime drops a provider that fails to load without an exception.
     if index is not None and CUDA not in session.get_providers():
         if device != "auto":
             raise UsageProblem(
-                f"--device {device}: there is a GPU, but onnxruntime runs on {session.get_providers()[0]}; install "
-                "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]') or use --device cpu"
+                f"device {device}: there is a GPU, but onnxruntime runs on {session.get_providers()[0]}; install "
+                "its libraries (pip install 'onnxruntime-gpu[cuda,cudnn]') or use the device cpu"
             )
         index = None
     return session
 
 
 def device_for(device: str, images: int) -> str:
-    """Return where so many images are looked at: a few are seen sooner by the CPU than a GPU's libraries are loaded.
+    """Return the device for a number of images: for a few, the CPU is faster than loading CUDA.
 
     Parameters
     ----------
     device : str
-        As `open_session` takes it; only `auto` leaves a choice.
+        As `open_session` takes it; only `auto` depends on the number.
     images : int
     """
     return "cpu" if device == "auto" and images < MANY_IMAGES else device
 
 
 def run_network(
-    session: "InferenceSession", weights: Weights, given: Mapping[str, NDArray[np.float32]], output: str
+    session: "InferenceSession", weights: Weights, inputs: Mapping[str, NDArray[np.float32]], output: str
 ) -> NDArray[np.float32]:
     """Return one output of a network.
 
     Raises
     ------
     DataError
-        If it fails on what it is given: it is not the network that its sidecar says.
+        If the network fails on these inputs: it is not the one that its sidecar describes.
     """
     try:
-        (found,) = session.run([output], dict(given))
+        (found,) = session.run([output], dict(inputs))
     except Exception as error:  # onnxruntime's own exceptions share no base but this
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise DataError(f"{weights.path}: this network fails on an image ({reason})") from error
@@ -94,29 +96,29 @@ def run_network(
 
 
 def parse_device(device: str) -> int | None:
-    """Return the GPU's number that a `--device` names, None for `cpu` and `auto`.
+    """Parse a device: the number of the GPU, None for `cpu` and `auto`.
 
     Raises
     ------
     UsageProblem
-        If the name is none of these, or the GPU is not there.
+        If the name is invalid, or the GPU does not exist.
     """
     if device in ("auto", "cpu"):
         return None
     kind, _, number = device.partition(":")
     if kind != "cuda" or not (number.isdigit() or device == "cuda"):
-        raise UsageProblem(f"--device is auto, cpu or cuda[:N], got {device!r}")
+        raise UsageProblem(f"device is auto, cpu or cuda[:N], got {device!r}")
     index, count = int(number or 0), gpu_count()
     if index >= count:
-        found = "no NVIDIA GPU" if count == 0 else f"{count} of them"
-        raise UsageProblem(f"--device {device}: found {found} on this machine; use --device cpu or auto")
+        found = "no NVIDIA GPU" if count == 0 else f"{count} NVIDIA GPU{'s' if count > 1 else ''}"
+        raise UsageProblem(f"device {device}: found {found} on this machine; use the device cpu or auto")
     return index
 
 
 def gpu_count() -> int:
-    """Count the GPUs that the NVIDIA driver offers.
+    """Return the number of GPUs of the NVIDIA driver.
 
-    onnxruntime cannot be asked: it lists CUDA wherever it was built with it.
+    onnxruntime lists CUDA whenever it was built with it.
     """
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
@@ -133,12 +135,12 @@ def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave their core
-    options.log_severity_level = 3  # errors alone: a GPU that is missing is told once, by us
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads free their core
+    options.log_severity_level = 3  # errors only: stnreg reports a missing GPU itself
     options.use_deterministic_compute = True
     providers: list[str | tuple[str, dict[str, int]]] = [CPU]
     if gpu is not None and CUDA in onnxruntime.get_available_providers():
-        onnxruntime.preload_dlls()  # finds the CUDA libraries that pip installed
+        onnxruntime.preload_dlls()  # loads CUDA libraries installed by pip
         options.log_severity_level = 4
         providers.insert(0, (CUDA, {"device_id": gpu}))
     try:

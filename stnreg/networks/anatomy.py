@@ -1,4 +1,4 @@
-"""The anatomy network: one scan in, a soft map of every structure out, at half the resolution."""
+"""The anatomy network: from one scan to a soft map of every structure, at half the resolution."""
 
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class AnatomyShape:
-    """What rebuilds the network: grid, maps and widths from fine to coarse."""
+    """The architecture: grid, number of maps, and widths from fine to coarse."""
 
     shape: tuple[int, int, int]  # voxels of the input box along z, y, x
     spacing_mm: float
@@ -39,9 +39,9 @@ class Block(nn.Module):
 
 
 class AnatomyNet(nn.Module):
-    """A U-Net without its finest level: the maps are wanted at half the input's resolution only.
+    """A U-Net without its finest level: the maps have half the resolution of the input.
 
-    Each level halves the box, so its edges must be multiples of 2 to the power of the levels.
+    Each level halves the grid, so its edges must be multiples of 2 to the power of the levels.
     """
 
     def __init__(self, shape: AnatomyShape) -> None:
@@ -80,14 +80,14 @@ class AnatomyNet(nn.Module):
 
 
 class AnatomyMaps(AnatomyNet):
-    """The network with its softmax: what is exported and run. Its weights have the same names.
+    """The network with its softmax, as it is exported. Its weights have the same names.
 
-    Softmax over channels and nearest-neighbour resizing are written out: onnxruntime's own took more than half of
-    the time of a look on two cores.
+    Softmax over channels and nearest-neighbour resizing are implemented by elementary operators: those of onnxruntime
+    took more than half of the inference time on two cores.
     """
 
     def forward(self, scan: Tensor) -> Tensor:
-        """Return the share of each voxel that belongs to each structure, (N, maps, D/2, H/2, W/2)."""
+        """Return the soft segmentation, (N, maps, D/2, H/2, W/2)."""
         logits = super().forward(scan)
         shares = torch.exp(logits - logits.amax(1, keepdim=True))
         return shares / shares.sum(1, keepdim=True)

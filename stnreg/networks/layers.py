@@ -1,4 +1,4 @@
-"""What a network consists of, asked of the network itself: layers in the order in which they run."""
+"""Table of the layers of a network, in the order in which they run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,25 +6,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-KINDS = (nn.Conv3d, nn.Linear)  # norms and activations follow them and change no shape
+KINDS = (nn.Conv3d, nn.Linear)  # norms and activations follow them and keep the shape
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer as it ran.
+    """One layer.
 
     Parameters
     ----------
     name : str
-        Where it is in the network, as in its weights.
+        Its name in the state dict.
     does : str
         `conv 3x3x3 /2`, `linear`.
     channels : int
         Of its output.
     grid : tuple of int
-        Of its output, voxels; empty after the last convolution.
+        Voxels of its output; empty after the last convolution.
     weights : int
-        How many it has.
+        Number of its weights.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Layer:
 
 
 def layer_table(network: nn.Module, input_shape: tuple[int, ...]) -> list[Layer]:
-    """Run a network on zeros, and note what runs.
+    """Run a network on zeros, and record its layers.
 
     Parameters
     ----------

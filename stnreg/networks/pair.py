@@ -1,4 +1,4 @@
-"""The localisation network of the method: 5x5x5 convolutions, then fully connected layers, then a head."""
+"""The localisation network of the published method: 5x5x5 convolutions, fully connected layers, a head."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -14,7 +14,7 @@ STRIDE = 2
 
 @dataclass(frozen=True)
 class PairArchitecture:
-    """Everything that a pair network is built from; stored with its weights.
+    """The architecture of a pair network; stored with its weights.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class PairArchitecture:
     norm : bool
         Instance normalisation after every convolution.
     order : tuple of str
-        Of the `separate` head: which transformations, the one that acts first named first.
+        Of the `separate` head: its transformations, first-applied first.
     bounds : Bounds
         Of the `separate` head.
     """
@@ -50,12 +50,12 @@ class PairArchitecture:
             raise ValueError(f"order names some of {', '.join(ORDER)}, each once, got {self.order}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, strings and lists only, as JSON and `weights_only` loading want them."""
+        """Return numbers, strings and lists only, for JSON and `weights_only` loading."""
         return {**asdict(self), "channels": list(self.channels), "order": list(self.order)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "PairArchitecture":
-        """Build from what `to_dict` gave; an unknown name is a `ValueError`."""
+        """Build from the result of `to_dict`; ValueError on an unknown name."""
         unknown = set(values) - {item.name for item in fields(cls)}
         if unknown:
             raise ValueError(f"unknown settings of a pair network: {', '.join(sorted(unknown))}")
@@ -69,7 +69,7 @@ class PairArchitecture:
 
 
 class PairNet(nn.Module):
-    """Two images in, the map between them out."""
+    """From two images to theta."""
 
     def __init__(self, architecture: PairArchitecture) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class PairNet(nn.Module):
         self.features = nn.Sequential(*layers)
         self.hidden = nn.Linear(width * edge**3, architecture.hidden)
         self.head = nn.Linear(architecture.hidden, RAW_COUNT)
-        # Zeros here and the network starts as the identity, whatever it sees.
+        # Zero initialisation: the untrained network returns the identity for any input.
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 

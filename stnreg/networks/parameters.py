@@ -1,6 +1,6 @@
-"""From a network's raw numbers to `theta`: the two heads of the method.
+"""From the raw outputs of a network to `theta`: the two heads of the method.
 
-`affine` reads the matrix straight from the network. `separate` builds it from bounded shear, scale, rotation and
+`affine` takes the matrix from the network directly. `separate` builds it from bounded shear, scale, rotation and
 translation about the centre of the cube, so that no image can collapse to a point. Raw zeros give the
 identity in both.
 """
@@ -14,13 +14,13 @@ from torch import Tensor
 from stnreg.networks.spatial_transformer import identity_theta
 
 HEADS = ("affine", "separate")
-RAW_COUNT = 12  # both heads read twelve numbers
+RAW_COUNT = 12  # both heads have twelve inputs
 ORDER = ("shear", "scale", "rotation", "translation")  # as they act on a point: T R S H
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far the `separate` head can go at most.
+    """Bounds of the `separate` head.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class Bounds:
 
 
 def affine_theta(raw: Tensor) -> Tensor:
-    """Read `raw` (N, 12) as the departure of a 3x4 matrix from the identity: theta (N, 3, 4) float32."""
+    """Add `raw` (N, 12) to the 3x4 identity: theta (N, 3, 4) float32."""
     return identity_theta(raw.shape[0], like=raw) + raw.float().reshape(-1, 3, 4)
 
 
@@ -51,11 +51,11 @@ def separate_theta(raw: Tensor, bounds: Bounds, order: tuple[str, ...] = ORDER) 
     Parameters
     ----------
     raw : (N, 12)
-        Three numbers each for shear, scale, rotation, translation, unbounded.
+        Three values each for shear, scale, rotation, translation, unbounded.
     bounds : Bounds
-        What tanh's end is worth for each.
+        Limits of each, reached at tanh = 1.
     order : tuple of str
-        Which of the four are used, the one that acts on a point first named first.
+        Transformations to use, first-applied first.
     """
     with torch.autocast(raw.device.type, enabled=False):
         bounded = torch.tanh(raw.float())
@@ -69,9 +69,10 @@ def separate_theta(raw: Tensor, bounds: Bounds, order: tuple[str, ...] = ORDER) 
 
 
 def carry_raw(old: tuple[str, Bounds, tuple[str, ...]], new: tuple[str, Bounds, tuple[str, ...]]) -> Tensor:
-    """Return the matrix (12, 12) that turns raw numbers of one head into those of another, to first order.
+    """Return the matrix (12, 12) that converts raw outputs of one head to those of another, to first order.
 
-    Near the identity both heads then give the same theta, so that one network can start from the other's weights.
+    Near the identity both heads then give the same theta, so that a network can be initialised with the weights of the
+    other head.
 
     Parameters
     ----------
@@ -82,7 +83,7 @@ def carry_raw(old: tuple[str, Bounds, tuple[str, ...]], new: tuple[str, Bounds, 
 
 
 def _raw_to_theta(head: str, bounds: Bounds, order: tuple[str, ...]) -> Tensor:
-    """Return the derivative (12, 12) of theta by the raw numbers, at zero."""
+    """Return the Jacobian (12, 12) of theta by the raw outputs, at zero."""
 
     def flat(raw: Tensor) -> Tensor:
         theta = affine_theta(raw[None]) if head == "affine" else separate_theta(raw[None], bounds, order)
@@ -101,8 +102,8 @@ def theta_from_parts(
 ) -> Tensor:
     """Compose shear, scale, rotation and translation, (N, 3) each, about the cube's centre.
 
-    With the usual order x_moving = T R S H x_fixed, R = Rz Ry Rx, in the isotropic cube: the parameters mean
-    what the command line says they mean, the translation in half-edges of the cube.
+    In the default order x_moving = T R S H x_fixed, R = Rz Ry Rx, in the isotropic cube. The parameters are those of
+    the command line, the translation in half-edges of the cube.
 
     Returns
     -------
@@ -121,12 +122,12 @@ def theta_from_parts(
 
 
 def parameters_of_theta(theta: Tensor) -> Tensor:
-    """Take maps apart into the parameters that `theta_from_parts` builds them of, in the usual order T R S H.
+    """Decompose affines into the parameters of `theta_from_parts`, in the default order T R S H.
 
     Parameters
     ----------
     theta : (N, 3, 4)
-        Whose linear part has a positive determinant.
+        Its linear part must have a positive determinant.
 
     Returns
     -------
@@ -137,7 +138,7 @@ def parameters_of_theta(theta: Tensor) -> Tensor:
     with torch.autocast(theta.device.type, enabled=False):
         theta = theta.float()
         turn, upper = torch.linalg.qr(theta[:, :, :3])  # linear part = R (S H), and S H is upper triangular
-        sign = torch.where(torch.diagonal(upper, dim1=1, dim2=2) < 0, -1.0, 1.0)  # LAPACK leaves the signs open
+        sign = torch.where(torch.diagonal(upper, dim1=1, dim2=2) < 0, -1.0, 1.0)  # LAPACK does not fix the signs
         turn, upper = turn * sign[:, None, :], upper * sign[:, :, None]
         scale = torch.diagonal(upper, dim1=1, dim2=2)
         shear = (upper / scale[:, :, None])[:, (0, 0, 1), (1, 2, 2)]

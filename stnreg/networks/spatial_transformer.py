@@ -1,7 +1,7 @@
-"""The one place that calls `affine_grid` and `grid_sample`; and the algebra of `theta`.
+"""The spatial transformer, by `affine_grid` and `grid_sample`; and operations on `theta`.
 
-Everything here runs in float32 even inside `torch.autocast`: half precision moves a sample by up to half a
-voxel at the edge of a 64^3 cube.
+All functions run in float32 even inside `torch.autocast`: half precision has errors of up to half a voxel at the edge
+of a 64^3 cube.
 """
 
 import torch
@@ -10,22 +10,22 @@ from torch.nn import functional
 
 
 def identity_theta(count: int, *, like: Tensor | None = None) -> Tensor:
-    """Return `count` times the map that moves nothing, (count, 3, 4), on the device of `like`."""
+    """Return `count` identities, (count, 3, 4), on the device of `like`."""
     device = None if like is None else like.device
     return torch.eye(3, 4, device=device).expand(count, 3, 4)
 
 
 def warp(moving: Tensor, theta: Tensor, size: int | None = None) -> Tensor:
-    """Pull an image through `theta`, one linear interpolation, zero outside.
+    """Warp an image by `theta`: linear interpolation, zero outside.
 
     Parameters
     ----------
     moving : (N, C, D, H, W)
-        Image to sample, in its own [-1, 1] cube.
+        Image to warp, in its own [-1, 1] cube.
     theta : (N, 3, 4)
         Fixed to moving, `align_corners=False`.
     size : int, optional
-        Edge of the output cube in voxels; the moving image's own shape when left out.
+        Edge of the output cube in voxels; the moving image's own shape by default.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def homogeneous(theta: Tensor) -> Tensor:
 
 
 def compose_theta(*outermost_first: Tensor) -> Tensor:
-    """Compose maps (N, 3, 4) as matrices multiply: the last one named acts on a point first."""
+    """Compose transforms (N, 3, 4) as a matrix product: the last one acts on points first."""
     with torch.autocast(outermost_first[0].device.type, enabled=False):
         product = homogeneous(outermost_first[0])
         for theta in outermost_first[1:]:
@@ -54,12 +54,12 @@ def compose_theta(*outermost_first: Tensor) -> Tensor:
 
 
 def invert_theta(theta: Tensor) -> Tensor:
-    """Return the map (N, 3, 4) that undoes `theta`."""
+    """Return the inverse of `theta`, (N, 3, 4)."""
     return torch.linalg.inv(homogeneous(theta))[:, :3]
 
 
 def transform_points(theta: Tensor, points: Tensor) -> Tensor:
-    """Take normalised points (P, 3) or (N, P, 3), as (x, y, z), through `theta`: (N, P, 3) float32."""
+    """Map normalised points (P, 3) or (N, P, 3), as (x, y, z), by `theta`: (N, P, 3) float32."""
     with torch.autocast(theta.device.type, enabled=False):
         theta = theta.float()
         return points.float() @ theta[:, :, :3].transpose(1, 2) + theta[:, None, :, 3]

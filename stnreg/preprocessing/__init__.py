@@ -1,1 +1,1 @@
-"""What happens to images before and after a network: the same code for training and for registration."""
+"""Preprocessing of images for networks: the same code for training and for registration."""

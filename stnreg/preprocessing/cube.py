@@ -1,4 +1,4 @@
-"""A scan as the pair networks read it: averaged to about the network's resolution, then sampled on a cube."""
+"""The input of pair networks: a scan, averaged to about their resolution and resampled to a cube."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from stnreg.resampling.block_mean import block_mean
 
 
 def shrink_volume(volume: Volume, spacing_mm: float) -> Volume:
-    """Average whole blocks of voxels no wider than `spacing_mm`, so that coarse samples of a fine scan do not alias."""
+    """Average blocks of voxels of at most `spacing_mm`, to avoid aliasing in coarse samples of a fine scan."""
     array, grid = block_mean(volume.array, volume.grid, spacing_mm)
     return replace(volume, array=array, grid=grid)
 
@@ -25,7 +25,7 @@ def sample_cube(volume: Volume, cube: Grid, rule: str, threads: int | None = Non
     volume : Volume
         At any resolution.
     cube : Grid
-        Where to sample; it may be turned and stretched, when a map has been estimated already.
+        Where to sample. May be rotated and scaled by an initial transform.
     rule : str
         Of `preprocess.intensity`.
     threads : int, optional

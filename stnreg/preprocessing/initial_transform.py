@@ -1,4 +1,4 @@
-"""Where to start: a translation that brings two middles together, as ITK's CenteredTransformInitializer does."""
+"""Initial transforms: a translation that aligns two centres, as ITK's CenteredTransformInitializer."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ from stnreg.images.volume import Volume
 
 
 def center_geometry(fixed_grid: Grid, moving_grid: Grid) -> Matrix:
-    """Take the middle of the fixed grid to the middle of the moving grid: (4, 4) `fixed_to_moving`, LPS mm."""
+    """Align the centres of the grids: (4, 4) `fixed_to_moving`, LPS mm."""
     return _translation(moving_grid.center_lps - fixed_grid.center_lps)
 
 
 def center_moments(fixed: Volume, moving: Volume) -> Matrix:
-    """Take the fixed centre of mass to the moving one: (4, 4) `fixed_to_moving`, LPS mm.
+    """Align the centres of mass: (4, 4) `fixed_to_moving`, LPS mm.
 
     Raises
     ------

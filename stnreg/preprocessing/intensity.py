@@ -1,4 +1,4 @@
-"""Bring intensities of any scanner to [0, 1]."""
+"""Normalise intensities to [0, 1]."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,16 +21,16 @@ def minmax(array: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def percentile(array: NDArray[Any], low: float = 0.5, high: float = 99.5, ceiling: float = 1.0) -> NDArray[np.float32]:
-    """Map two percentiles to 0 and 1, and clip beyond: a few bright voxels then decide nothing.
+    """Map two percentiles to 0 and 1, and clip values outside: robust to a few bright voxels.
 
     Parameters
     ----------
     array : ndarray
         Any real type.
     low, high : float
-        Percent, 0 to 100. Where both fall on one value, the extremes are used.
+        Percent, 0 to 100. If both are equal in value, minimum and maximum are used.
     ceiling : float
-        Where bright voxels are clipped, as a multiple of the upper percentile's place.
+        Upper limit of the result; the upper percentile is 1.
     """
     lower, upper = (float(value) for value in np.percentile(array, (low, high)))
     if lower == upper:
@@ -42,7 +42,7 @@ NORMALISATIONS: dict[str, Callable[[NDArray[Any]], NDArray[np.float32]]] = {"min
 
 
 def normalise(array: NDArray[Any], rule: str) -> NDArray[np.float32]:
-    """Apply the rule of that name; UsageProblem where there is none."""
+    """Apply the rule of that name; UsageProblem if there is none."""
     if rule not in NORMALISATIONS:
         raise UsageProblem(f"expected a normalisation out of {', '.join(NORMALISATIONS)}, got {rule!r}")
     return NORMALISATIONS[rule](array)

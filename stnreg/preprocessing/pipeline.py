@@ -1,4 +1,4 @@
-"""From two images of any size and orientation to the two cubes that a pair network reads."""
+"""Prepare two images of any size and orientation as the input cubes of a pair network."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -22,16 +22,16 @@ Spacing = float | Literal["fov"]
 
 @dataclass(frozen=True, eq=False)
 class PreparedPair:
-    """Two cubes for a network, and how to read its answer in mm.
+    """Two input cubes of a network, with their grids.
 
     Attributes
     ----------
     fixed, moving : (D, D, D) float32
         Intensities in [0, 1], on the two grids below.
     fixed_grid, moving_grid : Grid
-        Cubes of the same size. An identity `theta` between them is `start`.
+        Cubes of the same size. `theta` = identity corresponds to `start`.
     start : (4, 4) float64
-        `fixed_to_moving` before the network has spoken, LPS mm.
+        Initial `fixed_to_moving`, LPS mm.
     """
 
     fixed: NDArray[np.float32]
@@ -50,7 +50,7 @@ def prepare_pair(
     initial: ArrayLike | None = None,
     threads: int | None = None,
 ) -> PreparedPair:
-    """Sample two images on cubes that start centred on each other.
+    """Resample two images to cubes; by default both are centred on their image.
 
     Parameters
     ----------
@@ -59,19 +59,19 @@ def prepare_pair(
     size : int
         Voxels along each axis of the cubes.
     spacing : float or "fov"
-        One spacing for both cubes, mm; or the other published rule, extent / size along each axis, which keeps each
-        image's field of view and lets their scales differ.
+        One spacing for both cubes, mm; or `fov`, the other published rule: extent / size along each axis, so that each
+        cube covers the field of view of its image.
     normalise : {"minmax", "percentile"}
-        How intensities come to [0, 1].
+        Intensity normalisation to [0, 1].
     initial : (4, 4) float64, optional
-        A `fixed_to_moving` to start from; the two grids' middles on each other when left out.
+        Initial `fixed_to_moving`; by default the centres of the grids are aligned.
     threads : int, optional
         Of ITK.
 
     Returns
     -------
     PreparedPair
-        Both cubes run along LPS axes about their own centres. With `initial` the moving cube is turned with it.
+        Both cubes run along the LPS axes about their own centres. `initial` transforms the moving cube.
     """
     fixed_grid = cube_grid(fixed.grid, size, spacing)
     if initial is not None:
@@ -93,16 +93,16 @@ def prepare_pair(
 
 
 def cube_grid(grid: Grid, size: int = SIZE, spacing: Spacing = SPACING_MM) -> Grid:
-    """Lay a cube of voxels along the LPS axes about the middle of a grid.
+    """Return a cube of voxels along the LPS axes about the centre of a grid.
 
     Parameters
     ----------
     grid : Grid
-        Of the image.
+        Grid of the image.
     size : int
         Voxels along each axis.
     spacing : float or "fov"
-        Spacing, mm; or the image's extent along each LPS axis (of its bounding box, where it is oblique) / size.
+        Spacing, mm; or the image's extent along each LPS axis (of its bounding box if oblique) / size.
     """
     if size < 2:
         raise UsageProblem(f"expected a cube of at least 2 voxels a side, got {size}")
@@ -114,9 +114,9 @@ def cube_grid(grid: Grid, size: int = SIZE, spacing: Spacing = SPACING_MM) -> Gr
 
 
 def prepare_image(volume: Volume, cube: Grid, rule: str = "minmax", threads: int | None = None) -> NDArray[np.float32]:
-    """Sample an image linearly on a cube, and bring its intensities to [0, 1]: (D, D, D) float32.
+    """Resample an image linearly to a cube, and normalise its intensities to [0, 1]: (D, D, D) float32.
 
-    Beyond the image lies its own smallest value, so that padding is black for images with negative values too.
+    The background is the minimum of the image, so that padding is black for images with negative values too.
     """
     background = float(volume.array.min())
     cube_array = resample(volume.array, volume.grid, cube, np.eye(4), background=background, threads=threads)

@@ -1,1 +1,1 @@
-"""Registration of a pair: encode both images, estimate, refine, retry the pose where it is in doubt, assess."""
+"""Registration of a pair: encode both images, estimate, refine, retry other poses if rejected, assess."""

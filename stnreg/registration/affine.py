@@ -1,4 +1,4 @@
-"""From the encodings of two images to an assessed affine between them: estimate, refine, assess."""
+"""Affine registration from the encodings of two images: estimate, refine, assess."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -62,7 +62,7 @@ def register_affine(
 
 @dataclass(frozen=True)
 class Estimate:
-    """Least squares on the centroids of the structures of both images; or the initial transform, where one is given."""
+    """Least squares on the centroids of the structures of both images; or the initial transform, if given."""
 
     encodings: Encodings
     dof: int
@@ -79,7 +79,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Refine:
-    """Gauss-Newton on the intensities inside both brains; its findings are `Refined`."""
+    """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`."""
 
     encodings: Encodings
     dof: int
@@ -132,5 +132,5 @@ class Assess:
 
 
 def refinement_stats(refined: Refined | None) -> RefinementStats | None:
-    """Return what a refinement tells the assessment; None where there was none."""
+    """Return the results of a refinement that the assessment uses; None without refinement."""
     return RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None

@@ -1,4 +1,4 @@
-"""Register a pair with an anatomy network: encode both images, estimate, refine, assess, and retry a doubtful pose."""
+"""Register a pair with an anatomy network: encode both images, estimate, refine, assess, retry other poses."""
 
 from dataclasses import dataclass, replace
 
@@ -21,12 +21,12 @@ VELOCITY_MODEL = "velocity"
 
 @dataclass(frozen=True)
 class AnatomyRegistration:
-    """An anatomy network that is ready to register pairs."""
+    """An open anatomy network."""
 
     encoder: AnatomyEncoder
 
     def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
-        """Register a pair; an image that was encoded before is not encoded again."""
+        """Register a pair; images that are encoded already are not encoded again."""
         with clock.stage("network"):
             encodings = self._encode(pair, options.thread_count)
         found = register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
@@ -53,12 +53,12 @@ class AnatomyRegistration:
 
 
 class AnatomyMethod:
-    """Networks of the kind `anatomy`: structures of each image alone."""
+    """Networks of the kind `anatomy`, which encode each image alone."""
 
     encodes_alone = True
     refines = True
     deforms = True
 
     def open(self, weights: Weights, threads: int, device: str, images: int) -> AnatomyRegistration:
-        """Open the network and its pose network, on the threads that each of so many images has."""
+        """Open the network and its pose network; `threads` are divided among the images."""
         return AnatomyRegistration(open_encoder(weights, threads_of_each(threads, images), device))

@@ -1,4 +1,4 @@
-"""Register a pair with a network that sees both images at once, as the published method does."""
+"""Register a pair with a pair network, whose input is both images, as in the published method."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PairNetworkRegistration:
-    """A pair network that is ready to register pairs."""
+    """An open pair network."""
 
     weights: Weights
     session: "InferenceSession"
 
     def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
-        """Register a pair from an initial transform, by default the middles of both grids on each other."""
+        """Register a pair from an initial transform; by default the centres of both grids are aligned."""
         with clock.stage("network"):
             estimate = predict_pair(
                 pair.fixed, pair.moving, self.weights, self.session, initial=initial, threads=options.thread_count

@@ -1,4 +1,4 @@
-"""Encode an image once, for many registrations: `stnreg.encode`."""
+"""Encode an image once and register it many times: `stnreg.encode`."""
 
 from stnreg.core.threads import default_threads
 from stnreg.errors import UsageProblem
@@ -34,7 +34,7 @@ def encode(
     DataError
         If the image or the network cannot be used.
     UsageProblem
-        If the network is one for pairs, which sees both images at once.
+        If the network is a pair network: its input is both images.
     """
     weights = find(model)
     if not method_of(weights).encodes_alone:

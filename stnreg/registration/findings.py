@@ -1,4 +1,4 @@
-"""What is known of a pair once it is registered."""
+"""The result of the stages of a registration."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ Encodings = tuple[Encoding, Encoding]
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """The transform of a pair, and what each stage found on the way to it.
+    """The transform of a pair, and the results of each stage.
 
     Attributes
     ----------
@@ -23,13 +23,13 @@ class Findings:
     affine : (4, 4) float64
         The linear part, LPS mm: what `transform` is where nothing was deformed.
     verdict : Verdict
-        Whether the registration is accepted, and why not.
+        Whether the registration is accepted, and the reasons if not.
     encodings : tuple of Encoding, or None
-        Of fixed and moving; None from a network that sees both at once.
+        Of fixed and moving; None for a pair network.
     refined : Refined or None
-        What the refinement did; None where there was none.
+        The result of the refinement; None without refinement.
     deformation : Deformation or None
-        What the deformable stage did; None where there was none.
+        The result of the deformable stage; None without deformation.
     """
 
     transform: Transform

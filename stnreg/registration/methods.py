@@ -1,4 +1,4 @@
-"""The registry: for each kind of network, how a pair is registered with it."""
+"""The registry of methods: each kind of network, and how it registers a pair."""
 
 from typing import Protocol
 
@@ -13,11 +13,11 @@ from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 
 
-class Opened(Protocol):
-    """A network that is ready to register pairs."""
+class OpenNetwork(Protocol):
+    """An open network."""
 
     def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
-        """Register a pair; `initial` is a fixed_to_moving, (4, 4) LPS mm, None where the network is to estimate it."""
+        """Register a pair; `initial` is a fixed_to_moving, (4, 4) LPS mm; None to estimate it with the network."""
 
 
 class Method(Protocol):
@@ -28,7 +28,7 @@ class Method(Protocol):
     encodes_alone : bool
         Whether each image is encoded by itself, so that an encoding serves many pairs.
     refines : bool
-        Whether its estimate can be refined, and masks have a meaning.
+        Whether its estimate can be refined. Masks are used in the refinement only.
     deforms : bool
         Whether a deformation can follow.
     """
@@ -37,20 +37,20 @@ class Method(Protocol):
     refines: bool
     deforms: bool
 
-    def open(self, weights: Weights, threads: int, device: str, images: int) -> Opened:
-        """Open a network that will have so many `images` to encode at once."""
+    def open(self, weights: Weights, threads: int, device: str, images: int) -> OpenNetwork:
+        """Open a network that will encode `images` images at a time."""
 
 
 METHODS: dict[str, Method] = {"anatomy": AnatomyMethod(), "pair": PairNetworkMethod()}
 
 
 def method_of(weights: Weights) -> Method:
-    """Return how pairs are registered with a network.
+    """Return the method of a network.
 
     Raises
     ------
     DataError
-        If it is of a kind that registers no pairs.
+        If no method is registered for its kind.
     """
     if weights.kind not in METHODS:
         known = ", ".join(METHODS)

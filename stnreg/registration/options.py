@@ -1,4 +1,4 @@
-"""What can be asked of a registration: one object for the command line, for batches and for Python."""
+"""Options of a registration: one object for the command line, for batches and for Python."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
@@ -24,29 +24,28 @@ class RegistrationOptions:
     model : str
         A network in `weights/`, or the path of an `.onnx` that `stnreg export` wrote.
     init : str
-        Initial transform. `auto`: estimated by the network; `header`: the identity, both headers are trusted;
-        `geometry`, `moments`: centres of the grids or centres of mass on each other; or a transform file, `inv:` and
-        `fsl:` as in a chain. Anatomy networks encode each image alone and need none: theirs is replaced by any other
-        than `auto`. Pair networks start from it, `auto` being `geometry`.
+        Initial transform. `auto`: estimated by the network; `header`: the identity, from the headers alone;
+        `geometry`, `moments`: the centres of the grids or the centres of mass are aligned; or a transform file, with
+        the prefixes `inv:` and `fsl:` as in a chain. For anatomy networks it replaces the estimate. Pair networks start
+        from it; their `auto` is `geometry`.
     header_source : {"auto", "sform", "qform"}
         Which form of a NIfTI header to use where the two differ; `auto` is the sform, with a warning.
     refine : bool
-        Whether to refine the estimate on the intensities inside both brains, as an anatomy network maps them. A pair
-        network maps no brain, and its estimate stands.
+        Whether to refine the estimate on the intensities inside both brain masks. Anatomy networks only: pair networks
+        give no brain mask.
     deform : bool
-        Whether to deform the moving brain onto the fixed one after the affine, by a smooth map without folds. Needs an
-        anatomy network.
+        Whether to estimate a deformation after the affine, a smooth map without folds. Anatomy networks only.
     stiffness_mm : float
-        How far neighbouring tissue moves together: the standard deviation of a Gaussian that the velocity of the
-        deformation is smoothed by, mm. 0 leaves it as the network predicts it; larger is smoother and fits less.
+        Standard deviation of the Gaussian that the velocity of the deformation is smoothed by, mm. 0 leaves it as the
+        network predicts it; larger is smoother and fits less.
     volume : int or "mean", optional
-        Which volume of a 4-D image to register by, from 0. Needed where an image has several.
+        Which volume of a 4-D image to register, from 0. Required if an image has several.
     min_score : float, optional
-        Least score at which a registration is accepted, 0 to 1; the network's own, calibrated, when left out.
+        Minimum score of an accepted registration, 0 to 1; the calibrated value of the network by default.
     device : str
         `auto`, `cpu`, `cuda` or `cuda:N`.
     threads : int, optional
-        `stnreg.core.threads.default_threads()` when left out.
+        `stnreg.core.threads.default_threads()` by default.
 
     Raises
     ------
@@ -79,6 +78,6 @@ class RegistrationOptions:
 
     @property
     def outcome(self) -> dict[str, Any]:
-        """The options that a result depends on beyond its last digits: all but threads and device."""
+        """The options that affect the result beyond rounding: all but threads and device."""
         known = asdict(self)
         return {name: value for name, value in known.items() if name not in ("threads", "device")}

@@ -1,4 +1,4 @@
-"""The two images of a registration, read, with the masks that guide it."""
+"""The two images of a registration, with their masks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from stnreg.errors import TransformError
-from stnreg.geometry.grid import Grid
+from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image, as_volume, take_volume
 from stnreg.images.volume import HeaderSource, Volume
@@ -19,21 +19,19 @@ from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.options import RegistrationOptions
 from stnreg.transforms.io.links import load_chain
 
-ArrayOnGrid = tuple[np.ndarray, Grid]
-
 
 @dataclass(frozen=True, eq=False)
 class ImagePair:
-    """Two images as they are registered.
+    """Two images to register.
 
     Attributes
     ----------
     fixed, moving : Volume
-        3-D: of a series, the volume that is registered.
+        3-D. Of a series, the volume that is registered.
     masks : mapping
         `fixed_mask`, `moving_mask`, `fixed_exclude`, `moving_exclude` as (array, Grid), those that were given.
     fixed_encoded, moving_encoded : EncodedImage or None
-        What an anatomy network made of an image beforehand.
+        The encoding of an image, if there is one already.
     fixed_series, moving_series : Volume or None
         All volumes of an image that is 4-D.
     """
@@ -61,7 +59,7 @@ def reading(
     *,
     threads: int,
 ) -> Iterator[Callable[[], ImagePair]]:
-    """Read both images in the background, where there are threads for it.
+    """Read both images in background threads, if there are at least two threads.
 
     Yields
     ------
@@ -71,7 +69,7 @@ def reading(
     Raises
     ------
     DataError
-        If an image or a mask cannot be used: raised by `pair`, the fixed image's first.
+        If an image or a mask cannot be used. Raised by `pair`, for the fixed image first.
     """
     given = (fixed, moving)
     read = partial(_read, header_source=options.header_source, series=options.volume is not None)
@@ -96,7 +94,7 @@ def _read(image: Image | EncodedImage, header_source: HeaderSource, series: bool
 
 
 def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[str, ...]]:
-    """Return the `fixed_to_moving` that `init` names, LPS mm, None for `auto`; and warnings about its file."""
+    """Return the initial `fixed_to_moving` that `init` names, LPS mm; None for `auto`. Also warnings about its file."""
     if init == "auto":
         return None, ()
     if init == "header":
@@ -108,6 +106,6 @@ def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[
     chain = load_chain([init], pair.fixed, pair.moving)
     if chain.matrix is None:
         raise TransformError(
-            f"{init}: bends space, and a registration starts from a linear transform. Give the affine alone."
+            f"{init}: is non-linear, and a registration starts from a linear transform. Give the affine alone."
         )
     return chain.matrix, chain.warnings

@@ -1,8 +1,7 @@
-"""A pair that was rejected because one head was taken to lie another way: its other poses are tried.
+"""Retry rejected pairs with other candidate poses of one image.
 
-Each image is encoded alone, and where little of a head is in view the likeliest pose may be a wrong one. Another image
-of the same head settles it: under the right pose the intensities of both correlate to the last voxel, under a wrong one
-next to nothing does.
+Each image is encoded alone. In a small field of view the most likely pose may be wrong. If both images show the same
+person, the intensities decide: they correlate under the right pose only.
 """
 
 from collections.abc import Callable
@@ -21,8 +20,8 @@ from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 
-POSES = 16  # that are encoded, of those that the pose network finds
-TRIED = 4  # and that are refined
+POSES = 16  # candidate poses that are encoded
+TRIED = 4  # and of those, how many are refined
 
 
 def register_with_retry(
@@ -33,7 +32,7 @@ def register_with_retry(
     options: RegistrationOptions,
     clock: Clock | None = None,
 ) -> Findings:
-    """Register a pair that was encoded; where it is rejected and a pose may be wrong, try others.
+    """Register an encoded pair; if it is rejected and a pose may be wrong, try other poses.
 
     Parameters
     ----------
@@ -41,9 +40,9 @@ def register_with_retry(
     encodings : tuple of Encoding
         Of fixed and moving.
     model : AnatomyModel
-        What encoded them, and encodes them again.
+        The networks that encoded them.
     initial : (4, 4) float64 or None
-        A fixed_to_moving, LPS mm, in place of the estimate; then no other pose is tried.
+        A fixed_to_moving, LPS mm, in place of the estimate. Then no other pose is tried.
     options : RegistrationOptions
     clock : Clock, optional
         To time the stages with.
@@ -57,9 +56,9 @@ def register_with_retry(
 
 
 def needs_pose_retry(found: Findings) -> bool:
-    """Tell whether a pair was refined and rejected, and a wrong pose may be why.
+    """Return whether a pair was refined and rejected, and a wrong pose may be the reason.
 
-    Where the refinement found one head, or its mirror, it was not the pose.
+    If the refinement found the same person, or a mirrored head, the pose was right.
     """
     refined = found.refined
     if refined is None or refined.same_person or refined.mirrored:
@@ -70,42 +69,42 @@ def needs_pose_retry(found: Findings) -> bool:
 def retry_pose(
     pair: ImagePair, encodings: Encodings, model: AnatomyModel, options: RegistrationOptions
 ) -> Findings | None:
-    """Encode the image that is less sure from every pose, and let the pair choose.
+    """Encode the image with the more uncertain pose from each of its candidate poses, and choose by refinement.
 
-    Only one head in both images can choose with certainty; for two people, and where no pose fits, there is no answer.
+    A pose is chosen only if both images then show the same person.
 
     Returns
     -------
     Findings or None
-        The better score of the pose that leaves one head, and of an encoding from where that puts it; None where no
-        pose leaves one head.
+        The first candidate that refines to the same person, or an encoding from its refined pose, whichever has the
+        better score. None if there is no such candidate.
     """
-    unsure = int(encodings[1].pose_uncertainty > encodings[0].pose_uncertainty)
+    uncertain = int(encodings[1].pose_uncertainty > encodings[0].pose_uncertainty)
 
     def paired(encoding: Encoding) -> Encodings:
-        return (encodings[0], encoding) if unsure else (encoding, encodings[1])
+        return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
 
     with one_blas_thread():
-        poses = islice(encode_poses(*pair.images[unsure], model), POSES)
-        candidates = [encoding for encoding in poses if _is_a_head(encoding)]
+        poses = islice(encode_poses(*pair.images[uncertain], model), POSES)
+        candidates = [encoding for encoding in poses if _is_head(encoding)]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
     for encoding in _by_agreement(candidates, paired, same_pose_mm)[:TRIED]:
         found = register_affine(pair, paired(encoding), None, options)
         if found.refined is not None and found.refined.same_person:
-            closer = _encode_from_pair(pair, encodings, unsure, found.affine, model)
+            closer = _encode_from_pair(pair, encodings, uncertain, found.affine, model)
             again = register_affine(pair, paired(closer), found.affine, options)
             return max(found, again, key=lambda one: one.verdict.score or 0.0)
     return None
 
 
-def _is_a_head(encoding: Encoding) -> bool:
+def _is_head(encoding: Encoding) -> bool:
     return encoding.residual_mm <= encoding.calibration.max_residual_mm
 
 
 def _by_agreement(
     candidates: list[Encoding], paired: Callable[[Encoding], Encodings], same_pose_mm: float
 ) -> list[Encoding]:
-    """Sort by how well the structures of both images agree once they are fitted; one of each pose."""
+    """Sort candidates by the agreement of the fitted structures, best first; keep one of each pose."""
 
     def agreement(encoding: Encoding) -> float:
         both = paired(encoding)
@@ -116,9 +115,9 @@ def _by_agreement(
 
 
 def _encode_from_pair(
-    pair: ImagePair, encodings: Encodings, unsure: int, fixed_to_moving: Matrix, model: AnatomyModel
+    pair: ImagePair, encodings: Encodings, uncertain: int, fixed_to_moving: Matrix, model: AnatomyModel
 ) -> Encoding:
-    """Encode the unsure image once more, from where the other image says that its head lies."""
-    sure_to_unsure = fixed_to_moving if unsure else invert(fixed_to_moving)
-    pose = nearest_dof(compose(sure_to_unsure, encodings[1 - unsure].template_to_lps), (0, 0, 0), 7)
-    return encode_from(*pair.images[unsure], pose, model)
+    """Encode the uncertain image again, from the pose that the other image and the refined transform give."""
+    certain_to_uncertain = fixed_to_moving if uncertain else invert(fixed_to_moving)
+    pose = nearest_dof(compose(certain_to_uncertain, encodings[1 - uncertain].template_to_lps), (0, 0, 0), 7)
+    return encode_from(*pair.images[uncertain], pose, model)

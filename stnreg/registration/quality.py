@@ -1,4 +1,4 @@
-"""Quality assessment: whether a registration is accepted, by the structures that were found in each image alone."""
+"""Quality assessment: whether a registration is accepted, by the structures in both images and their intensities."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ class Verdict:
     Attributes
     ----------
     passed : bool or None
-        Whether it is accepted; None where the network gives nothing to assess it by.
+        Whether it is accepted; None if not assessed (pair networks).
     score : float or None
         Agreement of the structures of both images under the transform, 0 to 1; size and shape that its degrees of
         freedom leave do not count (`agreement_beyond_shape`).
     reasons : tuple of str
-        Why it was rejected, in words.
+        Why it was rejected.
     """
 
     passed: bool | None
@@ -34,16 +34,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class RefinementStats:
-    """What refinement found inside the brain.
+    """Results of the refinement inside the brain.
 
     Attributes
     ----------
     correlation : float
         Local correlation of the intensities, 0 to 1.
     same_person : bool
-        One head: an affine fits it to the last voxel, so what is in view also fixes what is not.
+        Whether both images show the same person. Then the affine is determined outside the overlap too.
     mirrored : bool
-        Whether the mirror of one image fits clearly better.
+        Whether the mirrored moving image fits clearly better.
     """
 
     correlation: float
@@ -51,7 +51,7 @@ class RefinementStats:
     mirrored: bool
 
 
-NOT_ASSESSED = Verdict(None, None, ("a pair network gives nothing to assess its result by",))
+NOT_ASSESSED = Verdict(None, None, ("pair networks have no quality assessment",))
 
 
 def assess(
@@ -64,7 +64,7 @@ def assess(
     refinement: RefinementStats | None = None,
     estimated: bool = False,
 ) -> Verdict:
-    """Assess a registration by the structures of both images, and by the intensities where they were refined.
+    """Assess a registration by the structures of both images and, after refinement, by the intensities.
 
     The thresholds are those of the network that encoded the fixed image (`Encoding.calibration`).
 
@@ -78,9 +78,9 @@ def assess(
     dof : int
         Degrees of freedom that were asked for: 6, 7, 9 or 12.
     refinement : RefinementStats, optional
-        What the refinement found.
+        Results of the refinement.
     estimated : bool
-        Whether the transform is the affine that was estimated from the structures, as it is.
+        Whether the transform is the unrefined affine that was estimated from the structures.
     """
     limits = fixed.calibration
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
@@ -88,16 +88,16 @@ def assess(
     reasons = [*_structures(fixed, moving, compared, score, least)]
     if refinement is not None:
         error_mm = affine_standard_error_mm(fixed, moving)
-        # A mirrored head is a head: its structures agree. Where they do not, which mirror fits better says nothing.
+        # The structures of a mirrored head agree. If they do not, the gain of the mirror means nothing.
         reasons += _intensities(refinement, error_mm, limits, structures_agree=not reasons)
     elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
         found, bound = told_apart(error_mm, limits.whole_head_error_mm, digits=1)
         reasons.append(
-            f"only part of the brain is in view, and its structures alone determine the rest to {found} mm at best, "
-            f"where two whole heads give 0.9 mm and {bound} mm is accepted; refine, or use fewer degrees of freedom"
+            f"only part of the brain is in the field of view, and its structures determine the rest to {found} mm at "
+            f"best (two whole heads: 0.9 mm; at most {bound} mm is accepted); refine, or use fewer degrees of freedom"
         )
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
-        reasons.append("the transform exchanges left and right")
+        reasons.append("the transform swaps left and right (negative determinant)")
     return Verdict(not reasons, score, tuple(reasons))
 
 
@@ -135,44 +135,43 @@ def agreement_beyond_shape(
 def _structures(
     fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, score: float, least: float
 ) -> Iterator[str]:
-    """Say what speaks against it in the structures."""
+    """Yield reasons to reject by the structures."""
     limits = fixed.calibration
     if not score >= least:
         found, bound = told_apart(score, least)
         yield (
-            f"the structures found in both images agree by {found} under the transform; {bound} is the least "
-            "that is accepted"
+            f"the score, the agreement of the structures found in both images, is {found}; at least {bound} is accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
     if not share >= limits.min_common_share:
         found, bound = told_apart(100 * share, 100 * limits.min_common_share, digits=0)
         yield (
-            f"one image shows {found} % of the brain that the other shows: too little to assess; "
-            f"{bound} % is the least that is accepted"
+            f"one image shows {found} % of the brain that the other shows, too little to assess; at least {bound} % is "
+            "accepted"
         )
     for name, encoding in (("fixed", fixed), ("moving", moving)):
         if not encoding.residual_mm <= encoding.calibration.max_residual_mm:
             found, bound = told_apart(encoding.residual_mm, encoding.calibration.max_residual_mm, digits=0)
             yield (
-                f"what was found in the {name} image does not lie as in a head ({found} mm off; {bound} mm is the most "
-                "that is accepted): is it a brain, and is enough of it in view?"
+                f"the structures found in the {name} image are not placed as in a head ({found} mm off; at most "
+                f"{bound} mm is accepted): is it a brain, and is enough of it in the field of view?"
             )
 
 
 def _intensities(
     refinement: RefinementStats, error_mm: float, limits: Calibration, *, structures_agree: bool
 ) -> Iterator[str]:
-    """Say what speaks against it in the intensities."""
+    """Yield reasons to reject by the intensities."""
     if refinement.mirrored and structures_agree:
         yield (
-            "the moving image's mirror fits clearly better: left and right were exchanged in one of the images' headers"
+            "the moving image fits clearly better when mirrored: left and right are swapped in one of the two headers"
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
     least = limits.min_partial_correlation if partial else limits.min_correlation
     if not refinement.correlation >= least:
-        where = "what both images show of the brain" if partial else "the brain"
+        where = "the part of the brain that both images show" if partial else "the brain"
         found, bound = told_apart(refinement.correlation, least)
-        yield f"inside {where} the intensities correlate by {found}; {bound} is the least that is accepted"
+        yield (f"the local correlation of the intensities inside {where} is {found}; at least {bound} is accepted")
 
 
 def told_apart(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
@@ -198,5 +197,5 @@ def told_apart(value: float, bound: float, digits: int = 2) -> tuple[str, str]:
 
 
 def failure(verdict: Verdict) -> str:
-    """Return the reasons against a registration in one line; nothing where it passed or was not judged."""
+    """Return the reasons for a rejection in one line; empty if accepted or not assessed."""
     return "; ".join(verdict.reasons) if verdict.passed is False else ""

@@ -1,4 +1,4 @@
-"""Register a pair: read, encode, estimate, refine, assess. The one path of the command line and of Python."""
+"""Register a pair: read, encode, estimate, refine, assess. Used by the command line and by Python."""
 
 from collections.abc import Mapping
 
@@ -41,11 +41,11 @@ def register(
     Parameters
     ----------
     fixed, moving : path, Volume, nibabel or SimpleITK image, or EncodedImage
-        3-D scans of heads or brains, any orientation; or what `encode` made of one.
+        3-D scans of heads or brains, in any orientation, or images that `encode` returned.
     fixed_mask, moving_mask : image, optional
-        Non-zero where the refinement uses the image, in place of the brain; resampled to the image's grid if needed.
+        Non-zero where the refinement uses the image, instead of the brain mask. Resampled to its grid if needed.
     fixed_exclude, moving_exclude : image, optional
-        Non-zero where it does not: lesions, resections.
+        Non-zero where it does not use the image: lesions, resections.
     dof, model, init, header_source, refine, deform, stiffness_mm, volume, min_score, device, threads
         As in `RegistrationOptions`.
 
@@ -96,14 +96,14 @@ def register_pair(
         As `register` takes them.
     options : RegistrationOptions
     masks : mapping, optional
-        `fixed_mask`, `moving_mask`, `fixed_exclude`, `moving_exclude`; None where there is none.
+        `fixed_mask`, `moving_mask`, `fixed_exclude`, `moving_exclude`; None for those that are not given.
     """
-    given = {name: mask for name, mask in (masks or {}).items() if mask is not None}
+    given_masks = {name: mask for name, mask in (masks or {}).items() if mask is not None}
     weights = find(options.model)
     method = method_of(weights)
-    _check(method, weights, (fixed, moving), options, masked=bool(given))
+    _check(method, weights, (fixed, moving), options, masked=bool(given_masks))
     clock = Clock()
-    with reading(fixed, moving, given, options, threads=options.thread_count) as read:
+    with reading(fixed, moving, given_masks, options, threads=options.thread_count) as read:
         with clock.stage("load network"):  # while the images are read
             new = sum(not isinstance(image, EncodedImage) for image in (fixed, moving))
             network = method.open(weights, options.thread_count, options.device, new)
@@ -138,9 +138,9 @@ def _check(
     *,
     masked: bool,
 ) -> None:
-    """Refuse what cannot be, before anything is read."""
+    """Raise UsageProblem on arguments that contradict each other, before anything is read."""
     if masked and not (options.refine and method.refines):
-        raise UsageProblem("masks guide the refinement, which is switched off or which this network does not have")
+        raise UsageProblem("masks are used by the refinement, which is switched off or not available with this network")
     if options.deform and not method.deforms:
         raise UsageProblem(f"a deformation needs an anatomy network; {weights.name} is a pair network")
     for image in images:

@@ -1,4 +1,4 @@
-"""The result of a registration: the transform, whether it is accepted, and the images that it moves."""
+"""The result of a registration: transform, quality assessment, and the images."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -36,26 +36,26 @@ class RegistrationResult:
     Attributes
     ----------
     transform : Transform
-        Takes fixed points to moving points, LPS mm; non-linear after a deformation.
+        Maps fixed points to moving points, LPS mm; non-linear after a deformation.
     fixed_to_moving : (4, 4) float64
-        Its affine part, LPS mm, as ITK writes it: all of `transform` where nothing was deformed.
+        Its affine part, LPS mm, as ITK writes it: all of `transform` without a deformation.
     fixed, moving : Volume
         As loaded.
     options : RegistrationOptions
-        As asked for.
+        As requested.
     model : Weights
         The network that was used.
     verdict : Verdict
-        Whether the registration is accepted, and why not.
+        Whether the registration is accepted, and the reasons if not.
     timings_s : dict
         Wall time by stage, seconds.
     warnings : tuple of str
     refined : Refined or None
-        What the refinement did; None where there was none.
+        The result of the refinement; None without refinement.
     deformation : Deformation or None
-        What the deformable stage did; None where there was none.
+        The result of the deformable stage; None without deformation.
     fixed_series, moving_series : Volume or None
-        All volumes of a 4-D image: what is resampled, where `fixed` and `moving` are what was registered.
+        All volumes of a 4-D image. They are resampled; `fixed` and `moving` are the volumes that were registered.
     """
 
     transform: Transform
@@ -74,12 +74,12 @@ class RegistrationResult:
 
     @property
     def dof(self) -> int:
-        """Degrees of freedom of the transform: fewer than asked for where the overlap does not support them."""
+        """Degrees of freedom of the transform: fewer than requested if the overlap does not support them."""
         return self.refined.dof if self.refined else self.options.dof
 
     @property
     def device(self) -> str:
-        """Where the network ran, as asked for."""
+        """The device of the network, as requested."""
         return self.options.device
 
     @property
@@ -96,7 +96,7 @@ class RegistrationResult:
     def warp(self) -> DisplacementField:
         """The deformation without the affine, as displacements on the fixed grid, LPS mm.
 
-        A fixed point p goes to p + u(p), and from there through the affine to the moving image.
+        A fixed point p is mapped to p + u(p), and then by the affine to the moving image.
         """
         whole = Chain((self.transform, Affine(self.fixed_to_moving).inverse()))
         return _displacement(whole, self.fixed.grid, self.deformation, is_fixed=True)
@@ -105,19 +105,19 @@ class RegistrationResult:
     def inverse_warp(self) -> DisplacementField:
         """The inverse deformation, as displacements on the moving grid, LPS mm.
 
-        A moving point p goes to p + u(p), and from there through the inverse affine to the fixed image.
+        A moving point p is mapped to p + u(p), and then by the inverse affine to the fixed image.
         """
         whole = Chain((self.transform.inverse(), Affine(self.fixed_to_moving)))
         return _displacement(whole, self.moving.grid, self.deformation, is_fixed=False)
 
     @property
     def parameters(self) -> Parameters:
-        """Translation, rotation, scale and shear about the middle of the fixed grid."""
+        """Translation, rotation, scale and shear about the centre of the fixed grid."""
         return to_parameters(self.fixed_to_moving, self.fixed.grid.center_lps)
 
     @property
     def moved(self) -> np.ndarray:
-        """The moving image on the fixed grid, linear, ([t,] z, y, x) float32; sampled anew at each call."""
+        """The moving image on the fixed grid, ([t,] z, y, x) float32, linear interpolation; computed at each call."""
         return move(self.moving_series or self.moving, self.fixed, self.transform, threads=self.threads)
 
     def save(
@@ -133,7 +133,7 @@ class RegistrationResult:
         inverse_warp: Path | None = None,
         jacobian: Path | None = None,
     ) -> None:
-        """Write transforms first, images last; each file whole or not at all.
+        """Write transforms first, images last; each file atomically.
 
         Parameters
         ----------
@@ -143,7 +143,7 @@ class RegistrationResult:
             `.tfm`, `.txt`, `.mat`, `.lta`, `.fslmat`: the affine. `.h5`: all of it. `.nii`, `.nii.gz`: the deformation
             alone, as `warp` writes it.
         interp, background, dtype
-            Of the images, as `stnreg.apply_transform` takes them.
+            Of the images, as in `stnreg.apply_transform`.
         inverse : path, optional
             FIXED on the grid of MOVING.
         warp, inverse_warp : path, optional

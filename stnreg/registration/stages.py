@@ -1,4 +1,4 @@
-"""The shape of a stage: a pair and the transform so far go in, the transform and what was found come out."""
+"""The interface of a stage: from a pair and the current transform to the next transform and findings."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,14 +10,14 @@ from stnreg.transforms.base import Transform
 
 @dataclass(frozen=True, eq=False)
 class StageResult:
-    """What a stage gives.
+    """The result of a stage.
 
     Attributes
     ----------
     transform : Transform
         Fixed points to moving points, LPS mm.
     findings : object
-        What the stage measured, of a type of its own; None where there is nothing to tell.
+        Further results, of a type of the stage's own, or None.
     """
 
     transform: Transform
@@ -29,13 +29,13 @@ class Stage(Protocol):
 
     @property
     def name(self) -> str:
-        """Under which its time is reported."""
+        """The name under which its time is reported."""
 
     def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
-        """Take the transform so far, None where there is none yet, to the next."""
+        """Return the next transform. `transform` is the current one, None at the first stage."""
 
 
 def run_stage(stage: Stage, pair: ImagePair, transform: Transform | None, clock: Clock) -> StageResult:
-    """Run a stage, timed under its name."""
+    """Run a stage, and time it under its name."""
     with clock.stage(stage.name):
         return stage(pair, transform)

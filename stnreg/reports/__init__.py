@@ -1,1 +1,1 @@
-"""What people and scripts read: tables, JSON, pictures, pages."""
+"""Reports: tables, JSON, figures, HTML pages."""

@@ -1,4 +1,4 @@
-"""What JSON and pictures say of a registration."""
+"""Descriptions of a registration, for JSON and figures."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from stnreg.registration.result import RegistrationResult
 
 
 def describe_registration(result: RegistrationResult) -> dict[str, Any]:
-    """Return what `--json` says of a registration, without outputs and command."""
+    """Return the content of `--json` for a registration, without outputs and command."""
     return {
         "fixed": result.fixed.path,
         "moving": result.moving.path,
@@ -43,7 +43,7 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
 
 
 def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return where an output comes from and in whose space it lies, in the words of BIDS derivatives."""
+    """Return the source and the space of an output, with the keys of BIDS derivatives."""
     return {
         "Sources": [str(moving), str(fixed)],
         "SpatialReference": str(fixed),
@@ -54,7 +54,7 @@ def bids_words(fixed: str | os.PathLike[str], moving: str | os.PathLike[str]) ->
 def describe_transform(
     fixed_to_moving: Matrix, fixed_grid: Grid, dof: int, *, dof_requested: int | None = None
 ) -> dict[str, Any]:
-    """Return what `--json` says of a transform: its matrix, and its parameters about the middle of the fixed grid.
+    """Return the content of `--json` for a transform: its matrix, and parameters about the centre of the fixed grid.
 
     Parameters
     ----------
@@ -62,10 +62,9 @@ def describe_transform(
         LPS mm.
     fixed_grid : Grid
     dof : int
-        Degrees of freedom that the transform has.
+        Degrees of freedom of the transform.
     dof_requested : int, optional
-        Degrees of freedom that were asked for: more than it has where the overlap does not support them. The same
-        when left out.
+        Degrees of freedom that were requested: more if the overlap does not support them. The same when left out.
     """
     parameters = to_parameters(fixed_to_moving, fixed_grid.center_lps)
     return {
@@ -83,7 +82,7 @@ def describe_transform(
 
 
 def versions() -> dict[str, str]:
-    """Return the versions that a result depends on."""
+    """Return the versions of stnreg and of the packages that results depend on."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {"stnreg": __version__}
@@ -96,7 +95,7 @@ def versions() -> dict[str, str]:
 
 
 def summary(result: RegistrationResult) -> list[str]:
-    """Return what a picture says above its planes."""
+    """Return the title lines of a figure."""
     parameters = result.parameters
     rotation = ", ".join(f"{v:.1f}" for v in parameters.rotation_deg)
     translation = ", ".join(f"{v:.1f}" for v in parameters.translation_mm)
@@ -110,12 +109,12 @@ def summary(result: RegistrationResult) -> list[str]:
 
 
 def _verdict_lines(result: RegistrationResult) -> list[str]:
-    """Say whether a registration is believed, and by what."""
+    """Return the assessment of a registration and its metrics, as lines of text."""
     verdict, refined = result.verdict, result.refined
     if verdict.passed is None:
-        return ["not judged: " + "; ".join(verdict.reasons)]
-    figures = [f"structures agree by {verdict.score:.2f}"] if verdict.score is not None else []
+        return ["not assessed: " + "; ".join(verdict.reasons)]
+    figures = [f"score (agreement of the structures) {verdict.score:.2f}"] if verdict.score is not None else []
     if refined is not None:
         figures.append(f"local correlation in the brain {refined.local_correlation:.2f}")
-    line = ("passed: " if verdict.passed else "judged a failed registration: ") + ", ".join(figures)
+    line = ("accepted: " if verdict.passed else "rejected: ") + ", ".join(figures)
     return [line, *verdict.reasons]

@@ -1,4 +1,4 @@
-"""What runs here: packages, the device that a network really gets, networks and their hashes, other people's tools."""
+"""Check the installation: packages, device, networks and their hashes, other tools."""
 
 import os
 import platform
@@ -36,11 +36,11 @@ class Finding(NamedTuple):
     Attributes
     ----------
     group, name : str
-        What was looked at.
+        The item that was checked.
     status : {"ok", "missing", "wrong"}
-        "missing" is no fault: the thing is optional. "wrong" is one.
+        "missing": not installed, but optional. "wrong": an error.
     detail : str
-        A version, a device, a hash; or what to do.
+        A version, a device, a hash, or what to do.
     """
 
     group: str
@@ -50,7 +50,7 @@ class Finding(NamedTuple):
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything that a result depends on, one finding at a time; nothing is changed."""
+    """Check everything that results depend on; yield one finding at a time."""
     yield Finding("system", "stnreg", "ok", f"{__version__}, {Path(__file__).parent}")
     yield Finding("system", "python", "ok", f"{platform.python_version()}, {sys.executable}")
     yield Finding("system", "platform", "ok", platform.platform())
@@ -70,8 +70,8 @@ def _packages() -> Iterator[Finding]:
     for name, found in runtimes.items():
         yield Finding("package", name, "ok", found)
     if len(runtimes) != 1:
-        fault = "both are installed, in one folder, and spoil each other: uninstall both, then install one"
-        none = "needed: pip install onnxruntime-gpu (or onnxruntime)"
+        fault = "both builds are installed and overwrite each other's files: uninstall both, then install one"
+        none = "needed: pip install onnxruntime-gpu (or onnxruntime, without a GPU)"
         yield Finding("package", "onnxruntime", "wrong", fault if runtimes else none)
     for name in TRAINING:
         found = _version(name)
@@ -100,7 +100,7 @@ def _networks() -> Iterator[Finding]:
 
 
 def _device() -> Iterator[Finding]:
-    """Run a network, since onnxruntime lists what it was built with and not what works."""
+    """Run a network: onnxruntime lists devices that it was built for, even if they do not work."""
     try:
         import onnxruntime
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""The picture of a registration: three planes of the fixed image, with the moving one's edges before and after."""
+"""The figure of a registration: three planes of the fixed image with the edges of the moving one, before and after."""
 
 import io
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from stnreg.resampling.trilinear import interpolate
 if TYPE_CHECKING:
     from PIL import Image
 
-PANEL_PX = 300  # the longest side of the fixed head
+PANEL_PX = 300  # longest side of the fixed head
 THUMBNAIL_PX = 150
 MARGIN_PX = 12
 LINE_PX = 18
 EDGE_RGB = (255, 140, 0)
-# Plane name, its LPS axes across (to the right) and down, the letters at its left and right border.
+# Name of the plane, its LPS axes to the right and down, the letters at its left and right border.
 PLANES = (("sagittal", 1, 2, "A", "P"), ("coronal", 0, 2, "R", "L"), ("axial", 0, 1, "R", "L"))
 
 
@@ -33,15 +33,15 @@ def write_qc_png(
     fixed_to_moving: NDArray[np.float64],
     title_lines: Sequence[str] = (),
 ) -> None:
-    """Draw the fixed image with the edges of the moving one, before (by the headers alone) and after.
+    """Draw the fixed image with the edges of the moving one, before (headers only) and after registration.
 
-    Planes run along the LPS axes through the middle of the fixed head, whatever its grid, in the radiological
-    convention: the patient's right is on the left.
+    Planes are those of the LPS axes through the centre of the fixed head, in the radiological convention: the patient's
+    right is on the left.
 
     Parameters
     ----------
     path : path
-        A PNG, written whole or not at all.
+        A PNG, written atomically.
     fixed, moving : Volume
     fixed_to_moving : (4, 4) float64
         Fixed LPS points to moving LPS points, mm.
@@ -61,7 +61,7 @@ def write_qc_png(
 def write_thumbnail(
     path: str | PathLike[str], fixed: Volume, moving: Volume, fixed_to_moving: NDArray[np.float64]
 ) -> None:
-    """Draw the same small and without words, as WebP: some 20 kB. Arguments and errors as `write_qc_png`."""
+    """Draw a small figure without text, as WebP of about 20 kB. Arguments and errors as `write_qc_png`."""
     webp = io.BytesIO()
     sheet = draw_sheet(fixed, moving, fixed_to_moving, panel_px=THUMBNAIL_PX, words=False)
     sheet.save(webp, "WEBP", quality=65)
@@ -77,7 +77,7 @@ def draw_sheet(
     panel_px: int = PANEL_PX,
     words: bool = True,
 ) -> "Image.Image":
-    """Lay out both rows of planes, with what is to be read above and beside them."""
+    """Draw both rows of planes, with titles and letters."""
     from PIL import Image, ImageDraw, ImageFont
 
     grids = plane_grids(fixed, panel_px)
@@ -106,7 +106,7 @@ def draw_sheet(
 
 
 def plane_grids(fixed: Volume, panel_px: int = PANEL_PX) -> list[Grid]:
-    """Lay one flat grid per plane through the middle of the fixed head, square pixels, one voxel thick.
+    """Return a flat grid per plane through the centre of the fixed head: square pixels, one voxel thick.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def plane_grids(fixed: Volume, panel_px: int = PANEL_PX) -> list[Grid]:
         normal = 3 - across - down
         index_to_lps = np.zeros((4, 4))
         index_to_lps[3, 3] = 1
-        # The head is up: S falls along the picture's y. P already lies below A.
+        # S decreases along the y axis of the figure, so that the head is up.
         index_to_lps[across, 0] = spacing
         index_to_lps[down, 1] = -spacing if down == 2 else spacing
         index_to_lps[normal, 2] = spacing
@@ -143,7 +143,7 @@ def plane_grids(fixed: Volume, panel_px: int = PANEL_PX) -> list[Grid]:
 def draw_planes(
     fixed: Volume, moving: Volume, fixed_to_moving: NDArray[np.float64], grids: Sequence[Grid]
 ) -> list[NDArray[np.uint8]]:
-    """Sample both images on each plane: the fixed one grey, the moved one's edges in colour.
+    """Sample both images on each plane: the fixed one in grey, the edges of the moved one in colour.
 
     Returns
     -------
@@ -161,7 +161,7 @@ def draw_planes(
 
 
 def sample_plane(volume: Volume, grid: Grid, fixed_to_volume: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Interpolate a volume on a flat grid of the fixed world; (rows, columns), 0 outside."""
+    """Interpolate a volume on a flat grid in fixed space; (rows, columns), 0 outside."""
     to_index = volume.grid.lps_to_index @ fixed_to_volume @ grid.index_to_lps
     rows, columns = np.indices(grid.shape[1:], np.float32)
     index = to_index[:3, 0, None] * columns.ravel() + to_index[:3, 1, None] * rows.ravel() + to_index[:3, 3, None]
@@ -170,12 +170,12 @@ def sample_plane(volume: Volume, grid: Grid, fixed_to_volume: NDArray[np.float64
 
 
 def bright(volume: Volume) -> float:
-    """Return what is drawn white: a value that few voxels pass."""
+    """Return the intensity that is drawn white: an upper percentile."""
     return max(float(np.percentile(volume.array[::2, ::2, ::2], 99.5)), 1e-6)
 
 
 def _edges(plane: NDArray[np.floating], spacing_mm: float) -> NDArray[np.bool_]:
-    """Canny's edges of a plane, smoothed over 1.5 mm at least: outlines of skin, brain and ventricles, not noise."""
+    """Canny edges of a plane, smoothed by at least 1.5 mm."""
     import SimpleITK as sitk
 
     image = sitk.GetImageFromArray(plane.astype(np.float32))
@@ -185,7 +185,7 @@ def _edges(plane: NDArray[np.floating], spacing_mm: float) -> NDArray[np.bool_]:
 
 
 def middle_of_head(volume: Volume) -> NDArray[np.float64]:
-    """Middle of what is brighter than a fifth of the bright voxels, LPS mm."""
+    """Centre of the voxels above a fifth of the bright intensity, LPS mm."""
     array = volume.array[::2, ::2, ::2]
     bright = np.argwhere(array > 0.2 * np.percentile(array, 99))
     if len(bright) == 0:

@@ -1,6 +1,6 @@
-"""Pages to look at results: one for a pair, to flicker and scroll through; one for a study, worst first.
+"""HTML pages of results: one of a pair, to flicker and scroll; one of a study, worst pairs first.
 
-Each is one file that opens from the disk, without a network; its security policy lets it fetch nothing.
+Each is one file and works offline; its content security policy forbids requests.
 """
 
 import base64
@@ -27,9 +27,9 @@ from stnreg.images.volume import Volume
 from stnreg.reports.figure import bright, draw_sheet, middle_of_head
 from stnreg.resampling.resample import resample
 
-VOXELS = 160  # along the longest side of what can be scrolled through
+VOXELS = 160  # along the longest side of the volume
 QUALITY = 75
-INLINE_BYTES = 26_000_000  # of pictures inside a study's page; what comes after is linked to
+INLINE_BYTES = 26_000_000  # of images embedded in the page of a study; further ones are linked
 FIGURES = (
     *("score", "reasons", "same_person", "local_correlation", "overlap", "warnings", "fixed", "moving", "dof"),
     *("translation_x_mm", "translation_y_mm", "translation_z_mm"),
@@ -47,12 +47,12 @@ def write_qc_html(
 ) -> None:
     """Write a page that flickers between the images, before and after, and scrolls through three planes.
 
-    Printed, it shows the still picture of `write_qc_png`.
+    In print it shows the figure of `write_qc_png`.
 
     Parameters
     ----------
     path : path
-        Written whole or not at all; some 2 MB.
+        Written atomically; about 2 MB.
     fixed, moving : Volume
     fixed_to_moving : (4, 4) float64
         Fixed LPS points to moving LPS points, mm.
@@ -96,12 +96,11 @@ def write_study_page(path: Path, rows: Sequence[Mapping[str, Any]], files_of: Ma
     Parameters
     ----------
     path : Path
-        Pictures are inside it, up to some 26 MB, and linked to from there on, relative to its folder.
+        Images are embedded up to about 26 MB. Further ones are linked, relative to its folder.
     rows : sequence of mappings
-        As the table of results has them, typed or as text.
+        Rows of the table of results, typed or as text.
     files_of : mapping
-        By id, the files of a pair by what they are called; `thumbnail` is drawn, and the others that are there are
-        linked to.
+        The files of each pair, by id and name. `thumbnail` is shown; the other files that exist are linked.
 
     Raises
     ------
@@ -187,7 +186,7 @@ def _link(file: Path, folder: Path) -> str:
 
 
 def _box(fixed: Volume) -> Grid:
-    """Lay upright cubic voxels, L, P, S, over the fixed image."""
+    """Return a grid of isotropic voxels along L, P, S over the fixed image."""
     corners = fixed.grid.corners_lps()
     low, high = corners.min(axis=0), corners.max(axis=0)
     spacing = float((high - low).max()) / VOXELS
@@ -196,7 +195,7 @@ def _box(fixed: Volume) -> Grid:
 
 
 def _mosaic(volume: Volume, grid: Grid, fixed_to_volume: NDArray[np.float64], tiles: int) -> str:
-    """Sample a volume and lay its axial slices side by side, as the address of a picture."""
+    """Resample a volume, and tile its axial slices in one image; returned as a data URI."""
     from PIL import Image
 
     values = resample(volume.array, volume.grid, grid, fixed_to_volume)
@@ -219,7 +218,7 @@ def _asset(name: str) -> str:
 
 
 def _filled(name: str, **values: str) -> str:
-    """Put values into a template's `{{name}}`; what they hold is not looked at again."""
+    """Replace `{{name}}` in a template by values, which are not expanded again."""
     parts = _asset(name).split("{{")
     filled = [parts[0]]
     for part in parts[1:]:

@@ -1,6 +1,6 @@
-"""How results reach people and scripts: a table on a terminal, tab-separated lines off it, JSON, CSV.
+"""Output of results: a table on a terminal, tab-separated lines otherwise, JSON, CSV.
 
-Results go to stdout, talk to stderr. `rich` is loaded only when a terminal is there to show it.
+Results go to stdout, messages to stderr. `rich` is imported on a terminal only.
 """
 
 import csv
@@ -11,50 +11,58 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stnreg.core.files import write_atomic
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 Cell = str | float | int | None
 
 
 def note(message: str) -> None:
-    """Say something to the person at the terminal, on stderr, as `stnreg: message`."""
+    """Print `stnreg: message` to stderr."""
     print(f"stnreg: {message}", file=sys.stderr)
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """Show how far something is, as a bar on stderr; off a terminal nothing is shown.
+def progress(title: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr, if that is a terminal and `quiet` is not set.
 
     Yields
     ------
     show : callable
-        Call it with how many are done, of how many.
+        Call it with the number done and the total.
     """
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def progress_bar() -> "Progress":
+    """Return a rich progress bar on stderr; tasks have to be added."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
 def show_table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str | None = None) -> None:
-    """Print rows: a table where stdout is a terminal, else one tab-separated line each, without a header.
+    """Print rows: a table if stdout is a terminal, otherwise one tab-separated line each, without a header.
 
     Parameters
     ----------
     header : sequence of str
         Names of the columns; shown on a terminal.
     rows : iterable of sequences
-        Cells. Floats keep ten digits off a terminal and four on it; the unit `1` is left blank on it.
+        Cells. Floats have four digits on a terminal, otherwise ten. The unit `1` is blank on a terminal.
     title : str, optional
-        A line above the table on a terminal.
+        Title of the table on a terminal.
     """
     if not sys.stdout.isatty():
         for row in rows:
@@ -65,7 +73,7 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str
     from rich.table import Table
     from rich.text import Text
 
-    # As Text, since square brackets in a string are markup; folded, since a hash or a path without its end is none.
+    # As Text: square brackets in a string would be markup. Folded: hashes and paths must not be truncated.
     table = Table(box=SIMPLE_HEAD, title=None if title is None else Text(title), title_justify="left")
     for name in header:
         is_number = name in ("value", "low", "high", "pairs")
@@ -76,9 +84,9 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[Cell]], title: str
 
 
 def write_json(document: Any, where: str | Path) -> None:
-    """Write a document as JSON to a file, or to stdout where `where` is "-".
+    """Write a document as JSON to a file, or to stdout if `where` is "-".
 
-    What JSON cannot say becomes null: NaN and infinities. Paths become text, arrays lists.
+    NaN and infinities become null, paths become text, arrays become lists.
 
     Raises
     ------
@@ -90,7 +98,7 @@ def write_json(document: Any, where: str | Path) -> None:
 
 
 def write_csv(header: Sequence[str], rows: Iterable[Sequence[Cell]], where: str | Path) -> None:
-    """Write rows with their header as CSV to a file, or to stdout where `where` is "-".
+    """Write rows with their header as CSV to a file, or to stdout if `where` is "-".
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Every interpolation: images, label maps, soft maps, block means."""
+"""Resampling: images, label maps, soft maps, block means."""

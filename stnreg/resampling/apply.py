@@ -1,4 +1,4 @@
-"""Bring a moving image onto a reference grid and write it: the one way, for `apply-transform` and `register`."""
+"""Resample a moving image to a reference grid and write it, for `apply-transform` and `register`."""
 
 import os
 from collections.abc import Sequence
@@ -33,21 +33,21 @@ def apply_transform(
     header_source: HeaderSource = "auto",
     threads: int | None = None,
 ) -> Volume:
-    """Bring a moving image onto a reference grid, in one resampling: `stnreg apply-transform` from Python.
+    """Resample a moving image to a reference grid, in one interpolation: `stnreg apply-transform` in Python.
 
     Parameters
     ----------
     moving, reference : path, Volume, nibabel or SimpleITK image
-        The image to bring over (a series is welcome), and the one whose grid to sample on.
+        The image to resample (may be a series), and the image that defines the grid.
     transform : Transform, (4, 4) float64, path, or a sequence of them
-        Reference LPS points to moving LPS points; a point goes through a sequence in its order. Files are linear
-        transforms, displacement fields or composites; see `io.links` for `"inv:FILE"` and other prefixes.
+        Maps reference LPS points to moving LPS points. In a sequence the first one acts on a point first. Files are
+        linear transforms, displacement fields or composites; see `load_chain` for `"inv:FILE"` and other prefixes.
     invert : bool
-        Take the whole chain the other way round.
+        Invert the whole chain.
     interp, background, dtype, threads
         As `move`.
     header_source : {"auto", "sform", "qform"}
-        Which form of a NIfTI header to believe where the two differ.
+        Which form of a NIfTI header to use if the two differ.
 
     Returns
     -------
@@ -77,18 +77,18 @@ def move(
     dtype: OutputType = "float32",
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Sample a moving image, or each volume of a series, on a reference grid.
+    """Resample a moving image, or each volume of a series, to a reference grid.
 
     Parameters
     ----------
     moving : Volume
         Its array may be (t, z, y, x).
     reference : Volume or Reference
-        Where values are wanted.
+        Defines the output grid.
     fixed_to_moving : Transform, (4, 4) float64, path, or a sequence of them
-        Takes reference LPS points to moving LPS points, mm; see `apply_transform`.
+        Maps reference LPS points to moving LPS points, mm; see `apply_transform`.
     interp : {"linear", "nearest", "bspline", "lanczos", "label"}
-        "label" keeps the labels' own type, whatever `dtype` says.
+        "label" keeps the type of the labels and ignores `dtype`.
     background : float
         Value outside the moving image.
     dtype : {"float32", "same"}
@@ -145,7 +145,7 @@ def save_moved(
     dtype: OutputType = "float32",
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Write what `move` gives, with the reference's place in the world; also return it.
+    """Write the result of `move` with the header of the reference; also return it.
 
     Raises
     ------
@@ -163,10 +163,10 @@ def _cast(array: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:
     """Change the type; round and clip to an integer one instead of wrapping around."""
     if kind.kind in "iu" and array.dtype.kind == "f":
         info = np.iinfo(kind)
-        # Largest float that does not pass the integer's end: float32(2**31 - 1) is 2**31.
+        # Largest float within the integer range: float32(2**31 - 1) is 2**31.
         top = np.nextafter(np.float32(info.max), np.float32(0)) if info.bits > 24 else np.float32(info.max)
         cast = np.empty(array.shape, kind)
-        for place, part in zip(cast, array, strict=True):  # slice by slice, which the cache holds
+        for place, part in zip(cast, array, strict=True):  # slice by slice, to fit into the cache
             rounded = np.rint(part)
             place[...] = np.clip(rounded, np.float32(info.min), top, out=rounded)
         return cast

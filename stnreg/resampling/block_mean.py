@@ -1,4 +1,4 @@
-"""Averaging of blocks of voxels: the cheap, alias-free way down to a coarser grid."""
+"""Downsampling by block means."""
 
 import numpy as np
 
@@ -7,25 +7,25 @@ from stnreg.geometry.orientation import runs_backwards
 
 
 def shrink_factors(grid: Grid, spacing_mm: float) -> tuple[int, int, int]:
-    """Return how many voxels to average along x, y, z so that blocks stay within `spacing_mm`."""
+    """Return the number of voxels along x, y, z in a block of at most `spacing_mm`."""
     x, y, z = (max(int(np.floor(spacing_mm / s + 0.05)), 1) for s in grid.spacing)
     return min(x, grid.size[0]), min(y, grid.size[1]), min(z, grid.size[2])
 
 
 def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.ndarray, Grid]:
-    """Average whole blocks of voxels no larger than `spacing_mm`; voxels left over are dropped.
+    """Average blocks of voxels of at most `spacing_mm`; incomplete blocks are dropped.
 
-    They are dropped at the left, posterior and superior ends, so that the blocks are the same whatever the order in
-    which an image is stored.
+    They are dropped at the left, posterior and superior ends, so that the blocks do not depend on the orientation of
+    the voxel array.
 
     Parameters
     ----------
     array : (z, y, x) ndarray
         Any real type.
     grid : Grid
-        Where `array` lies.
+        Grid of `array`.
     spacing_mm : float
-        Largest edge of a block, mm; axes that are coarser already are left alone.
+        Largest edge of a block, mm; axes with larger voxels are not averaged.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.nda
     first = [n - m if back else 0 for n, m, back in zip(grid.size, used, runs_backwards(grid), strict=True)]
     x, y, z = (slice(a, a + m) for a, m in zip(first, used, strict=True))
     kept = array[z, y, x]
-    # Whole rows are added first: they are contiguous, and each voxel is read once.
+    # Rows are added first: they are contiguous, and each voxel is read once.
     rows = np.zeros((nz, ny, nx * fx), np.float32)
     for k in range(fz):
         for j in range(fy):

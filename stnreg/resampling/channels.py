@@ -1,4 +1,4 @@
-"""Maps of structures between their voxels: values, and how they change."""
+"""Trilinear interpolation of multi-channel maps, with gradients."""
 
 from collections.abc import Iterator
 
@@ -8,13 +8,13 @@ Array = np.ndarray
 
 
 def sample_maps(maps: Array, index: Array) -> Array:
-    """Interpolate maps linearly.
+    """Interpolate maps at voxel indices.
 
     Parameters
     ----------
     maps : (K, D, H, W) float32
     index : (N, 3) float64
-        (x, y, z) voxel indices; outside the maps everything is background.
+        (x, y, z) voxel indices. Outside the maps the background is 1.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def sample_maps(maps: Array, index: Array) -> Array:
 
 
 def sample_maps_with_gradient(maps: Array, index: Array) -> tuple[Array, Array, Array]:
-    """Interpolate maps and their derivatives linearly.
+    """Interpolate maps and their gradients at voxel indices.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def sample_maps_with_gradient(maps: Array, index: Array) -> tuple[Array, Array, 
     gradient : (3, N, K) float32
         Per voxel along x, y, z.
     inside : (N,) bool
-        Whether the place lies within the maps; what is said of the others means nothing.
+        Whether the point is inside the maps. Values and gradients outside are undefined.
     """
     values = np.zeros((len(index), len(maps)), np.float32)
     gradient = np.zeros((3, *values.shape), np.float32)
@@ -61,13 +61,13 @@ def _inside(maps: Array, index: Array) -> Array:
 
 
 def _corners(maps: Array, index: Array) -> Iterator[tuple[Array, Array, Array]]:
-    """Yield, for each corner of the voxels' cells: values (N, K), shares along x, y, z (N, 3), and its signs (3,)."""
+    """Yield for each of the eight neighbours: values (N, K), weights along x, y, z (N, 3), and their signs (3,)."""
     count, _, height, width = maps.shape
     sizes = np.array(maps.shape[:0:-1])
     clipped = np.clip(index, 0, sizes - 1)
     low = np.minimum(np.floor(clipped).astype(int), sizes - 2)
     part = (clipped - low).astype(np.float32)
-    rows = np.ascontiguousarray(maps.reshape(count, -1).T)  # all maps of a voxel side by side: one look-up serves all
+    rows = np.ascontiguousarray(maps.reshape(count, -1).T)  # channels last: one gather serves all maps
     for corner in range(8):
         step = np.array([corner & 1, corner >> 1 & 1, corner >> 2])
         x, y, z = (low + step).T

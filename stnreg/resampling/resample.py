@@ -1,4 +1,4 @@
-"""Put an image onto another grid: one interpolation, on any two grids, sheared ones too."""
+"""Resample an image to another grid, in one interpolation; grids may be sheared."""
 
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ _ITK_NAME = {
     "nearest": "sitkNearestNeighbor",
     "bspline": "sitkBSpline",
     "lanczos": "sitkLanczosWindowedSinc",
-    "label": "sitkNearestNeighbor",  # the vote comes after
+    "label": "sitkNearestNeighbor",  # the vote follows
 }
 
 
@@ -32,25 +32,25 @@ def resample(
     background: float = 0.0,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Sample a moving image at the voxels of the fixed grid.
+    """Resample a moving image to the fixed grid.
 
-    ITK does it between two images of identity geometry, through the affine from fixed index to moving index:
-    ITK itself would refuse a sheared grid.
+    ITK resamples between two images with identity geometry, by the affine from fixed index to moving index: it does
+    not support sheared grids.
 
     Parameters
     ----------
     array : (z, y, x)
         The moving image, a real or integer type.
     moving_grid, fixed_grid : Grid
-        Where its voxels lie, and where values are wanted.
+        Grid of `array`, and of the result.
     fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm.
+        Maps fixed LPS points to moving LPS points, mm.
     interp : {"linear", "nearest", "bspline", "lanczos", "label"}
-        "label" gives each voxel the label that weighs most among its eight neighbours.
+        "label" is the label with the largest linear weight among the eight neighbours.
     background : float
-        Value of fixed voxels that fall outside the moving image (over half a voxel beyond its outer centres).
+        Value of fixed voxels outside the moving image (over half a voxel beyond its outer centres).
     threads : int, optional
-        Of ITK; its own default when left out. The result does not depend on it.
+        Of ITK; ITK's default if None. The result does not depend on it.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def resample(
 
 
 class _Held:
-    """The voxels of an ITK image that nobody else has, for `np.asarray`: the array keeps the image alive, uncopied."""
+    """Wraps an ITK image for `np.asarray` without a copy; the array keeps the image alive."""
 
     def __init__(self, image: Any) -> None:
         import SimpleITK as sitk
 
         self.image = image
         view = sitk.GetArrayViewFromImage(image).__array_interface__
-        self.__array_interface__ = view | {"data": (view["data"][0], False)}  # False: to be written to
+        self.__array_interface__ = view | {"data": (view["data"][0], False)}  # False: writable
 
 
 def _itk_affine(a_to_b: Matrix) -> Any:
@@ -108,7 +108,7 @@ def _itk_affine(a_to_b: Matrix) -> Any:
 
 
 def _known_to_itk(array: NDArray[Any]) -> NDArray[Any]:
-    """ITK has no booleans and no half precision."""
+    """Convert types that ITK lacks: booleans and half precision."""
     if array.dtype == np.bool_:
         return array.view(np.uint8)
     return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -1,4 +1,4 @@
-"""Trilinear interpolation at scattered points, with its exact derivative, in float32."""
+"""Trilinear interpolation at scattered points, with its exact gradient, in float32."""
 
 import numpy as np
 
@@ -11,14 +11,14 @@ def interpolate(values: Array, index: Array) -> Array:
     Parameters
     ----------
     values : (z, y, x) ndarray
-        C-contiguous, any real type; NaN where there is nothing to see.
+        C-contiguous, any real type; may have NaN.
     index : (3, N) float32
         Continuous voxel indices x, y, z.
 
     Returns
     -------
     found : (N,) float32
-        NaN outside the outer voxel centres, and wherever one of the eight neighbours is NaN.
+        NaN beyond the outer voxel centres, and if one of the eight neighbours is NaN.
     """
     corners, (x, y, z), outside = _corners(values, index)
     c00 = corners[0] + x * (corners[1] - corners[0])
@@ -52,17 +52,17 @@ def interpolate_with_gradient(values: Array, index: Array) -> tuple[Array, Array
 
 
 def _corners(values: Array, index: Array) -> tuple[list[Array], Array, Array]:
-    """Return the eight neighbours of each point, how far it lies between them, and whether it lies outside."""
+    """Return the eight neighbours of each point, its fractional position, and whether it is outside."""
     size = np.array(values.shape[::-1])
     low = np.floor(index)
-    # The last voxel's centre still has neighbours: those of the cell before, at its far end.
+    # The centre of the last voxel belongs to the cell before it.
     np.clip(low, 0, np.maximum(size - 2, 0)[:, None], out=low)
     part = index - low
     outside = ((part < 0) | (part > 1)).any(0)
     x, y, z = low.astype(np.intp)
     row, slab = values.shape[2], values.shape[2] * values.shape[1]
     base = x + row * y + slab * z
-    # An axis of one voxel has no second neighbour; its first one stands for both.
+    # An axis of one voxel has one neighbour, used twice.
     dx, dy, dz = (step if n > 1 else 0 for step, n in zip((1, row, slab), size, strict=True))
     flat = values.reshape(-1)
     offsets = (0, dx, dy, dx + dy, dz, dx + dz, dy + dz, dx + dy + dz)

@@ -1,4 +1,4 @@
-"""Put an image onto another grid through any transform, in one interpolation."""
+"""Resample an image to another grid by any transform, in one interpolation."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from stnreg.transforms.base import Transform
 from stnreg.transforms.sampling import moved, slabs
 
 SLAB_VOXELS = 1 << 20
-"""Voxels of the fixed grid sampled at once: ITK's displacements of them are 24 MB."""
+"""Voxels of the fixed grid per slab: ITK's displacements of them take 24 MB."""
 
 
 def resample_through(
@@ -25,19 +25,19 @@ def resample_through(
     background: float = 0.0,
     threads: int | None = None,
 ) -> NDArray[Any]:
-    """Sample a moving image at the voxels of the fixed grid, as `resample` does, through any transform.
+    """Resample a moving image to the fixed grid by any transform; otherwise as `resample`.
 
-    A transform that is linear goes the way of `resample`, byte for byte. For others each fixed voxel is taken to its
-    moving index in double precision, once, however long the chain; ITK then interpolates there.
+    Linear transforms are passed to `resample`, with identical results. For others each fixed voxel is mapped once to
+    its moving index, in double precision, and ITK interpolates there.
 
     Parameters
     ----------
     array : ([t,] z, y, x)
         The moving image, a real or integer type, or a series of them: its volumes share the work on the transform.
     moving_grid, fixed_grid : Grid
-        Where its voxels lie, and where values are wanted.
+        Grid of `array`, and of the result.
     fixed_to_moving : Transform
-        Takes fixed LPS points to moving LPS points, mm.
+        Maps fixed LPS points to moving LPS points, mm.
     interp, background, threads
         As `resample`. Threads are ITK's; the result does not depend on them.
 
@@ -110,7 +110,7 @@ def _moving_index(transform: Transform, moving_grid: Grid, fixed_grid: Grid, sla
 
 
 def _itk_displacement(index: NDArray[np.float64]) -> Any:
-    """Make ITK's transform from the indices of a slab to the moving ones; exact at its voxels, where it is asked."""
+    """Create an ITK displacement field from the indices of a slab to moving indices; exact at the voxels."""
     import SimpleITK as sitk
 
     z, y, x = (np.arange(count) for count in index.shape[1:])
@@ -123,7 +123,7 @@ def _itk_displacement(index: NDArray[np.float64]) -> Any:
 def _vote(
     array: NDArray[Any], index: NDArray[np.float64], moved: NDArray[Any], disputed: NDArray[np.uint8]
 ) -> None:  # fmt: skip
-    """Replace nearest-neighbour labels along borders by the label of the largest linear weight, in place.
+    """Replace nearest-neighbour labels at borders by the label with the largest linear weight, in place.
 
     Parameters
     ----------
@@ -132,9 +132,9 @@ def _vote(
     index : (3, z, y, x) float64
         The moving voxel index of each voxel of `moved`.
     moved : (z, y, x)
-        `array` sampled there by nearest neighbour; changed here.
+        `array` sampled there by nearest neighbour; changed in place.
     disputed : (z, y, x) uint8
-        Where the surroundings hold more than one label.
+        Where the neighbourhood has more than one label.
     """
     places = np.flatnonzero(disputed)
     flat, out, at = array.reshape(-1), moved.reshape(-1), index.reshape(3, -1)
@@ -144,13 +144,13 @@ def _vote(
 
 
 def _winners(flat: NDArray[Any], shape: tuple[int, ...], index: NDArray[np.float64]) -> NDArray[Any]:
-    """Return the winning label at each moving index (3, N)."""
+    """Return the label at each moving index (3, N)."""
     offsets, shares = [], []  # of the lower and the upper neighbour, along x, y, z
     for along, count, stride in zip(index, shape[::-1], (1, shape[2], shape[2] * shape[1]), strict=True):
         low = np.floor(along)
         share = (along - low).astype(np.float32)
         step = low.astype(np.intp)
-        # Beyond the edge the outer voxel goes on.
+        # Beyond the edge the outer voxel is repeated.
         offsets.append([np.clip(step + upper, 0, count - 1) * stride for upper in (0, 1)])
         shares.append((1 - share, share))
     labels = np.stack([flat[offsets[0][i] + offsets[1][j] + offsets[2][k]] for i, j, k in _CORNERS])

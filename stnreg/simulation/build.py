@@ -1,4 +1,4 @@
-"""From what a user asks for to a recipe: which options belong to which kind, and which files to which split."""
+"""Build a recipe from options: check which options a kind has, and assign files to splits."""
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stnreg.core.files import check_input
 from stnreg.errors import DataError, UsageProblem
+from stnreg.images.suffixes import IMAGES
 from stnreg.simulation.cubes import CubeRecipe
 from stnreg.simulation.dataset import SPLITS
 from stnreg.simulation.heads import HeadRecipe
@@ -14,7 +15,6 @@ from stnreg.simulation.pair import PairRecipe
 from stnreg.simulation.scans import ScanRecipe
 from stnreg.simulation.tissues import CONTRASTS
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz", ".nrrd", ".mha")
 Counts = tuple[int, int, int]
 
 
@@ -39,59 +39,59 @@ def build_recipe(
     images, labels : sequence of Path
         Scans; label map files, or folders of them.
     ranges : dict
-        By the names of `Ranges`; None keeps the kind's own.
+        By the names of `Ranges`; None for the default of the kind.
     sizes : sequence of int
-        Voxels a side: one for both images, or one each (heads).
+        Voxels per side: one value for both images, or one each (heads).
     contrasts : sequence of str
-        One for both images, or one each; none: T1 mostly (heads).
+        One value for both images, or one each; empty: mostly T1 (heads).
     follow_up : bool
         Heads only.
     loss : float
-        Share of the brain's volume that half of the follow-ups lose.
+        Fraction of the brain's volume that half of the follow-ups lose.
 
     Raises
     ------
     UsageProblem
-        If an option does not belong to the kind, or one that it needs is missing.
+        If an option does not apply to the kind, or a required one is missing.
     DataError
-        If a file is missing, or a folder holds no label maps.
+        If a file is missing, or a folder has no label maps.
     """
     drawn = _ranges("follow-up" if follow_up else kind, ranges or {})
     if follow_up and kind != "heads":
-        raise UsageProblem(f"{kind}: --follow-up is for heads")
+        raise UsageProblem(f"{kind}: follow-ups are made of heads only", argument="follow_up")
     if contrasts and kind != "heads":
-        raise UsageProblem(f"{kind}: --contrast is for heads; nothing else is painted from tissues")
+        raise UsageProblem(f"{kind}: contrasts are for heads only", argument="contrast")
     if sizes and kind not in ("heads", "cubes"):
-        raise UsageProblem(f"{kind}: --size is for heads and cubes; a moved scan keeps its grid")
+        raise UsageProblem(f"{kind}: a size is for heads and cubes; a moved scan keeps its grid", argument="size")
     if images and kind in ("heads", "cubes"):
-        raise UsageProblem(f"{kind}: takes no --image")
+        raise UsageProblem(f"{kind}: takes no image", argument="image")
     if kind == "cubes":
         if labels or len(sizes) > 1:
-            raise UsageProblem("cubes: takes no --labels, and one --size for both images")
+            raise UsageProblem("cubes: takes no labels, and one size for both images", argument="labels")
         return CubeRecipe(drawn, *sizes)
     maps = _files(labels)
     if kind == "heads":
         if not maps:
-            raise UsageProblem("heads: are painted from label maps; give them with --labels DIR|FILE")
-        first, second = _two(sizes, (256, 170) if follow_up else (170, 170), "--size")
-        chosen = _two(contrasts, None, "--contrast")
+            raise UsageProblem("heads: needs label maps to make images from", argument="labels")
+        first, second = _two(sizes, (256, 170) if follow_up else (170, 170), "size")
+        chosen = _two(contrasts, None, "contrast")
         unknown = set(chosen or ()) - set(CONTRASTS)
         if unknown:
             raise UsageProblem(f"expected a contrast out of {', '.join(CONTRASTS)}; got {', '.join(sorted(unknown))}")
-        return HeadRecipe(deal(maps, counts), drawn, (first, second), chosen, follow_up, loss)
+        return HeadRecipe(split_files(maps, counts), drawn, (first, second), chosen, follow_up, loss)
     if not images:
-        raise UsageProblem(f"{kind}: moves a scan; give it with --image IMG")
+        raise UsageProblem(f"{kind}: needs a scan to move", argument="image")
     return ScanRecipe(_files(images), maps, drawn)
 
 
-def deal(files: Sequence[str], counts: Counts) -> dict[str, tuple[str, ...]]:
-    """Give each split its own files, in proportion to its pairs; where there are too few, all share all.
+def split_files(files: Sequence[str], counts: Counts) -> dict[str, tuple[str, ...]]:
+    """Assign files to splits in proportion to their pairs; if there are too few, all splits get all files.
 
     Examples
     --------
-    >>> deal(["a", "b", "c", "d"], (100, 0, 50))
+    >>> split_files(["a", "b", "c", "d"], (100, 0, 50))
     {'train': ('a', 'b', 'c'), 'validation': (), 'test': ('d',)}
-    >>> deal(["a"], (10, 0, 5))
+    >>> split_files(["a"], (10, 0, 5))
     {'train': ('a',), 'validation': (), 'test': ('a',)}
     """
     wanted = [split for split, count in zip(SPLITS, counts, strict=True) if count]
@@ -110,7 +110,7 @@ def deal(files: Sequence[str], counts: Counts) -> dict[str, tuple[str, ...]]:
 
 
 def _ranges(kind: str, asked: dict[str, float | None]) -> Ranges:
-    """Return a kind's ranges with the asked ones in; a kind that never turns cannot be asked to."""
+    """Return the ranges of a kind, updated by options; UsageProblem on a range that the kind does not have."""
     own = RANGES[kind]
     given = {name: value for name, value in asked.items() if value is not None}
     for name, value in given.items():
@@ -123,13 +123,13 @@ def _ranges(kind: str, asked: dict[str, float | None]) -> Ranges:
 
 
 def _files(paths: Sequence[Path]) -> tuple[str, ...]:
-    """Return files as they are, and what images folders hold by name; absolute, so that a folder can be continued."""
+    """Return files, and the images in folders by name; absolute, so that a data set can be resumed from anywhere."""
     found: list[str] = []
     for path in paths:
         if path.is_dir():
-            inside = sorted(str(p.resolve()) for p in path.iterdir() if p.name.lower().endswith(SUFFIXES))
+            inside = sorted(str(p.resolve()) for p in path.iterdir() if p.name.lower().endswith(IMAGES))
             if not inside:
-                raise DataError(f"{path}: holds no images ({', '.join(SUFFIXES)}).")
+                raise DataError(f"{path}: holds no images ({', '.join(IMAGES)}).")
             found += inside
         else:
             found.append(str(check_input(path).resolve()))

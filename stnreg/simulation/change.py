@@ -1,6 +1,6 @@
-"""What time does to a brain, as a displacement of where its voxels are looked up; and sampling through it.
+"""Change of a brain over time as a displacement field, and resampling through it.
 
-Nothing here has an affine part over the whole head, so the head's move stays the truth.
+The displacements have no affine part over the whole head, so that the true affine is that of the head.
 """
 
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from stnreg.resampling.resample import Interpolation, resample
 from stnreg.simulation.fields import Array, blurred, smooth_field
 from stnreg.simulation.tissues import FLUID_AROUND, brain_of
 
-STEP = 2  # voxels of the label map between the places where a displacement is held
+STEP = 2  # spacing of the displacement field, voxels of the label map
 
 
 @dataclass(frozen=True, eq=False)
 class Displacement:
-    """Voxel index p of the later head holds what was at p + d(p).
+    """A displacement field d: voxel p of the later head has the value of p + d(p).
 
     Attributes
     ----------
@@ -37,23 +37,23 @@ class Displacement:
 
 
 def brain_loss(codes: NDArray[np.uint8], share: float) -> Displacement:
-    """Shrink the brain about its middle by a share of its volume; the fluid around fills in, the skull stays."""
+    """Shrink the brain about its centre by a fraction of its volume; CSF fills the gap, the skull does not move."""
     held = codes[::STEP, ::STEP, ::STEP]
     brain = brain_of(held)
-    # Nothing moves at the skull or beyond.
+    # Zero at the skull and outside.
     inside = np.clip(2 * blurred((brain | (held == FLUID_AROUND)).astype(np.float32), 1.0) - 1, 0, None)
     z, y, x = np.meshgrid(*(np.arange(n, dtype=np.float32) * STEP for n in held.shape), indexing="ij", sparse=True)
     middle = np.argwhere(brain).mean(0) * STEP
     vectors = [inside * (axis - np.float32(m)) for axis, m in zip((x, y, z), middle[::-1], strict=True)]
     field: Array = (np.stack(vectors, -1) * (share / 3)).astype(np.float32)
-    # Where the brain lies against the skull it is held back, so the rest has to give more.
+    # The brain next to the skull moves less, so the rest has to shrink more.
     for _ in range(2 if share else 0):
-        field *= np.float32(share / _lost(brain, field))
+        field *= np.float32(share / _lost_fraction(brain, field))
     return Displacement(field)
 
 
-def _lost(brain: NDArray[np.bool_], field: Array) -> float:
-    """Return the share of a brain that a displacement of the coarse places takes away."""
+def _lost_fraction(brain: NDArray[np.bool_], field: Array) -> float:
+    """Return the fraction of the brain volume that a coarse displacement field removes."""
     z, y, x = brain.shape
     grid = Grid((x, y, z), np.eye(4))
     soft = brain.astype(np.float32)
@@ -63,7 +63,7 @@ def _lost(brain: NDArray[np.bool_], field: Array) -> float:
 
 
 def smooth_change(codes: NDArray[np.uint8], reach_voxels: float, rng: np.random.Generator) -> Displacement:
-    """Draw a smooth displacement without an affine part over the brain; nowhere longer than `reach_voxels` in it."""
+    """Draw a smooth displacement without an affine part over the brain; at most `reach_voxels` long inside it."""
     brain = brain_of(codes[::STEP, ::STEP, ::STEP])
     points = np.argwhere(brain)
     design = np.c_[points, np.ones(len(points))]
@@ -76,7 +76,7 @@ def smooth_change(codes: NDArray[np.uint8], reach_voxels: float, rng: np.random.
     vectors = np.stack(bent, -1)
     longest = np.sqrt((vectors**2).sum(-1))
     vectors *= np.float32(reach_voxels / longest[brain].max())
-    # Far from the brain the fit is a guess that grows; it must not tear the face.
+    # Far from the brain the fit extrapolates; limit it, so that the face does not fold.
     length = np.sqrt((vectors**2).sum(-1, keepdims=True))
     return Displacement((vectors * np.minimum(1, reach_voxels / np.maximum(length, 1e-6))).astype(np.float32))
 
@@ -89,13 +89,13 @@ def sample(
     change: Displacement | None = None,
     interp: Interpolation = "linear",
 ) -> NDArray[Any]:
-    """Sample an array on a grid through an affine (LPS mm) and then a displacement: one interpolation.
+    """Resample an array to a grid through an affine (LPS mm) and then a displacement, in one interpolation.
 
     Parameters
     ----------
     array : (z, y, x)
     grid, onto : Grid
-        Where its voxels lie, and where values are wanted.
+        Grid of `array`, and of the result.
     onto_to_array : (4, 4) float64
     change : Displacement, optional
         In voxels of `grid`.
@@ -116,7 +116,7 @@ def sample(
     affine.SetTranslation(index_to_index[:3, 3].tolist())
     vectors = sitk.GetImageFromArray(change.vectors.astype(np.float64), isVector=True)
     vectors.SetSpacing((float(change.step),) * 3)
-    chain = sitk.CompositeTransform([sitk.DisplacementFieldTransform(vectors), affine])  # the last acts first
+    chain = sitk.CompositeTransform([sitk.DisplacementFieldTransform(vectors), affine])  # the last one acts first
     image = sitk.GetImageFromArray(array)
     nearest = interp == "nearest"
     resampler = sitk.ResampleImageFilter()

@@ -1,7 +1,7 @@
-"""Pairs of damaged cubes: the same cube with cracks and holes, moved, turned and scaled, and hurt once more in each.
+"""Pairs of damaged cubes: one cube with cracks and holes, transformed, with further damage in each image.
 
-A cube is a formula, so both images are exact: nothing is resampled. Lengths are mm, points lie in the cube's own
-space, its middle at 0, unless a name says otherwise.
+Cubes are analytic, so both images are exact: nothing is resampled. Lengths are mm. Points are in the space of the
+cube, its centre at 0, unless a name says otherwise.
 """
 
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ from stnreg.simulation.pair import Plan, SimulatedPair
 
 SIZE = 128
 SOLID, HOLE, CRACK = 1, 2, 3
-BRIGHTNESS = 180.0  # of the solid, of 255
+BRIGHTNESS = 180.0  # of the solid; the maximum is 255
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Hole:
-    """A ball that is missing."""
+    """A spherical hole."""
 
     center: tuple[float, float, float]
     radius: float
@@ -35,7 +35,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class Crack:
-    """A wavy slab that is missing: it enters along `along` from one side and ends at `end`."""
+    """A wavy slab that is removed: it enters along `along` from one side and ends at `end`."""
 
     normal: tuple[float, float, float]
     along: tuple[float, float, float]
@@ -48,7 +48,7 @@ class Crack:
 
 @dataclass(frozen=True)
 class Cube:
-    """Half its edge, what is missing from it, and how brightness changes across it."""
+    """Half the edge, damage, and brightness gradient of a cube."""
 
     half: float
     holes: tuple[Hole, ...]
@@ -63,9 +63,9 @@ class CubeRecipe:
     Attributes
     ----------
     ranges : Ranges
-        Of the moves, about the middle of the image.
+        Ranges of the transform, about the centre of the image.
     size : int
-        Voxels a side, of 128 / size mm.
+        Voxels per side, of 128 / size mm.
     """
 
     ranges: Ranges
@@ -73,11 +73,11 @@ class CubeRecipe:
     images: tuple[str, ...] = field(default=("fixed", "moving", "fixed_labels", "moving_labels"), init=False)
 
     def plan(self, split: str, number: int, rng: np.random.Generator) -> Plan:
-        """Nothing to decide: each cube is its own subject."""
+        """Return the plan: each cube is its own subject."""
         return Plan({"subject": f"{split}-{number:04d}"})
 
     def paint(self, plan: Plan, rng: np.random.Generator) -> SimulatedPair:
-        """Paint the cube upright, and moved."""
+        """Paint the cube upright, and transformed."""
         grid = Grid.cube((0, 0, 0), self.size, SIZE / self.size)
         cube = random_cube(rng)
         fixed_to_moving = random_move(self.ranges, (0, 0, 0), rng)
@@ -96,16 +96,16 @@ def random_cube(rng: np.random.Generator) -> Cube:
 
 
 def add_damage(cube: Cube, rng: np.random.Generator) -> Cube:
-    """Add what the other image of the pair does not have: one hole, and a crack every other time."""
+    """Add damage that the other image does not have: one hole, and in half of the cases a crack."""
     holes = (*cube.holes, _random_hole(cube.half, rng))
     crack = _random_crack(cube.half, rng)
     return Cube(cube.half, holes, (*cube.cracks, crack) if rng.random() < 0.5 else cube.cracks, cube.slope)
 
 
 def paint_cube(cube: Cube, pose: Matrix, grid: Grid, rng: np.random.Generator) -> tuple[Volume, Volume]:
-    """Paint a cube that was moved by `pose` (LPS mm), with noise and a bias field; return it and its labels.
+    """Paint a cube transformed by `pose` (LPS mm), with noise and a bias field; return it and its labels.
 
-    Labels are 1 the solid, 2 holes, 3 cracks. Voxels that a surface crosses hold their share.
+    Labels are 1 the solid, 2 holes, 3 cracks. Voxels at surfaces have partial volume.
     """
     cube_to_index = compose(grid.lps_to_index, pose)
     part, points = _points_around(cube, cube_to_index, grid)
@@ -133,7 +133,7 @@ def paint_cube(cube: Cube, pose: Matrix, grid: Grid, rng: np.random.Generator) -
 def _points_around(
     cube: Cube, cube_to_index: Matrix, grid: Grid
 ) -> tuple[tuple[slice, slice, slice], tuple[Array, Array, Array]]:
-    """Return the part of the grid that the cube may touch, and its voxels' coordinates (x, y, z) in the cube."""
+    """Return the bounding box of the cube in the grid, and the coordinates (x, y, z) of its voxels in the cube."""
     corners = apply_affine(cube_to_index, np.array(list(product((-cube.half, cube.half), repeat=3))))
     low = np.clip(np.floor(corners.min(0)) - 1, 0, grid.size).astype(int)
     high = np.clip(np.ceil(corners.max(0)) + 2, low, grid.size).astype(int)
@@ -145,7 +145,7 @@ def _points_around(
 
 
 def _depth_in(crack: Crack, points: tuple[Array, Array, Array]) -> Array:
-    """Return how deep points lie in a crack, mm; negative outside."""
+    """Return the depth of points in a crack, mm; negative outside."""
     across = sum(np.float32(n) * p for n, p in zip(crack.normal, points, strict=True))
     ahead = sum(np.float32(a) * p for a, p in zip(crack.along, points, strict=True))
     middle = np.float32(crack.offset) + np.float32(crack.wave) * np.sin(ahead * np.float32(crack.waves_per_mm))

@@ -1,7 +1,7 @@
-"""Many pairs in a folder: planned, painted in parallel, picked up where it stopped, and listed in PAIRS.csv.
+"""Make a data set of simulated pairs in a folder: in parallel, resumable, listed in PAIRS.csv.
 
-A pair's random numbers come from the seed, its split and its number: not from the order, the number of processes or
-the sizes of the other splits. Its truth is written last, so a pair that has one is whole.
+The random numbers of a pair depend on the seed, its split and its number only, not on the order, the number of
+processes or the sizes of other splits. The true transform is written last: a pair that has one is complete.
 """
 
 import csv
@@ -42,13 +42,13 @@ def simulate(
     ----------
     recipe : PairRecipe
     folder : Path
-        Made if need be. Pairs that are whole in it are kept; it must be of the same recipe and seed.
+        Created if missing. Complete pairs in it are kept; they must have the same recipe and seed.
     counts : (train, validation, test)
     seed : int
     jobs : int
-        Processes. The files do not depend on it.
+        Number of processes. The files do not depend on it.
     progress : callable
-        Told how many pairs are there, of how many.
+        Called with the number of pairs so far and the total.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def simulate(
     Raises
     ------
     UsageProblem
-        If the folder holds pairs of another recipe or seed.
+        If the folder has pairs of another recipe or seed.
     DataError
         If a file cannot be read or written.
     """
@@ -68,7 +68,7 @@ def simulate(
         raise DataError(f"{folder}: cannot be made ({error.strerror}).") from error
     _check_settings(recipe, folder, seed)
     wanted = [(split, number) for split, count in zip(SPLITS, counts, strict=True) for number in range(count)]
-    missing = [(s, n) for s, n in wanted if not _is_whole(_pair_folder(folder, s, n), recipe)]
+    missing = [(s, n) for s, n in wanted if not _is_complete(_pair_folder(folder, s, n), recipe)]
     done = len(wanted) - len(missing)
     progress(done, len(wanted))
     for _ in _made(recipe, folder, missing, seed, jobs):
@@ -80,7 +80,7 @@ def simulate(
 
 
 def make_pair(recipe: PairRecipe, folder: Path, split: str, number: int, seed: int) -> None:
-    """Plan, paint and write one pair; its truth last."""
+    """Plan, paint and write one pair; the true transform last."""
     pair = recipe.paint(plan_pair(recipe, split, number, seed), _generator(seed, split, number, 1))
     own = _pair_folder(folder, split, number)
     own.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def make_pair(recipe: PairRecipe, folder: Path, split: str, number: int, seed: i
 
 
 def plan_pair(recipe: PairRecipe, split: str, number: int, seed: int) -> Plan:
-    """Return what is decided about a pair before it is painted."""
+    """Return the plan of a pair."""
     return recipe.plan(split, number, _generator(seed, split, number, 0))
 
 
@@ -99,7 +99,7 @@ def _generator(seed: int, split: str, number: int, stage: int) -> np.random.Gene
 
 
 def _made(recipe: PairRecipe, folder: Path, missing: list[tuple[str, int]], seed: int, jobs: int) -> Iterator[None]:
-    """Make what is missing, yielding after each pair."""
+    """Make missing pairs; yield after each."""
     if jobs == 1 or len(missing) < 2:
         _one_thread()
         for split, number in missing:
@@ -113,7 +113,7 @@ def _made(recipe: PairRecipe, folder: Path, missing: list[tuple[str, int]], seed
         for future in as_completed(futures):
             future.result()
             yield
-    finally:  # on an error or Ctrl-C: what is under way ends whole, what waits is dropped
+    finally:  # on an error or Ctrl-C: running pairs are completed, waiting ones dropped
         pool.shutdown(cancel_futures=True)
 
 
@@ -124,7 +124,7 @@ def _one_thread() -> None:
 
 
 def _quiet_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the first one ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the main process ends the others
     _one_thread()
 
 
@@ -132,12 +132,12 @@ def _pair_folder(folder: Path, split: str, number: int) -> Path:
     return folder / split / f"{number:04d}"
 
 
-def _is_whole(own: Path, recipe: PairRecipe) -> bool:
+def _is_complete(own: Path, recipe: PairRecipe) -> bool:
     return all((own / name).is_file() for name in ("truth.tfm", *(f"{image}.nii.gz" for image in recipe.images)))
 
 
 def _check_settings(recipe: PairRecipe, folder: Path, seed: int) -> None:
-    """Keep the recipe beside its pairs, and refuse to mix two."""
+    """Store the recipe with its pairs; UsageProblem if the folder has another one."""
     wanted: dict[str, Any] = {"kind": type(recipe).__name__, "seed": seed, **asdict(recipe)}  # type: ignore[call-overload]
     text = json.dumps(wanted, indent=2) + "\n"
     kept = folder / SETTINGS

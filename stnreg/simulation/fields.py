@@ -11,7 +11,7 @@ Shape = tuple[int, ...]
 
 
 def smooth_field(shape: Shape, knots: int | Shape, rng: np.random.Generator) -> Array:
-    """Draw a smooth field: normal numbers of unit scale at `knots` places a side, linear between.
+    """Draw a smooth field: standard normal numbers at `knots` points per axis, linearly interpolated.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def smooth_field(shape: Shape, knots: int | Shape, rng: np.random.Generator) -> 
 
 
 def stretched(coarse: Array, shape: Shape) -> Array:
-    """Interpolate a coarse array to a shape; the outer voxel centres stay the outer voxel centres."""
+    """Interpolate a coarse array to a shape; the outer voxel centres coincide."""
     ratio = [(c - 1) / max(n - 1, 1) for c, n in zip(coarse.shape, shape, strict=True)]
     z, y, x = shape
     fine = Grid((x, y, z), np.diag([*ratio[::-1], 1.0]))
@@ -32,13 +32,13 @@ def stretched(coarse: Array, shape: Shape) -> Array:
 
 
 def blurred(image: Array, *sigma_voxels: float) -> Array:
-    """Blur by a Gaussian; one sigma for all axes, or three along (x, y, z). Zero leaves an axis alone."""
+    """Blur by a Gaussian; one sigma for all axes, or three along (x, y, z). Axes with zero are not blurred."""
     import SimpleITK as sitk
 
     widths = list(sigma_voxels) * 3 if len(sigma_voxels) == 1 else list(sigma_voxels)
     if max(widths) <= 0:
         return image
-    # An error of 1 % of the kernel is far below the noise, and a third of the time.
+    # An error of 1 % of the kernel is far below the noise, and three times faster.
     variances = [max(width, 1e-3) ** 2 for width in widths]
     picture = sitk.GetImageFromArray(image)
     picture = sitk.DiscreteGaussian(picture, variances, maximumError=0.01, useImageSpacing=False)

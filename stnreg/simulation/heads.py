@@ -1,4 +1,4 @@
-"""Heads painted from label maps: two scans of one anatomy, moved between; or a follow-up of one person."""
+"""Heads painted from label maps: two scans of one anatomy with a known transform; or a follow-up scan."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -20,7 +20,7 @@ from stnreg.simulation.scanner import random_scanner, scan
 from stnreg.simulation.tissues import CONTRASTS, FIRST_OUTSIDE, brain_of, to_byte_codes
 
 FIELD_MM = 256.0
-T1_SHARE = 0.7  # of mixed pairs: both images T1-weighted
+T1_SHARE = 0.7  # fraction of pairs with mixed contrasts in which both images are T1-weighted
 AXES = {  # columns: the LPS direction of each voxel axis
     "LPS": np.eye(3),
     "RAS": np.diag([-1.0, -1.0, 1.0]),
@@ -35,17 +35,17 @@ class HeadRecipe:
     Attributes
     ----------
     anatomies : dict
-        Label map files by split; pairs take them in turn.
+        Label map files by split; pairs use them in turn.
     ranges : Ranges
-        Of the true map between the images, about the middle of the label map.
+        Ranges of the true transform, about the centre of the label map.
     sizes : (int, int)
-        Voxels a side of the fixed and the moving image; the field is 256 mm.
+        Voxels per side of the fixed and the moving image; the field of view is 256 mm.
     contrasts : (str, str) or None
-        Of the fixed and the moving image; None: T1 mostly, any two at times.
+        Of the fixed and the moving image; None: mostly T1, sometimes any two.
     follow_up : bool
-        Whether the second scan is of the same person later: lost brain or none, and smooth change.
+        Whether the second scan is a follow-up: with or without atrophy, and with smooth change.
     loss : float
-        Share of the brain's volume that half of the follow-ups have lost.
+        Fraction of the brain's volume that half of the follow-ups have lost.
     change_mm : float
         Largest smooth displacement in a follow-up, mm.
     """
@@ -62,7 +62,7 @@ class HeadRecipe:
     )
 
     def plan(self, split: str, number: int, rng: np.random.Generator) -> Plan:
-        """Choose the anatomy, the contrasts, which scanner comes first, and what happened between."""
+        """Choose the anatomy, the contrasts, the scanners and the change between the scans."""
         anatomies = self.anatomies[split]
         path = anatomies[number % len(anatomies)]
         contrasts = self.contrasts or _mixed_contrasts(rng, same=self.follow_up)
@@ -75,7 +75,7 @@ class HeadRecipe:
         return Plan(columns, {"path": path, "contrasts": contrasts, "sizes": sizes, "loss": loss})
 
     def paint(self, plan: Plan, rng: np.random.Generator) -> SimulatedPair:
-        """Paint both scans of the anatomy, each through a map of its own."""
+        """Paint both scans of the anatomy, each with its own transform."""
         choices = plan.choices
         codes, labels, grid = _load(choices["path"])
         middle = apply_affine(grid.index_to_lps, (np.array(grid.size) - 1) / 2)
@@ -107,18 +107,18 @@ def _scan(
     change: Displacement | None,
     rng: np.random.Generator,
 ) -> tuple[Volume, Volume, Volume]:
-    """Return the image, the brain's labels and the brain of one session."""
+    """Return the image, the brain labels and the brain mask of one session."""
     spacing_mm = FIELD_MM / size
     middle = apply_affine(grid.index_to_lps, (np.array(grid.size) - 1) / 2)
     axes = AXES[list(AXES)[rng.integers(len(AXES))]]
-    # The field stays where the scanner is: a head that moved far is cut, as it would be.
+    # The field of view is fixed to the scanner: a head that moves far is truncated.
     onto = Grid.cube(middle + rng.uniform(-3, 3, 3), size, spacing_mm, axes)
     clean = paint(codes, person, random_palette(contrast, rng))
-    # Half a voxel of blur hides the steps of the label map, more the gaps between wider voxels.
+    # Blur of half a voxel hides the steps of the label map; more is needed for larger voxels.
     clean = blurred(clean, max(0.6, 0.45 * spacing_mm / float(grid.spacing.min())))
     scan_to_head = invert(head_to_scan)
-    seen = sample(clean, grid, onto, scan_to_head, change)
-    image = Volume(scan(seen, random_scanner(rng), rng), onto)
+    sampled = sample(clean, grid, onto, scan_to_head, change)
+    image = Volume(scan(sampled, random_scanner(rng), rng), onto)
     seen_labels = sample(labels, grid, onto, scan_to_head, change, interp="nearest")
     brain = brain_of(to_byte_codes(seen_labels)).astype(np.uint8)
     return image, Volume(seen_labels, onto), Volume(brain, onto)
@@ -133,7 +133,7 @@ def _mixed_contrasts(rng: np.random.Generator, *, same: bool) -> tuple[str, str]
 
 @lru_cache(maxsize=2)
 def _load(path: str) -> tuple[NDArray[np.uint8], NDArray[np.int16], Grid]:
-    """Read a label map: byte codes for painting, FreeSurfer's codes of the brain alone, and its grid."""
+    """Read a label map: byte codes for painting, FreeSurfer's codes of the brain, and its grid."""
     volume = load_volume(path)
     codes = np.rint(volume.array).astype(np.int16)
     return to_byte_codes(codes), np.where(codes < FIRST_OUTSIDE, codes, 0).astype(np.int16), volume.grid

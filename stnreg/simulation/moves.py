@@ -1,4 +1,4 @@
-"""How far things are moved: ranges by kind, drawn uniformly."""
+"""Ranges of random transforms by kind; uniform distributions."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from stnreg.geometry.matrix import Matrix
 
 @dataclass(frozen=True)
 class Ranges:
-    """Each axis lies within plus or minus these.
+    """Ranges per axis, plus or minus.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ RANGES: dict[str, Ranges] = {
     "follow-up": Ranges(30.0, 30.0),
     "cubes": Ranges(30.0, 15.0, 0.15),
 }
-SMALL_POSE = Ranges(rotation_deg=4.0, translation_mm=4.0)  # nobody lies quite straight
+SMALL_POSE = Ranges(rotation_deg=4.0, translation_mm=4.0)  # heads are never positioned exactly
 
 
 def random_move(ranges: Ranges, center_lps: ArrayLike, rng: np.random.Generator) -> Matrix:
-    """Draw a (4, 4) point map about a centre, LPS mm."""
+    """Draw a (4, 4) affine about a centre, LPS mm."""
     return random_affine(
         rng,
         center_lps=center_lps,

@@ -1,4 +1,4 @@
-"""Clean intensities for a label map: a contrast's own, the person's, and the session's."""
+"""Noise-free intensities for a label map, by contrast, person and session."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ from stnreg.simulation.tissues import CONTRASTS, EYES, HEAD, NAMES, tissue_of_co
 
 @dataclass(frozen=True, eq=False)
 class Person:
-    """What stays the same from scan to scan.
+    """The random properties of a person, equal in all scans.
 
     Attributes
     ----------
     uneven : (z, y, x) float32
-        Smooth unevenness of tissue, some 6 voxels wide; a share.
+        Smooth variation of tissue intensity, about 6 voxels wide; relative.
     parts : (z, y, x) int
-        What lies outside the brain is many things that the map calls one.
+        Random parts of the tissue outside the brain, which has one label only.
     part_factor : (parts,) float32
         Brightness of each part.
     """
@@ -29,7 +29,7 @@ class Person:
 
 
 def random_person(shape: Shape, rng: np.random.Generator) -> Person:
-    """Draw what a label map does not say of a head."""
+    """Draw the properties of a person that a label map does not define."""
     uneven = rng.uniform(0.02, 0.05) * smooth_field(shape, tuple(max(n // 6, 2) for n in shape), rng)
     count = int(rng.integers(40, 120))
     factor = 1 + rng.uniform(0.1, 0.35) * rng.standard_normal(count, dtype=np.float32)
@@ -37,7 +37,7 @@ def random_person(shape: Shape, rng: np.random.Generator) -> Person:
 
 
 def random_palette(contrast: str, rng: np.random.Generator) -> Array:
-    """Draw the mean of every byte code, (256,), about those of a contrast; shares of the brightest brain tissue."""
+    """Draw the mean of every byte code, (256,), near those of a contrast; relative to the brightest brain tissue."""
     outside = np.arange(len(NAMES)) >= NAMES.index("soft")
     spread = np.where(outside, 0.08, 0.03)
     mean = np.array(CONTRASTS[contrast]) * (1 + spread * rng.standard_normal(len(NAMES)))
@@ -48,7 +48,7 @@ def random_palette(contrast: str, rng: np.random.Generator) -> Array:
 
 
 def paint(codes: NDArray[np.uint8], person: Person, palette: Array) -> Array:
-    """Return clean intensities on the label map's own grid, before blur, bias field and noise.
+    """Return noise-free intensities on the grid of the label map, before blur, bias field and noise.
 
     Parameters
     ----------

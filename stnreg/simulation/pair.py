@@ -1,4 +1,4 @@
-"""What every kind of simulation makes: a planned pair, and the pair itself."""
+"""The interface of simulations: a plan, and a simulated pair."""
 
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ from stnreg.images.volume import Volume
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPair:
-    """Two images, the true map between them, and labels where there are some.
+    """Two images, the true transform between them, and labels if available.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class SimulatedPair:
         The truth: fixed LPS points to moving LPS points, mm.
     fixed_labels, moving_labels : Volume or None
     fixed_mask : Volume or None
-        The brain, 1 or 0.
+        The brain mask, 1 or 0.
     """
 
     fixed: Volume
@@ -31,21 +31,21 @@ class SimulatedPair:
     fixed_mask: Volume | None = None
 
     def images(self) -> dict[str, Volume]:
-        """Return what there is, by its column in PAIRS.csv."""
+        """Return the volumes by their column in PAIRS.csv."""
         names = ("fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask")
         return {name: volume for name in names if (volume := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is decided before anything is painted; cheap, so a table can be written without painting.
+    """The random choices of a pair before painting. They are cheap, so a table can be written without painting.
 
     Attributes
     ----------
     columns : dict
-        For PAIRS.csv, beside the files.
+        Columns of PAIRS.csv other than files.
     choices : dict
-        For the painter.
+        Arguments of the painter.
     """
 
     columns: dict[str, str]
@@ -53,7 +53,7 @@ class Plan:
 
 
 class PairRecipe(Protocol):
-    """One kind of simulation; small, frozen and picklable, for it travels to other processes."""
+    """One kind of simulation; frozen and picklable, since it is sent to other processes."""
 
     @property
     def images(self) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class PairRecipe(Protocol):
         ...
 
     def plan(self, split: str, number: int, rng: np.random.Generator) -> Plan:
-        """Decide on pair `number` (from 0) of a split."""
+        """Draw the plan of pair `number` (from 0) of a split."""
         ...
 
     def paint(self, plan: Plan, rng: np.random.Generator) -> SimulatedPair:

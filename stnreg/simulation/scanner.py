@@ -1,4 +1,4 @@
-"""What a scanner does to what it sees: bias field, texture, blur, noise, whole numbers."""
+"""Simulated scanner: bias field, texture, blur, noise, rounding to integers."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from stnreg.simulation.fields import Array, blurred, smooth_field
 
-FULL_SCALE = 1000  # what the stored numbers make of 1, the brightest brain tissue
+FULL_SCALE = 1000  # stored value of 1, the brightest brain tissue
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """One session on one machine; shares of the brightest brain tissue.
+    """One scanning session; values relative to the brightest brain tissue.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Scanner:
     bias : float
         Scale of the logarithm of the smooth field that multiplies the image.
     texture : float
-        Unevenness within a tissue, two voxels wide.
+        Variation within a tissue, two voxels wide.
     blur_voxels : float
     """
 
@@ -32,7 +32,7 @@ class Scanner:
 
 
 def random_scanner(rng: np.random.Generator) -> Scanner:
-    """Draw a scanner between good and worn."""
+    """Draw a scanner with random noise, bias field, texture and blur."""
     return Scanner(
         noise=rng.uniform(0.015, 0.05),
         bias=rng.uniform(0.05, 0.2),
@@ -42,7 +42,7 @@ def random_scanner(rng: np.random.Generator) -> Scanner:
 
 
 def scan(clean: Array, scanner: Scanner, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Turn clean intensities (0 to about 1.2) into a stored image, (z, y, x) int16."""
+    """Simulate the scan of noise-free intensities (0 to about 1.2), (z, y, x) int16."""
     half = tuple(max(n // 2, 2) for n in clean.shape)
     image = clean * (1 + scanner.texture * smooth_field(clean.shape, half, rng))
     image = blurred(image, scanner.blur_voxels if scanner.blur_voxels > 0.2 else 0.0)

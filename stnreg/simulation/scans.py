@@ -1,4 +1,4 @@
-"""Known moves of a scan: the scan as it is, and moved within its own field of view, each with its own scanner."""
+"""Real scans with a known transform: the scan, and the scan moved within its field of view, each with new noise."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,16 +17,16 @@ from stnreg.simulation.scanner import random_scanner, scan
 
 @dataclass(frozen=True)
 class ScanRecipe:
-    """Moves of real scans.
+    """Pairs from real scans.
 
     Attributes
     ----------
     scans : tuple of str
-        Image files; pairs take them in turn.
+        Image files; pairs use them in turn.
     labels : tuple of str
-        A label map for each, on its grid; or none at all.
+        A label map for each scan, on its grid; or empty.
     ranges : Ranges
-        Of the moves, about the middle of the scan.
+        Ranges of the transform, about the centre of the scan.
     """
 
     scans: tuple[str, ...]
@@ -34,7 +34,7 @@ class ScanRecipe:
     ranges: Ranges
 
     def __post_init__(self) -> None:
-        """Refuse label maps that fit no image."""
+        """Check that there is a label map for each scan."""
         if self.labels and len(self.labels) != len(self.scans):
             raise UsageProblem(
                 f"expected a label map for each of {len(self.scans)} images, or none; got {len(self.labels)}"
@@ -52,7 +52,7 @@ class ScanRecipe:
         return Plan({"subject": subject}, {"which": which})
 
     def paint(self, plan: Plan, rng: np.random.Generator) -> SimulatedPair:
-        """Move the scan; what leaves the field of view is lost, as it would be."""
+        """Move the scan; parts outside the field of view are lost."""
         which = plan.choices["which"]
         source = _load(self.scans[which])
         grid = source.grid
@@ -60,7 +60,7 @@ class ScanRecipe:
         low, high = np.percentile(clean, (0.5, 99.5))
         clean = ((clean - low) / ((high - low) or 1)).clip(0, 1.5)
         fixed_to_moving = random_move(self.ranges, grid.center_lps, rng)
-        # Splines keep the moved scan as sharp as the other, so that blur does not tell which is which.
+        # B-splines keep the moved scan as sharp as the original one.
         moved = resample(clean, grid, grid, invert(fixed_to_moving), interp="bspline").clip(0, 1.5)
         fixed, moving = (Volume(scan(image, random_scanner(rng), rng), grid) for image in (clean, moved))
         if not self.labels:
@@ -72,6 +72,6 @@ class ScanRecipe:
 
 @lru_cache(maxsize=4)
 def _load(path: str) -> Volume:
-    """Read an image, without its header: what is written has both forms from its grid."""
+    """Read an image without its header, so that outputs have both forms from its grid."""
     volume = load_volume(path)
     return Volume(volume.array, volume.grid, path=path)

@@ -1,6 +1,6 @@
-"""Tissues of the head: their codes, and how bright they are in each contrast. One table for all painters.
+"""Tissues of the head: their codes, and their intensity in each contrast.
 
-Codes are FreeSurfer's, with the extended head labels (500 and up) stored 300 lower so that they fit a byte.
+Codes are FreeSurfer's, with the extended head labels (500 and up) stored minus 300, to fit into a byte.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ TISSUES: dict[str, tuple[int, ...]] = {
 }
 NAMES = tuple(TISSUES)
 
-# Mean intensity of each tissue per contrast, in the order of TISSUES; shares of the brightest brain tissue.
+# Mean intensity of each tissue per contrast, in the order of TISSUES; relative to the brightest brain tissue.
 CONTRASTS: dict[str, tuple[float, ...]] = {
     #      air   white gray  deep  stri  fluid plex  lesion soft  fat   dura  bone  marrow
     "t1": (0.02, 1.00, 0.72, 0.86, 0.76, 0.28, 0.50, 0.68, 0.55, 1.10, 0.45, 0.18, 0.85),
@@ -34,12 +34,12 @@ CONTRASTS: dict[str, tuple[float, ...]] = {
 }
 EYES, AIRWAYS = 206, 209
 FLUID_AROUND = 24  # CSF around the brain
-HEAD = 200  # byte codes from here on lie outside the brain
+HEAD = 200  # byte codes from here on are outside the brain
 FIRST_OUTSIDE = 500  # the same in FreeSurfer's numbers
 
 
 def to_byte_codes(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Store FreeSurfer codes in a byte: what is 256 or more, 300 lower.
+    """Convert FreeSurfer codes to bytes: 300 is subtracted from codes of 256 and more.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def to_byte_codes(codes: NDArray[np.integer]) -> NDArray[np.uint8]:
 
 
 def tissue_of_code() -> NDArray[np.int64]:
-    """Return the tissue index of every byte code, (256,); unknown ones are gray in the brain, soft outside."""
+    """Return the tissue index of every byte code, (256,); unknown codes are gray matter, or soft tissue outside."""
     table = np.full(256, NAMES.index("soft"), np.int64)
     table[:HEAD] = NAMES.index("gray")
     for k, codes in enumerate(TISSUES.values()):
@@ -59,5 +59,5 @@ def tissue_of_code() -> NDArray[np.int64]:
 
 
 def brain_of(byte_codes: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return where the brain is: tissue and ventricles, not the fluid around."""
+    """Return the brain mask: tissue and ventricles, without the CSF around."""
     return (byte_codes > 0) & (byte_codes < HEAD) & (byte_codes != FLUID_AROUND)

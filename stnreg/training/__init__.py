@@ -1,4 +1,4 @@
-"""Training: torch and disk. A plain loop, the tasks it trains, checkpoints and the export to ONNX."""
+"""Training: the loop, its tasks, checkpoints, and export to ONNX."""
 
 from importlib.util import find_spec
 
@@ -8,12 +8,12 @@ NEEDED = ("torch", "onnx", "onnxscript", "safetensors")
 
 
 def require_training() -> None:
-    """Make sure that what training needs is installed.
+    """Check that the packages for training are installed.
 
     Raises
     ------
     UsageProblem
-        Naming what is missing and the extra that brings it.
+        Names the missing package and the extra that installs it.
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:

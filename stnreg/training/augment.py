@@ -1,4 +1,4 @@
-"""Random moves and random looks for training images; every draw comes from a generator of (seed, step)."""
+"""Random transforms and augmentation of training images; deterministic by (seed, step)."""
 
 import math
 
@@ -12,18 +12,18 @@ from stnreg.training.config import AugmentConfig, MovesConfig
 
 
 def step_generator(seed: int, step: int, *more: int) -> Generator:
-    """Return the generator of one step, and of a pair in it: the same numbers whenever the run comes to it."""
+    """Return the random generator of one step, and of a pair in it; deterministic."""
     mixed = np.random.SeedSequence([seed, step, *more]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
 
 
 def uniform(generator: Generator, *shape: int) -> Tensor:
-    """Draw evenly from -1 to 1."""
+    """Draw uniformly from -1 to 1."""
     return torch.rand(shape, generator=generator) * 2 - 1
 
 
 def curriculum(moves: MovesConfig, progress: float) -> float:
-    """Return the share of the full range of moves to use at `progress` (0 to 1) of the run."""
+    """Return the fraction of the ranges of transforms to use at `progress` (0 to 1) of the run."""
     start = moves.start_deg / moves.rotation_deg if moves.rotation_deg > 0 else 1.0
     if moves.curriculum <= 0:
         return 1.0
@@ -33,7 +33,7 @@ def curriculum(moves: MovesConfig, progress: float) -> float:
 def random_moves(
     generator: Generator, count: int, moves: MovesConfig, half_edge_mm: float, amount: float = 1.0
 ) -> Tensor:
-    """Draw affine moves about the cube's centre.
+    """Draw affine transforms about the centre of the cube.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def random_moves(
     count : int
     moves : MovesConfig
     half_edge_mm : float
-        Half the edge of the cube: what a normalised 1 is worth.
+        Half the edge of the cube: a normalised 1 in mm.
     amount : float
-        Share of the ranges to use.
+        Fraction of the ranges to use.
 
     Returns
     -------
@@ -54,14 +54,14 @@ def random_moves(
     return theta_from_parts(
         shear=uniform(generator, count, 3) * moves.shear * amount,
         scale=torch.exp(uniform(generator, count, 3) * math.log(1 + moves.scale) * amount),
-        # An angle about one axis, split over three: the rotation as a whole stays within the range.
+        # The vector of angles has bounded length, so that the total rotation is within the range.
         rotation_rad=axis * angle_rad,
         translation=uniform(generator, count, 3) * moves.translation_mm / half_edge_mm * amount,
     )
 
 
-def corrupt(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
-    """Give each image (N, D, D, D) in [0, 1] another contrast, bias field, noise and field of view."""
+def augment(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
+    """Change contrast, bias field, noise and field of view of each image (N, D, D, D) in [0, 1]."""
     count = len(images)
     if config.gamma:
         images = images.clamp(min=0) ** torch.exp(uniform(generator, count, 1, 1, 1) * config.gamma)
@@ -80,7 +80,7 @@ def corrupt(images: Tensor, generator: Generator, config: AugmentConfig) -> Tens
 
 
 def crop(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
-    """Empty a slab at one side of some of the images, as a scan that ends early."""
+    """Set a slab at one side of some images to zero, as for a truncated field of view."""
     edge = images.shape[1]
     images = images.clone()
     for image in images:
@@ -93,10 +93,10 @@ def crop(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
 
 
 def window(images: Tensor, generator: Generator, config: AugmentConfig) -> Tensor:
-    """Empty what lies outside a box about the middle of some of the images, as outside of a scanner's field.
+    """Set the outside of a box about the centre of some images to zero, as outside the field of view of a scanner.
 
-    A known move turns a scan's own borders with it. A head that lay turned in the scanner is cut by borders that did
-    not turn, which a network must not take for the head's.
+    A random transform rotates the borders of a scan with the head. If the head was rotated in the scanner, the borders
+    are not rotated; a network must not rely on them.
     """
     edge = images.shape[1]
     images = images.clone()

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on, in one file that loads without running any code."""
+"""Checkpoints: everything to resume a run, in one file that is loaded without executing code."""
 
 import json
 from pathlib import Path
@@ -14,12 +14,12 @@ FORMAT = 1
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_atomic(path) as stream:
         try:
             torch.save({"format": FORMAT, **content}, stream)
-        except RuntimeError as error:  # torch's own, in place of what kept it from writing
+        except RuntimeError as error:  # torch's, instead of the cause
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
@@ -31,13 +31,13 @@ def load_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the file is missing, is no checkpoint, or was written in another format.
+        If the file is missing, is not a checkpoint, or has another format.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such checkpoint; name a .ckpt that `stnreg train` wrote")
     try:
         content = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # torch raises whatever its unpickler met first
+    except Exception as error:  # torch raises exceptions of many classes
         raise DataError(f"{path}: not a checkpoint of stnreg ({type(error).__name__}: {error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"{path}: expected a checkpoint of format {FORMAT}; train again with this version")
@@ -45,7 +45,7 @@ def load_checkpoint(path: Path, device: str = "cpu") -> dict[str, Any]:
 
 
 def best_weights(content: dict[str, Any]) -> dict[str, Tensor]:
-    """Return the weights to use from a checkpoint: the running mean where one was kept."""
+    """Return the weights of a checkpoint: their exponential moving average if stored."""
     return content["ema"] or content["model"]
 
 
@@ -53,7 +53,7 @@ def save_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
     """Write weights as safetensors, `metadata` as JSON under the key `stnreg`; atomic."""
     from safetensors.torch import save
 
-    # One key, and sorted: safetensors orders its header by hash, so two keys would change the bytes run to run.
+    # One key: safetensors orders its header by hash, so with two keys the bytes would vary between runs.
     header = {"stnreg": json.dumps(metadata, sort_keys=True)}
     data = save({name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}, header)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,18 +61,18 @@ def save_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read weights to start from, out of a .ckpt or a .safetensors.
+    """Read initial weights from a .ckpt or a .safetensors.
 
     Returns
     -------
     weights : dict of Tensor
     metadata : dict
-        `task`, `config` and `step` of the run that made them.
+        `task`, `config` and `step` of their training run.
 
     Raises
     ------
     DataError
-        If the file is missing or is neither.
+        If the file is missing or of another format.
     """
     if path.suffix != ".safetensors":
         content = load_checkpoint(path)
@@ -93,12 +93,12 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def load_into(model: nn.Module, weights: dict[str, Tensor], origin: str) -> None:
-    """Put weights into a network, every one of them.
+    """Load weights into a network, strictly.
 
     Raises
     ------
     DataError
-        Naming the first weight that is missing, left over or of another shape.
+        Names the first weight that is missing, unexpected or of another shape.
     """
     own = model.state_dict()
     for name in sorted(own.keys() | weights.keys()):
@@ -106,7 +106,7 @@ def load_into(model: nn.Module, weights: dict[str, Tensor], origin: str) -> None
         if have is None or want is None or have.shape != want.shape:
             raise DataError(
                 f"{origin}: made for another network: {name} is {_shape(have)}, this one has {_shape(want)}; "
-                "use the same --model and --config as the run that made it"
+                "use the same model and settings as the run that wrote it"
             )
     model.load_state_dict(weights)
 

@@ -1,4 +1,4 @@
-"""The settings of a training run: presets and TOML files, as frozen dataclasses kept in every checkpoint."""
+"""The settings of a training run: presets and TOML files, as frozen dataclasses stored in every checkpoint."""
 
 import tomllib
 import types
@@ -15,27 +15,27 @@ Settings = typing.TypeVar("Settings")
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """What the loop needs to know, whatever it trains.
+    """Settings of the training loop.
 
     Attributes
     ----------
     epochs, steps_per_epoch : int
         Their product is the number of steps.
     learning_rate : float
-        Adam's, at its highest.
+        Peak learning rate of Adam.
     schedule : str
-        `cosine` to `final_rate` times the highest; `decay`, times `decay` every `decay_epochs`, as published;
-        or `constant`.
+        `cosine`: to `final_rate` times the peak; `decay`: times `decay` every `decay_epochs`, as published; or
+        `constant`.
     warmup_steps : int
-        Steps of linear rise.
+        Steps of linear warm-up.
     ema : float
-        Share of the running mean of the weights kept per step; 0 keeps none.
+        Decay of the exponential moving average of the weights; 0 for none.
     clip : float
-        Largest norm of the gradient; 0 leaves it as it is.
+        Maximum norm of the gradient; 0 for no clipping.
     precision : str
-        `bf16` runs the network under autocast, `f32` does not. Geometry and losses are f32 in both.
+        `bf16`: the network runs under autocast; `f32`: it does not. Geometry and losses are f32 in both.
     threads : int
-        Of the CPU; 0 leaves torch's own choice.
+        CPU threads; 0 for torch's default.
     """
 
     seed: int = 0
@@ -64,10 +64,10 @@ class LoopConfig:
 
 @dataclass(frozen=True)
 class MovesConfig:
-    """Known moves that make pairs out of single scans, drawn evenly within +- these.
+    """Ranges, plus or minus, of the random transforms that make pairs from single scans; uniform.
 
-    `start_deg` widens to `rotation_deg` over the first `curriculum` share of the run; translation and the rest
-    widen with it. `pose` is the share of all of it that the fixed image is moved by.
+    The range of rotation grows from `start_deg` to `rotation_deg` over the fraction `curriculum` of the run; the others
+    grow with it. `pose` is the fraction of the ranges that is applied to the fixed image.
     """
 
     start_deg: float = 10.0
@@ -84,10 +84,10 @@ STILL = MovesConfig(start_deg=0.0, rotation_deg=0.0, translation_mm=0.0, scale=0
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """What the network is shown, but never the loss: contrast, bias field, noise, a cropped field of view.
+    """Augmentation of the network's input, not of the loss: contrast, bias field, noise, field of view.
 
-    `crop` is the most that one side of the cube loses; `window` the most that each axis loses, evenly from both its
-    sides, as a scanner's box does in which a head lies turned.
+    `crop` is the maximum that is removed at one side of the cube; `window` the maximum per axis that is removed at both
+    sides equally, as for a rotated head in the field of view of a scanner.
     """
 
     gamma: float = 0.3
@@ -105,18 +105,18 @@ UNTOUCHED = AugmentConfig(gamma=0.0, gain=0.0, bias=0.0, noise=0.0, crop_probabi
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the terms. The mean squared error alone is the method; the others are its supervised relatives.
+    """Weights of the terms of the loss. The published method has the mean squared error only.
 
     Attributes
     ----------
     mse : float
-        Of the intensities on the fixed grid: unsupervised.
+        Mean squared error of the intensities on the fixed grid: unsupervised.
     grid_point : float
-        Mean distance of a lattice from where the known map puts it, half-edges of the cube.
+        Mean distance of lattice points under the estimated and the true transform, half-edges of the cube.
     parameters : float
-        Mean squared error of the twelve known parameters, as regression networks are trained.
+        Mean squared error of the twelve true parameters, as in supervised regression networks.
     inverse_consistency : float
-        Mean distance from the start after there and back, half-edges of the cube; needs no known map.
+        Mean inverse consistency error, half-edges of the cube; unsupervised.
     """
 
     mse: float = 1.0
@@ -127,27 +127,28 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class PairConfig:
-    """What the task of registering pairs needs to know.
+    """Settings of the pair task.
 
     Attributes
     ----------
     model : PairArchitecture
     spacing_mm : float
-        Of the isotropic cubes that the network sees.
+        Spacing of the isotropic input cubes.
     normalise : str
-        Rule of `preprocess` for intensities.
+        Rule of intensity normalisation, as named by `preprocess`.
     oversampling : int
-        Scans are kept at this many times the resolution of the network, so that a random move costs no blur.
+        Scans are stored at this multiple of the network's resolution, so that random transforms do not blur them.
     batch : int
-        Pairs a step.
+        Pairs per step.
     both_ways : bool
-        Half of them are the other half with their images exchanged, which halves the work of moving scans.
+        Half of the pairs are the other half with the images exchanged, which halves the cost of resampling.
     same_share : float
-        Share of the pairs that are one scan and itself, moved; the others are of two people.
+        Fraction of pairs of one scan with itself, transformed; the others are of two people.
     cascade : int
-        Steps take turns to train the first to this pass of a cascade: on what earlier passes left. 1 is as published.
+        Number of passes of the cascade. Steps train one pass each, in turn, on the output of the earlier ones. 1 as
+        published.
     validation_pairs : int
-        How many pairs of each kind the validation score is a mean over.
+        Number of validation pairs of each kind.
     """
 
     model: PairArchitecture = field(default_factory=PairArchitecture)
@@ -178,7 +179,7 @@ def read_toml(path: Path) -> tuple[str | None, dict[str, Any]]:
     Returns
     -------
     preset : str or None
-        What its line `preset = "NAME"` says to start from.
+        The preset of its line `preset = "NAME"`.
     values : dict
         Tables `loop`, `pair`, `pair.model`, `pair.moves`, ..., for `lay_over`.
 
@@ -200,7 +201,7 @@ def read_toml(path: Path) -> tuple[str | None, dict[str, Any]]:
 
 
 def lay_over(base: Settings, values: dict[str, Any], path: Path) -> Settings:
-    """Return `base` with the values of a TOML file in it; a setting that does not exist is a `DataError`."""
+    """Return `base` updated by the values of a TOML file; DataError on an unknown setting."""
     try:
         return merge(base, values)
     except (ValueError, TypeError) as error:
@@ -208,7 +209,7 @@ def lay_over(base: Settings, values: dict[str, Any], path: Path) -> Settings:
 
 
 def merge(base: Settings, values: dict[str, Any]) -> Settings:
-    """Return the dataclass `base` with nested `values` in place of its own; unknown names are a `ValueError`."""
+    """Return the dataclass `base` updated by nested `values`; ValueError on unknown names."""
     hints = typing.get_type_hints(type(base))
     known = {item.name: hints[item.name] for item in fields(base)}  # type: ignore[arg-type]
     unknown = set(values) - set(known)
@@ -218,7 +219,7 @@ def merge(base: Settings, values: dict[str, Any]) -> Settings:
 
 
 def _fit(old: Any, kind: Any, value: Any) -> Any:
-    """Turn what TOML or JSON gave into what the field holds, or raise a `ValueError`."""
+    """Convert a value from TOML or JSON to the type of its field, or raise ValueError."""
     if is_dataclass(old):
         return merge(old, value)
     if isinstance(kind, types.GenericAlias):  # tuple[...]
@@ -231,7 +232,7 @@ def _fit(old: Any, kind: Any, value: Any) -> Any:
 
 
 def to_dict(config: Any) -> dict[str, Any]:
-    """Return a config as plain numbers, strings, lists and dicts, for checkpoints and JSON."""
+    """Return a config as numbers, strings, lists and dicts, for checkpoints and JSON."""
     return {name: _plain(value) for name, value in asdict(config).items()}
 
 

@@ -1,4 +1,4 @@
-"""The picture of a training run: a panel for each figure, training in grey and validation in orange."""
+"""The curves of a training run: one panel per metric, training in grey and validation in orange."""
 
 import io
 import math
@@ -9,23 +9,23 @@ from typing import Any
 from stnreg.core.files import write_atomic
 from stnreg.training.record import Figure
 
-PANEL_PX = (360, 220)  # wide, high
-MARGIN_PX = (52, 26)  # for the numbers at the left; for the title above and the steps below
+PANEL_PX = (360, 220)  # width, height
+MARGIN_PX = (52, 26)  # for labels at the left; for the title above and the steps below
 COLUMNS = 3
 COLORS = {"train": (120, 120, 120), "validation": (230, 110, 0)}
-TOGETHER = {"score": "loss"}  # figures that share a panel with another
-LOG_RATIO = 20  # values that span more than this are drawn on a logarithmic axis
-MOST_POINTS = 500  # a curve is thinned to as many, each a mean
+TOGETHER = {"score": "loss"}  # metrics that share a panel with another
+LOG_RATIO = 20  # logarithmic axis above this ratio of maximum to minimum
+MOST_POINTS = 500  # maximum points per curve; neighbours are averaged
 
 
 def write_curves(path: Path, figures: Sequence[Figure]) -> None:
-    """Draw every figure of a run against the step, as a PNG that is written whole or not at all.
+    """Draw every metric of a run against the step, as PNG, written atomically.
 
     Parameters
     ----------
     path : Path
     figures : sequence of Figure
-        In rising order of steps.
+        Sorted by step.
     """
     from PIL import Image, ImageDraw, ImageFont
 
@@ -42,7 +42,7 @@ def write_curves(path: Path, figures: Sequence[Figure]) -> None:
 
 
 def curves_by_panel(figures: Sequence[Figure]) -> dict[str, dict[str, list[tuple[int, float]]]]:
-    """Sort figures into panels (by name) and curves (by split): lists of (step, value), thinned, finite."""
+    """Group metrics into panels (by name) and curves (by split): lists of (step, value), thinned, finite."""
     panels: dict[str, dict[str, list[tuple[int, float]]]] = {}
     for step, split, name, value in figures:
         if math.isfinite(value):
@@ -52,7 +52,7 @@ def curves_by_panel(figures: Sequence[Figure]) -> dict[str, dict[str, list[tuple
 
 
 def thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Replace neighbours by their mean until a curve has at most `MOST_POINTS` points."""
+    """Average neighbours until a curve has at most `MOST_POINTS` points."""
     block = math.ceil(len(points) / MOST_POINTS)
     if block <= 1:
         return points
@@ -63,7 +63,7 @@ def thinned(points: list[tuple[int, float]]) -> list[tuple[int, float]]:
 def _panel(
     draw: Any, font: Any, corner: tuple[int, int], title: str, curves: dict[str, list[tuple[int, float]]]
 ) -> None:
-    """Draw one panel: frame, ends of both axes, the curves, and the last value of each."""
+    """Draw one panel: frame, limits of both axes, the curves, and the last value of each."""
     left, top = corner[0] + MARGIN_PX[0], corner[1] + MARGIN_PX[1]
     right, bottom = corner[0] + PANEL_PX[0] - 8, corner[1] + PANEL_PX[1] - MARGIN_PX[1]
     points = [point for curve in curves.values() for point in curve]
@@ -93,6 +93,6 @@ def _panel(
         else:
             (px, py) = line[0]
             draw.ellipse((px - 2, py - 2, px + 2, py + 2), fill=color)
-        told = f"{split} {curve[-1][1]:.3g}"
-        x -= draw.textlength(told, font=font) + 8
-        draw.text((x, corner[1] + 8), told, fill=color, font=font)
+        legend = f"{split} {curve[-1][1]:.3g}"
+        x -= draw.textlength(legend, font=font) + 8
+        draw.text((x, corner[1] + 8), legend, fill=color, font=font)

@@ -1,4 +1,4 @@
-"""Scans ready for training: prepared once into one `.npz`, so that training needs torch and numpy alone."""
+"""Scans for training, preprocessed once into one `.npz`, so that training needs torch and numpy only."""
 
 import json
 import os
@@ -17,30 +17,30 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.geometry.theta import theta_from_affine
 
-DESCRIBED = ("names", "extent_mm", "sources", "skipped")  # kept as JSON beside the arrays
+DESCRIBED = ("names", "extent_mm", "sources", "skipped")  # stored as JSON
 
 
 @dataclass(frozen=True)
 class Scans:
-    """What a pair task trains on.
+    """The data of a pair task.
 
     Attributes
     ----------
     images : (n, P, P, P) uint8
-        Normalised scans, 255 for 1, each in a cube along the LPS axes about its own centre.
+        Normalised scans, scaled by 255, each in a cube along the LPS axes about its own centre.
     names : tuple of str
     training, validation : (k,) int
-        Indices of `images`; nobody is in both.
+        Indices of `images`; the splits have no person in common.
     pairs, validation_pairs : (m, 2) int
-        Fixed and moving index of given pairs; empty where any two people make a pair.
+        Fixed and moving indices of given pairs; empty if any two people make a pair.
     truths, validation_truths : (m, 3, 4) float64
-        Theta of the known map of each given pair, NaN where there is none.
+        True theta of each given pair, NaN if unknown.
     extent_mm : float
         Edge of the cube.
     sources : tuple of dict
-        `name` and `terms` of each set of data, for the sidecar of the weights.
+        `name` and `terms` of each data set, for the sidecar of the weights.
     skipped : tuple of str
-        Files that could not be used, and why.
+        Files that could not be used, with reasons.
     """
 
     images: np.ndarray
@@ -57,8 +57,8 @@ class Scans:
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
-    """Scans on disk, and what is to be made of them.
+class ScanList:
+    """Scans on disk, with their splits and pairs.
 
     Attributes
     ----------
@@ -67,8 +67,8 @@ class Listed:
     splits : tuple of str
         `train` or `validation` for each.
     pairs : tuple of (fixed, moving, truth)
-        Indices of `paths`, both of one split, and the transform file of the known map or None; empty where any two
-        people make a pair.
+        Indices of `paths`, both of one split, and the file of the true transform or None; empty if any two people
+        make a pair.
     """
 
     paths: tuple[Path, ...]
@@ -77,7 +77,7 @@ class Listed:
 
 
 def pack_scans(
-    listed: Listed,
+    listed: ScanList,
     *,
     size: int,
     spacing_mm: float,
@@ -85,24 +85,24 @@ def pack_scans(
     sources: Sequence[dict[str, str]] = (),
     skip_bad: bool = False,
 ) -> Scans:
-    """Prepare scans as `preprocess` does at inference.
+    """Preprocess scans as at inference.
 
     Parameters
     ----------
-    listed : Listed
+    listed : ScanList
     size, spacing_mm
-        Of the cubes to keep.
+        Of the stored cubes.
     normalise : str
-        Rule for intensities.
+        Rule of intensity normalisation.
     sources : sequence of dict
-        Stored as they are.
+        Stored unchanged.
     skip_bad : bool
-        Leave out scans and transforms that cannot be used, and pairs with them, rather than raise.
+        Skip unusable scans and transforms, and pairs with them, instead of raising.
 
     Raises
     ------
     DataError
-        At the first file that cannot be used; or, with `skip_bad`, if too little is left.
+        On the first unusable file; or, with `skip_bad`, if too little is left.
     """
     cubes: dict[int, Grid] = {}
     skipped: list[str] = []
@@ -138,7 +138,7 @@ def pack_scans(
 
 
 def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) -> Grid:
-    """Put one scan into `image` (P, P, P) uint8, and return its cube."""
+    """Preprocess one scan into `image` (P, P, P) uint8, and return its grid."""
     from stnreg.images.volume import load_volume
     from stnreg.preprocessing.cube import sample_cube
     from stnreg.preprocessing.pipeline import cube_grid
@@ -150,7 +150,7 @@ def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) 
 
 
 def _theta(truth: Path | None, fixed: Grid, moving: Grid) -> Matrix:
-    """Return a known map (3, 4) between two cubes; NaN where it is not known."""
+    """Return the true theta (3, 4) between two cubes; NaN if unknown."""
     from stnreg.transforms.io.files import load_transform
 
     if truth is None:
@@ -159,10 +159,10 @@ def _theta(truth: Path | None, fixed: Grid, moving: Grid) -> Matrix:
 
 
 def _skip(error: DataError, path: Path | None, skip_bad: bool) -> str:
-    """Return what to say of a file that is left out, or raise its error with the way around it."""
+    """Return the note about a skipped file, or raise its error with a hint."""
     said = str(error) if path is None or str(path) in str(error) else f"{path}: {error}"
     if not skip_bad:
-        raise DataError(f"{said} (--skip-bad trains without it)") from error
+        raise DataError(f"{said} Bad scans can be left out.", argument="skip_bad") from error
     return said
 
 
@@ -174,7 +174,7 @@ def _pair_arrays(prefix: str, pairs: Sequence[tuple[tuple[int, int], Matrix]]) -
 
 
 def save_scans(path: Path, scans: Scans) -> None:
-    """Write packed scans to a `.npz`, whole or not at all."""
+    """Write packed scans to a `.npz`, atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     described = json.dumps({name: getattr(scans, name) for name in DESCRIBED})
     arrays = {item.name: getattr(scans, item.name) for item in fields(Scans) if item.name not in DESCRIBED}
@@ -183,12 +183,12 @@ def save_scans(path: Path, scans: Scans) -> None:
 
 
 def load_scans(path: Path) -> Scans:
-    """Read what `save_scans` wrote; the images stay on disk until they are used, once for all processes.
+    """Load packed scans; the images are memory-mapped, shared by all processes.
 
     Raises
     ------
     DataError
-        If the file is missing or is something else.
+        If the file is missing or of another format.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -207,9 +207,9 @@ def load_scans(path: Path) -> Scans:
 
 
 def _mapped(path: Path, name: str) -> np.ndarray:
-    """Map an array of an `.npz` that is not compressed into memory, read-only.
+    """Memory-map an array of an uncompressed `.npz`, read-only.
 
-    np.load reads members whole; thousands of scans at 170^3 are more than a machine may hold.
+    np.load reads whole members into memory; thousands of scans of 170^3 may not fit.
     """
     with zipfile.ZipFile(path) as archive:
         member = archive.getinfo(name)

@@ -1,6 +1,6 @@
-"""From a checkpoint to the three files of a released network: `.onnx`, its sidecar, and `.safetensors`.
+"""Export a checkpoint to the three files of a network: `.onnx`, its sidecar, and `.safetensors`.
 
-The ONNX file is put in place only after onnxruntime gave the same numbers as torch.
+The ONNX file is written only if the outputs of onnxruntime and torch agree.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into,
 from stnreg.training.released import Released
 
 OPSET = 18
-TOLERANCE = 1e-4  # of an output's own size; a normalised 1e-4 is 0.01 mm in a 256 mm cube
+TOLERANCE = 1e-4  # relative to the output; a normalised 1e-4 is 0.01 mm in a 256 mm cube
 TRIALS = 3
 
 
@@ -37,7 +37,7 @@ def pair_network(config: dict[str, Any]) -> Released:
 
 
 BUILDERS = {"pair": pair_network, "anatomy-pose": anatomy_network, "anatomy-fine": anatomy_network}
-"""Task name to what rebuilds its network; every task that can be released has an entry."""
+"""Functions that rebuild a network from its config, by task."""
 
 
 def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
@@ -53,14 +53,14 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
     Returns
     -------
     card : dict
-        What the sidecar holds.
+        The content of the sidecar.
 
     Raises
     ------
     DataError
         If the checkpoint cannot be used, or `output` does not end in `.onnx`.
     StnregError
-        If onnxruntime's numbers differ from torch's: nothing is written then.
+        If the outputs of onnxruntime and torch differ; then nothing is written.
     """
     if output.suffix != ".onnx":
         raise DataError(f"{output}: expected a name that ends in .onnx")
@@ -95,9 +95,9 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
 
 
 def to_onnx(released: Released) -> bytes:
-    """Trace a network to one ONNX file without external data."""
+    """Export a network to one ONNX file without external data."""
     example = torch.zeros(released.input_shape)
-    # The exporter's notes about itself, and about torchvision, which we do not use.
+    # Suppress the exporter's warnings, also those about torchvision, which is not used.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -113,12 +113,12 @@ def to_onnx(released: Released) -> bytes:
         )
     assert program is not None  # it is with dynamo=True
     model = program.model_proto
-    _forget_sources(model.graph)
+    _strip_stack_traces(model.graph)
     return model.SerializeToString(deterministic=True)
 
 
-def _forget_sources(graph: Any) -> None:
-    """Drop the stack traces that the exporter keeps per node: paths of this machine, and other bytes elsewhere."""
+def _strip_stack_traces(graph: Any) -> None:
+    """Remove the stack traces of nodes: they have local paths, so the bytes would vary between machines."""
     for node in graph.node:
         del node.metadata_props[:]
         node.doc_string = ""
@@ -129,7 +129,7 @@ def _forget_sources(graph: Any) -> None:
 
 
 def largest_difference(graph: bytes, released: Released) -> float:
-    """Return the largest difference between onnxruntime and torch, relative to the output's own size."""
+    """Return the largest difference between onnxruntime and torch, relative to the output."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
@@ -147,7 +147,7 @@ def largest_difference(graph: bytes, released: Released) -> float:
 
 
 def commit() -> str | None:
-    """Return the commit of this source tree, `+` appended where it has changes; None outside a checkout."""
+    """Return the commit of this source tree, with `+` if it has changes; None outside a checkout."""
     folder = Path(__file__).parents[2]
     if not (folder / ".git").exists():
         return None

@@ -1,43 +1,43 @@
-"""Which scans a run trains on: those of folders, or those of a table of pairs."""
+"""List the scans of a training run, from folders or from a table of pairs."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from stnreg.datasets.pair_table import Pair, load_pairs
 from stnreg.errors import DataError
-from stnreg.training.data import Listed
+from stnreg.images.suffixes import SCANS
+from stnreg.training.data import ScanList
 
-SUFFIXES = (".nii", ".nii.gz", ".mgz")
 USED = ("train", "validation")
 
 
 def find_scans(folder: Path) -> list[Path]:
-    """Return the scans in a folder by name, label maps left out.
+    """Return the scans in a folder, sorted by name, without label maps.
 
     Raises
     ------
     DataError
-        If the folder is missing or has none.
+        If the folder is missing or has no scans.
     """
     found = sorted(
         path
         for path in folder.glob("*")
-        if path.name.endswith(SUFFIXES) and "_label" not in path.name and "_mask" not in path.name
+        if path.name.endswith(SCANS) and "_label" not in path.name and "_mask" not in path.name
     )
     if not found:
-        raise DataError(f"{folder}: no scans here; expected {', '.join(SUFFIXES)}")
+        raise DataError(f"{folder}: no scans here; expected {', '.join(SCANS)}")
     return found
 
 
-def scans_of_folders(folders: Sequence[Path], validation: int | None) -> Listed:
-    """List the scans of several folders; the last `validation` of the first folder are for validation.
+def scans_of_folders(folders: Sequence[Path], validation: int | None) -> ScanList:
+    """List the scans of several folders; the last `validation` scans of the first folder are for validation.
 
-    A tenth of it, at least one, when left out.
+    By default a tenth of it, at least one.
 
     Raises
     ------
     DataError
-        If a folder has no scans, or none is left to train on.
+        If a folder has no scans, or none is left for training.
     """
     paths: list[Path] = []
     splits: list[str] = []
@@ -49,13 +49,13 @@ def scans_of_folders(folders: Sequence[Path], validation: int | None) -> Listed:
             raise DataError(f"{folder}: {len(found)} scans, of which {kept} are to be for validation: none is left")
         paths += found
         splits += ["train"] * (len(found) - kept) + ["validation"] * kept
-    return Listed(tuple(paths), tuple(splits))
+    return ScanList(tuple(paths), tuple(splits))
 
 
-def scans_of_table(table: Path) -> Listed:
+def scans_of_table(table: Path) -> ScanList:
     """List the scans of a PAIRS.csv (`fixed,moving[,split,truth]`, paths relative to the file), each once.
 
-    Without a column `split`, the last tenth of the pairs is for validation; `test` pairs are left out.
+    Without a column `split`, the last tenth of the pairs is for validation; `test` pairs are ignored.
 
     Raises
     ------
@@ -73,11 +73,11 @@ def scans_of_table(table: Path) -> Listed:
                 raise DataError(f"{table}: {path.name} is in training and in validation; split by person")
     index_of = {path: index for index, path in enumerate(split_of)}
     pairs = tuple((index_of[pair.fixed], index_of[pair.moving], pair.truth) for pair, _ in rows)
-    return Listed(tuple(split_of), tuple(split_of.values()), pairs)
+    return ScanList(tuple(split_of), tuple(split_of.values()), pairs)
 
 
 def _with_splits(table: Path, rows: Sequence[Pair]) -> list[tuple[Pair, str]]:
-    """Give rows without a split one: the last tenth of the table is for validation."""
+    """Assign splits to rows without one: the last tenth of the table is for validation."""
     unknown = {row.split for row in rows} - {None, "test", *USED}
     if unknown:
         raise DataError(f"{table}: split is train, validation or test, got {', '.join(sorted(map(str, unknown)))}")

@@ -1,4 +1,4 @@
-"""The training loop, top to bottom: learning rate, step, log, validate, checkpoint. It trains any `Task`."""
+"""The training loop of any `TrainingTask`: learning rate, step, log, validate, checkpoint."""
 
 import math
 import time
@@ -20,23 +20,23 @@ from stnreg.training.record import Record
 ALONE = Processes()
 
 
-class Task(Protocol):
-    """What can be trained."""
+class TrainingTask(Protocol):
+    """The interface of a training task."""
 
     name: str
 
     def build(self) -> nn.Module:
-        """Return a fresh network."""
+        """Return a new network."""
 
     def loss(self, model: nn.Module, step: int) -> dict[str, Tensor]:
-        """Return scalars, of which `loss` is minimised. The batch is a pure function of seed and step."""
+        """Return scalars; `loss` is minimised. The batch is a pure function of seed and step."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return figures, of which `score` is lower for better weights."""
+        """Return metrics; `score` is lower for better weights."""
 
 
 def learning_rate(config: LoopConfig, step: int) -> float:
-    """Return Adam's rate at a step of the schedule."""
+    """Return the learning rate at a step of the schedule."""
     if step < config.warmup_steps:
         return config.learning_rate * (step + 1) / config.warmup_steps
     if config.schedule == "cosine":
@@ -52,18 +52,18 @@ def learning_rate(config: LoopConfig, step: int) -> float:
 
 @dataclass
 class State:
-    """What changes from step to step, and is kept in every checkpoint.
+    """The state of a run, stored in every checkpoint.
 
     Attributes
     ----------
     network : nn.Module
     optimizer : torch.optim.Optimizer
     ema : dict of Tensor or None
-        Running mean of the weights.
+        Exponential moving average of the weights.
     step : int
         Steps taken.
     best : float
-        Least validation score so far.
+        Lowest validation score so far.
     """
 
     network: nn.Module
@@ -73,7 +73,7 @@ class State:
     best: float = math.inf
 
     def content(self, **more: Any) -> dict[str, Any]:
-        """Return what a checkpoint holds, of tensors and plain values."""
+        """Return the content of a checkpoint: tensors and plain values."""
         return {
             "model": self.network.state_dict(),
             "ema": self.ema,
@@ -85,9 +85,9 @@ class State:
 
 
 def begin(
-    task: Task, config: LoopConfig, device: torch.device, last: Path | None, start: dict[str, Tensor] | None
+    task: TrainingTask, config: LoopConfig, device: torch.device, last: Path | None, start: dict[str, Tensor] | None
 ) -> State:
-    """Build a task's network and optimiser: fresh, from given weights, or as the checkpoint `last` left them."""
+    """Build the network and the optimiser of a task: new, from given weights, or from the checkpoint `last`."""
     torch.manual_seed(config.seed)
     network = task.build().to(device)
     if last is None and start is not None:
@@ -103,7 +103,7 @@ def begin(
 
 
 def train(
-    task: Task,
+    task: TrainingTask,
     config: LoopConfig,
     run: Path,
     *,
@@ -116,42 +116,42 @@ def train(
 
     Parameters
     ----------
-    task : Task
+    task : TrainingTask
     config : LoopConfig
     run : Path
         Folder of the run: `last.ckpt`, `best.ckpt`, `metrics.csv`, `curves.png`.
     settings : dict
-        Everything else that rebuilds the task, of plain values; kept in the checkpoints beside `loop`.
+        Settings that rebuild the task, plain values; stored in the checkpoints with `loop`.
     resume : bool
-        Go on from `last.ckpt`, to the same next step as if nothing had happened.
+        Resume from `last.ckpt`; the next step is the same as without the interruption.
     start : dict of Tensor, optional
-        Weights to start from, at step 0.
+        Initial weights.
     processes : Processes
-        Those that the task shares its batches out to.
+        Processes among which batches are divided.
 
     Raises
     ------
     DataError
-        If there is nothing to resume, the weights to start from do not fit, or the loss is not finite.
+        If there is nothing to resume, the initial weights do not fit, or the loss is not finite.
     UsageProblem
-        If the folder holds a run already and `resume` is not asked for, or several processes were started for a
-        task that cannot be shared out.
+        If the folder has a run already and `resume` is False, or several processes were started for a task that
+        does not support them.
     """
     if from_environment().count != processes.count:
         raise UsageProblem(f"{task.name}: trains in one process; start it without torchrun")
     last_path, best_path = run / "last.ckpt", run / "best.ckpt"
     if last_path.exists() and not resume:
-        raise UsageProblem(f"{run}: a run is here already; go on with it by --resume, or name another folder")
+        raise UsageProblem(f"{run}: holds a run already; use another folder, or resume it", argument="resume")
     device = choose_device(config.device, processes)
     if config.threads:
         torch.set_num_threads(config.threads)
     state = begin(task, config, device, last_path if resume else None, start)
-    processes.wait()  # until everyone has read what the first may write
+    processes.wait()  # until all processes have read files that the first one may overwrite
     model = processes.wrap(state.network, device)
     kept = {"task": task.name, "config": {**settings, "loop": to_dict(config)}}
     record = Record(run, state.step if resume else None) if processes.is_first else None
     with Progress(task.name, state.step, config.steps, quiet=not processes.is_first) as progress:
-        is_whole = True  # whether weights, optimiser and step belong together
+        is_whole = True  # whether weights, optimiser and step are consistent
         try:
             while state.step < config.steps:
                 rate = learning_rate(config, state.step)
@@ -182,7 +182,7 @@ def train(
                 if record and (state.step % config.checkpoint_every == 0 or is_end):
                     save_checkpoint(last_path, state.content(**kept))
         except (KeyboardInterrupt, SystemExit):
-            if is_whole and record:  # else the last checkpoint stands
+            if is_whole and record:  # otherwise keep the last checkpoint
                 save_checkpoint(last_path, state.content(**kept))
             raise
         finally:
@@ -191,8 +191,10 @@ def train(
     return best_path
 
 
-def backward(task: Task, model: nn.Module, config: LoopConfig, step: int, device: torch.device) -> dict[str, float]:
-    """Compute one step's gradients, and return its figures."""
+def backward(
+    task: TrainingTask, model: nn.Module, config: LoopConfig, step: int, device: torch.device
+) -> dict[str, float]:
+    """Compute the gradients of one step, and return its metrics."""
     half = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
     with half:
         losses = task.loss(model, step)
@@ -204,7 +206,7 @@ def backward(task: Task, model: nn.Module, config: LoopConfig, step: int, device
 
 
 def move_weights(state: State, config: LoopConfig, rate: float) -> None:
-    """Take one step of the optimiser, and move the running mean after it."""
+    """Take one step of the optimiser, and update the moving average."""
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.step()
@@ -214,7 +216,7 @@ def move_weights(state: State, config: LoopConfig, rate: float) -> None:
 
 @torch.no_grad()
 def update_ema(ema: dict[str, Tensor] | None, model: nn.Module, keep: float, step: int) -> None:
-    """Move the running mean of the weights towards them, in place; a young mean moves faster."""
+    """Update the exponential moving average of the weights in place; with a lower decay in early steps."""
     if ema is None:
         return
     keep = min(keep, (1 + step) / (10 + step))
@@ -226,8 +228,8 @@ def update_ema(ema: dict[str, Tensor] | None, model: nn.Module, keep: float, ste
 
 
 @torch.no_grad()
-def validate(task: Task, model: nn.Module, ema: dict[str, Tensor] | None) -> dict[str, float]:
-    """Score the weights that would be used (the running mean), in float32, and leave the model as it was."""
+def validate(task: TrainingTask, model: nn.Module, ema: dict[str, Tensor] | None) -> dict[str, float]:
+    """Validate the moving average of the weights in float32; the model is restored afterwards."""
     trained = {name: value.clone() for name, value in model.state_dict().items()}
     model.load_state_dict(best_weights({"ema": ema, "model": trained}))
     model.eval()

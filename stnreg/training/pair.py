@@ -1,4 +1,4 @@
-"""The task of registering two images: batches, loss and validation score of the pair networks."""
+"""The training task of pair networks: batches, loss, validation."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -9,32 +9,33 @@ from torch import Generator, Tensor, nn
 from stnreg.networks.losses import grid_point_error, inverse_consistency, lattice_points, mse, parameter_error
 from stnreg.networks.pair import PairNet
 from stnreg.networks.spatial_transformer import compose_theta, identity_theta, invert_theta, warp
-from stnreg.training.augment import corrupt, curriculum, random_moves, step_generator
+from stnreg.training.augment import augment, curriculum, random_moves, step_generator
 from stnreg.training.config import PairConfig
 from stnreg.training.data import Scans
 from stnreg.training.processes import Processes
 
-FLOATS_LIMIT_BYTES = 2**31  # scans are kept as float32 up to here, which is faster, and as bytes beyond
+FLOATS_LIMIT_BYTES = 2**31  # scans are stored as float32, which is faster, up to this size, otherwise as bytes
 VALIDATION_SEED = 20_000
-VALIDATION_AMOUNT = 2 / 3  # of the full moves: 30 of 45 degrees
+VALIDATION_AMOUNT = 2 / 3  # fraction of the full ranges: 30 of 45 degrees
 ALONE = Processes()
 
 
 @dataclass(frozen=True)
 class Draw:
-    """What is decided about the pairs of a step before a scan is touched.
+    """The random choices of the pairs of a step, before scans are resampled.
 
     Attributes
     ----------
     fixed, moving : (N,) int64
         Indices of scans.
     fixed_to_scan, moving_to_scan : (N, 3, 4)
-        How each image of a pair is sampled from its scan.
+        Theta by which each image is resampled from its scan.
     truth : (N, 3, 4)
-        Known map, fixed to moving; of no meaning where it is not known.
+        True transform, fixed to moving; undefined if unknown.
     is_known : (N,) bool
+        Whether the true transform is known.
     number : (N,) int64
-        Of the pair in the step, whichever process takes it.
+        Number of the pair in the step, over all processes.
     """
 
     fixed: Tensor
@@ -45,9 +46,9 @@ class Draw:
     is_known: Tensor
     number: Tensor
 
-    def share(self, processes: Processes) -> "Draw":
+    def shard(self, processes: Processes) -> "Draw":
         """Return the pairs that this process takes."""
-        return Draw(*processes.share(*(getattr(self, field.name) for field in fields(self))))
+        return Draw(*processes.shard(*(getattr(self, field.name) for field in fields(self))))
 
 
 @dataclass(frozen=True)
@@ -57,27 +58,27 @@ class Batch:
     Attributes
     ----------
     fixed, moving : (N, 1, D, D, D) float32
-        What the loss compares.
-    seen : (N, 2, D, D, D) float32
-        What the network is shown: the same, corrupted.
+        Images of the loss.
+    inputs : (N, 2, D, D, D) float32
+        Inputs of the network: the same images, augmented.
     truth : (N, 3, 4)
-        Known map, fixed to moving, of the pairs where there is one.
+        True transform, fixed to moving; undefined if unknown.
     is_known : (N,) bool
-        Which pairs those are.
+        Whether the true transform is known.
     number : (N,) int64
-        Of the pair in the step.
+        Number of the pair in the step.
     """
 
     fixed: Tensor
     moving: Tensor
-    seen: Tensor
+    inputs: Tensor
     truth: Tensor
     is_known: Tensor
     number: Tensor
 
 
 class PairTask:
-    """Trains a `PairNet` on packed scans with random moves; a `Task` of the loop."""
+    """Trains a `PairNet` on packed scans with random transforms; a `TrainingTask`."""
 
     name = "pair"
 
@@ -91,18 +92,18 @@ class PairTask:
         self._floats = torch.from_numpy(scans.images.astype(np.float32)) / 255 if fits else None
 
     def build(self) -> nn.Module:
-        """Return a fresh network: the identity, whatever it sees."""
+        """Return a new network, which returns the identity."""
         return PairNet(self.config.model)
 
     def loss(self, model: nn.Module, step: int) -> dict[str, Tensor]:
-        """Return `loss`, what it is made of, and the moves' range in degrees, for this process' share of a step."""
+        """Return `loss`, its terms, and the range of rotation in degrees, for the part of this process."""
         device = next(model.parameters()).device
         amount = curriculum(self.config.moves, step / self.steps)
         draw = self._draw(step_generator(self.seed, step), self.config.batch, amount, self.config.same_share)
-        # Shares are averaged over the processes, so each divides by its part of all known pairs.
+        # Processes average their losses, so each divides by its fraction of all known pairs.
         known_pairs = max(int(draw.is_known.sum()), 1) / self.processes.count * (2 if self._is_doubled else 1)
-        batch = self._sample(draw.share(self.processes))
-        batch = self._corrupted(_both_ways(batch, self.config.batch) if self._is_doubled else batch, step)
+        batch = self._sample(draw.shard(self.processes))
+        batch = self._augmented(_both_ways(batch, self.config.batch) if self._is_doubled else batch, step)
         parts = self._parts(model, _to(batch, device), known_pairs, passes=1 + step % self.config.cascade)
         weights = self.config.loss
         total = sum(getattr(weights, name) * value for name, value in parts.items())
@@ -110,12 +111,12 @@ class PairTask:
         return {"loss": total, **parts, "rotation_range_deg": range_deg}
 
     def _parts(self, model: nn.Module, batch: Batch, known_pairs: float, passes: int) -> dict[str, Tensor]:
-        """Return the terms of the loss that are asked for; the similarity always."""
-        weights, points = self.config.loss, self.points.to(batch.seen.device)
-        seen = batch.seen
+        """Return the terms of the loss with non-zero weights, and always the similarity."""
+        weights, points = self.config.loss, self.points.to(batch.inputs.device)
+        inputs = batch.inputs
         if weights.inverse_consistency:
-            seen = torch.cat([seen, seen.flip(1)])
-        theta, *backward = estimate(model, seen, passes).split(len(batch.seen))
+            inputs = torch.cat([inputs, inputs.flip(1)])
+        theta, *backward = estimate(model, inputs, passes).split(len(batch.inputs))
         parts = {"mse": mse(warp(batch.moving, theta), batch.fixed)}
         if weights.grid_point:
             error = grid_point_error(theta, batch.truth, points)
@@ -128,10 +129,10 @@ class PairTask:
         return parts
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Return the figures of fixed validation pairs: those given, or two people, and one person moved.
+        """Return the metrics of fixed validation pairs: the given ones, or two people, and one person transformed.
 
-        `score` is the mean squared error over the kinds after one pass; `error_mm` is the mean distance from
-        the known map over a lattice, where one is known; `_3` marks a cascade of three.
+        `score` is the mean squared error over the kinds after one pass. `error_mm` is the mean error of lattice points,
+        if the true transform is known. `_3` is after three passes.
         """
         kinds = {"given": 0.0} if len(self.scans.validation_pairs) else {"two": 0.0, "same": 1.0}
         figures: dict[str, float] = {}
@@ -144,7 +145,7 @@ class PairTask:
         return {"score": score, **figures}
 
     def _cascade(self, model: nn.Module, batch: Batch, kind: str) -> dict[str, float]:
-        """Run up to three passes over validation pairs, and return their figures."""
+        """Run up to three passes on validation pairs, and return the metrics."""
         device = next(model.parameters()).device
         figures = {}
         theta = identity_theta(len(batch.fixed))
@@ -164,13 +165,13 @@ class PairTask:
 
     @property
     def _is_doubled(self) -> bool:
-        """Whether every training pair that is drawn is also used with its images exchanged."""
+        """Whether every training pair is also used with its images exchanged."""
         return self.config.both_ways and self.config.batch % 2 == 0
 
     def _draw(
         self, generator: Generator, count: int, amount: float, same_share: float, *, validation: bool = False
     ) -> Draw:
-        """Decide on `count` pairs; on half of them where the other half is their exchange."""
+        """Draw `count` pairs; half of them if the other half are the same with images exchanged."""
         drawn = count // 2 if self._is_doubled and not validation else count
         fixed, moving, given = self._choose(generator, drawn, same_share, validation)
         moves = self.config.moves
@@ -182,16 +183,16 @@ class PairTask:
         return Draw(fixed, moving, fixed_to_scan, moving_to_scan, truth, is_known, torch.arange(drawn))
 
     def _sample(self, draw: Draw) -> Batch:
-        """Sample the images of pairs."""
+        """Resample the images of pairs."""
         fixed = self._move(draw.fixed, draw.fixed_to_scan)
         moving = self._move(draw.moving, draw.moving_to_scan)
-        seen = torch.cat([fixed, moving], dim=1)
-        return Batch(fixed, moving, seen, draw.truth, draw.is_known, draw.number)
+        inputs = torch.cat([fixed, moving], dim=1)
+        return Batch(fixed, moving, inputs, draw.truth, draw.is_known, draw.number)
 
     def _choose(
         self, generator: Generator, count: int, same_share: float, validation: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw the scans of `count` pairs: two (count,) of indices, and the known maps between them, else NaN."""
+        """Draw the scans of `count` pairs: two (count,) index tensors, and the true theta, NaN if unknown."""
         scans = self.scans
         is_same = torch.rand(count, generator=generator) < same_share
         pairs, truths = (scans.validation_pairs, scans.validation_truths) if validation else (scans.pairs, scans.truths)
@@ -211,9 +212,9 @@ class PairTask:
         return fixed, moving, torch.where((fixed == moving)[:, None, None], identity_theta(count), known)
 
     def _move(self, index: Tensor, theta: Tensor) -> Tensor:
-        """Sample scans through `theta` (N, 3, 4) at the network's size: (N, 1, D, D, D) float32 in [0, 1]."""
+        """Resample scans by `theta` (N, 3, 4) at the size of the network: (N, 1, D, D, D) float32 in [0, 1]."""
         size = self.config.model.size
-        # One at a time: a batch of scans at their own resolution would be copied, which costs more than sampling.
+        # One at a time: copying a batch of scans at full resolution takes longer than resampling.
         moved = [warp(self._image(k), theta[n : n + 1], size) for n, k in enumerate(index.tolist())]
         return torch.cat(moved)
 
@@ -223,40 +224,40 @@ class PairTask:
             return self._floats[index][None, None]
         return torch.from_numpy(self.scans.images[index].astype(np.float32))[None, None] / 255
 
-    def _corrupted(self, batch: Batch, step: int) -> Batch:
-        """Let the network see each image through another contrast, noise and field of view; by the pair's number."""
-        seen = [
-            corrupt(pair, step_generator(self.seed, step, int(number)), self.config.augment)
-            for pair, number in zip(batch.seen, batch.number, strict=True)
+    def _augmented(self, batch: Batch, step: int) -> Batch:
+        """Augment the inputs of the network; random numbers by the number of the pair."""
+        inputs = [
+            augment(pair, step_generator(self.seed, step, int(number)), self.config.augment)
+            for pair, number in zip(batch.inputs, batch.number, strict=True)
         ]
-        return replace(batch, seen=torch.stack(seen))
+        return replace(batch, inputs=torch.stack(inputs))
 
 
-def estimate(model: nn.Module, seen: Tensor, passes: int) -> Tensor:
-    """Run a cascade whose last pass alone learns, on what the earlier ones left: theta (N, 3, 4) of all together.
+def estimate(model: nn.Module, inputs: Tensor, passes: int) -> Tensor:
+    """Run a cascade with gradients in the last pass only; return the composed theta (N, 3, 4).
 
     Parameters
     ----------
     model : nn.Module
-    seen : (N, 2, D, D, D)
+    inputs : (N, 2, D, D, D)
         Fixed and moving image.
     passes : int
         1 or more.
     """
     if passes == 1:
-        return model(seen)
+        return model(inputs)
     with torch.no_grad():
-        before = estimate(model, seen, passes - 1)
-        under_it = torch.cat([seen[:, :1], warp(seen[:, 1:], before)], dim=1)
+        before = estimate(model, inputs, passes - 1)
+        under_it = torch.cat([inputs[:, :1], warp(inputs[:, 1:], before)], dim=1)
     return compose_theta(before, model(under_it))
 
 
 def _both_ways(batch: Batch, offset: int) -> Batch:
-    """Add every pair with its images exchanged, numbered from `offset`."""
+    """Append every pair with its images exchanged, numbered from `offset`."""
     return Batch(
         fixed=torch.cat([batch.fixed, batch.moving]),
         moving=torch.cat([batch.moving, batch.fixed]),
-        seen=torch.cat([batch.seen, batch.seen.flip(1)]),
+        inputs=torch.cat([batch.inputs, batch.inputs.flip(1)]),
         truth=torch.cat([batch.truth, invert_theta(batch.truth)]),
         is_known=torch.cat([batch.is_known, batch.is_known]),
         number=torch.cat([batch.number, batch.number + offset]),

@@ -1,4 +1,4 @@
-"""Settings with a name, that a run can start from."""
+"""Named presets of training settings."""
 
 from dataclasses import replace
 
@@ -9,7 +9,7 @@ from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfi
 
 PAPER = "paper"
 NAMES = (*(f"{PAPER}-{head}" for head in HEADS), "default", "tiny")
-PAPER_PAIRS = 1000  # training pairs of each published set of data
+PAPER_PAIRS = 1000  # training pairs of each published data set
 
 
 def preset(name: str, head: str | None = None) -> TrainConfig:
@@ -23,7 +23,7 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     name : str
         One of `NAMES`, or `paper`.
     head : str, optional
-        `affine` or `separate`; the preset's own, else `affine`, when left out.
+        `affine` or `separate`; the preset's own, else `affine`, by default.
 
     Raises
     ------
@@ -32,7 +32,7 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     """
     own = name.removeprefix(f"{PAPER}-") if name in NAMES and is_paper(name) else None
     if own and head and own != head:
-        raise UsageProblem(f"preset {name} trains {own}, --model says {head}: give one of them")
+        raise UsageProblem(f"the preset {name} is for the model {own}, not {head}: give one of them")
     head = own or head or "affine"
     if head not in HEADS:
         raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(HEADS)}")
@@ -45,7 +45,7 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
 
 
 def is_paper(name: str) -> bool:
-    """Tell whether a preset is the published setting."""
+    """Return whether a preset is the published setting."""
     return name.split("-")[0] == PAPER
 
 

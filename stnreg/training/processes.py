@@ -1,7 +1,7 @@
-"""One run on several processes: `torchrun --nproc-per-node N -m stnreg train ...`, on one machine or on many.
+"""Distributed training: `torchrun --nproc-per-node N -m stnreg train ...`, on one machine or several.
 
-Every process draws the same batch and takes its own share of the pairs; gradients are averaged by torch's
-DistributedDataParallel, so a step is the same step that one process would take. The first process alone writes.
+Every process draws the same batch and takes its shard of the pairs. Gradients are averaged by torch's
+DistributedDataParallel, so a step equals that of one process. Only the first process writes files.
 """
 
 import os
@@ -15,19 +15,19 @@ from torch import Tensor, distributed, nn
 
 from stnreg.errors import UsageProblem
 
-PATIENCE = timedelta(hours=6)  # how long the others wait while the first prepares scans, or validates
+PATIENCE = timedelta(hours=6)  # timeout of the others while the first process packs scans or validates
 
 
 @dataclass(frozen=True)
 class Processes:
-    """Which process this is.
+    """The rank of this process and their number.
 
     Attributes
     ----------
     rank, count : int
-        This process among all of the run.
+        Rank of this process, and number of processes.
     local_rank : int
-        This process among those of its machine: the GPU it takes.
+        Rank on its machine: the index of its GPU.
     """
 
     rank: int = 0
@@ -36,35 +36,35 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and talks."""
+        """Whether this is the process that writes files and messages."""
         return self.rank == 0
 
     def wait(self) -> None:
-        """Go on when every process has come here."""
+        """Wait for all processes (barrier)."""
         if self.count > 1:
             distributed.barrier()
 
     def wrap(self, network: nn.Module, device: torch.device) -> nn.Module:
-        """Return what computes the gradients of all processes, out of the network of this one."""
+        """Wrap the network of this process in DistributedDataParallel."""
         if self.count == 1:
             return network
         return nn.parallel.DistributedDataParallel(network, [device.index] if device.type == "cuda" else None)
 
     def mean(self, figures: dict[str, float], device: torch.device) -> dict[str, float]:
-        """Average figures over the processes."""
+        """Average metrics over the processes."""
         if self.count == 1:
             return figures
         total = torch.tensor(list(figures.values()), dtype=torch.float64, device=device)
         distributed.all_reduce(total)
         return dict(zip(figures, (total / self.count).tolist(), strict=True))
 
-    def share(self, *batch: Tensor) -> tuple[Tensor, ...]:
-        """Return this process' share of tensors along their first axis.
+    def shard(self, *batch: Tensor) -> tuple[Tensor, ...]:
+        """Return the shard of this process of tensors along their first axis.
 
         Raises
         ------
         UsageProblem
-            If they cannot be shared out evenly.
+            If they cannot be divided evenly.
         """
         for tensor in batch:
             if len(tensor) % self.count:
@@ -76,7 +76,7 @@ class Processes:
 
 
 def from_environment() -> Processes:
-    """Return what torchrun says this process is; the only one without torchrun."""
+    """Return the processes from the environment variables of torchrun; a single one without torchrun."""
     rank, count, local = (int(os.environ.get(name, alone)) for name, alone in _TOLD)
     return Processes(rank, count, local)
 
@@ -90,14 +90,14 @@ def choose_device(name: str, processes: Processes | None = None) -> torch.device
     Raises
     ------
     UsageProblem
-        If a GPU is asked for and there is none.
+        If a GPU is requested and there is none.
     """
     local_rank = processes.local_rank if processes and processes.count > 1 else None
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UsageProblem(f"--device {name}: torch sees no GPU here; use --device cpu")
+        raise UsageProblem(f"device {name}: torch finds no GPU; use the device cpu")
     if device.type == "cuda" and local_rank is not None:
         device = torch.device("cuda", local_rank)
         torch.cuda.set_device(device)
@@ -106,12 +106,12 @@ def choose_device(name: str, processes: Processes | None = None) -> torch.device
 
 @contextmanager
 def joined(device: str = "auto") -> Iterator[Processes]:
-    """Join the processes that torchrun started, for as long as the block lasts.
+    """Initialise the process group of torchrun inside the block.
 
     Parameters
     ----------
     device : str
-        As `choose_device` takes it: processes speak NCCL between GPUs and Gloo between CPUs.
+        As `choose_device` takes it. The backend is NCCL for GPUs and Gloo for CPUs.
     """
     processes = from_environment()
     if processes.count == 1:

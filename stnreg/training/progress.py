@@ -1,24 +1,20 @@
-"""What a training run says while it runs: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a training run on stderr: a bar on a terminal, otherwise plain lines."""
 
 import sys
 from types import TracebackType
 
+from stnreg.reports.streams import progress_bar
+
 
 class Progress:
-    """Tells on stderr how far a run is; a context manager. `quiet` only measures."""
+    """Shows the progress of a run; a context manager. `quiet` measures time only."""
 
     def __init__(self, title: str, step: int, steps: int, *, quiet: bool = False) -> None:
         self.steps, self.step_s = steps, 0.0
         self._quiet = quiet
         self._bar = None
         if sys.stderr.isatty() and not quiet:
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-            from rich.progress import Progress as Bar
-
-            said = TextColumn("{task.description}", markup=False)
-            columns = (said, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Bar(*columns, console=Console(stderr=True))
+            self._bar = progress_bar()
             self._task = self._bar.add_task(title, total=steps, completed=step)
 
     def __enter__(self) -> "Progress":
@@ -33,18 +29,18 @@ class Progress:
             self._bar.stop()
 
     def step(self, step: int, loss: float, seconds: float) -> None:
-        """Note one step done; `step_s` becomes the running mean of its seconds."""
+        """Update the bar after a step; `step_s` is the running mean of seconds per step."""
         self.step_s = seconds if not self.step_s else 0.95 * self.step_s + 0.05 * seconds
         if self._bar:
             speed = f"loss {loss:.5f}  {1 / self.step_s:.1f} steps/s"
             self._bar.update(self._task, completed=step, description=speed)
 
     def log(self, step: int, figures: dict[str, float]) -> None:
-        """Print figures as one line where no bar is shown."""
+        """Print metrics in one line if no bar is shown."""
         if self._bar is None and not self._quiet:
-            told = "  ".join(f"{name} {value:.5g}" for name, value in figures.items())
+            values = "  ".join(f"{name} {value:.5g}" for name, value in figures.items())
             left_s = (self.steps - step) * self.step_s
             print(
-                f"step {step}/{self.steps}  {told}  {self.step_s:.3f} s/step  {left_s / 60:.0f} min left",
+                f"step {step}/{self.steps}  {values}  {self.step_s:.3f} s/step  {left_s / 60:.0f} min left",
                 file=sys.stderr,
             )

@@ -1,4 +1,4 @@
-"""What stays of a training run for people: metrics.csv, a picture of the curves, and TensorBoard's file."""
+"""The record of a training run: metrics.csv, curves.png, and TensorBoard events."""
 
 import csv
 from importlib.util import find_spec
@@ -10,7 +10,7 @@ METRICS, CURVES, BOARD = "metrics.csv", "curves.png", "tensorboard"
 
 
 class Figure(NamedTuple):
-    """One figure of one step; `split` is `train` or `validation`."""
+    """One metric at one step; `split` is `train` or `validation`."""
 
     step: int
     split: str
@@ -19,15 +19,14 @@ class Figure(NamedTuple):
 
 
 class Record:
-    """The figures of a run: one a row of metrics.csv, `step,split,name,value`, appended.
+    """The metrics of a run, appended to metrics.csv with columns `step,split,name,value`.
 
     Parameters
     ----------
     run : Path
         Folder of the run.
     resume_step : int, optional
-        Rows after this step are dropped: they come from steps that the resumed run takes again. A new
-        file is begun when left out.
+        Rows after this step are dropped: the resumed run repeats these steps. By default a new file is started.
     """
 
     def __init__(self, run: Path, resume_step: int | None) -> None:
@@ -41,7 +40,7 @@ class Record:
         self._board = _board(run / BOARD, resume_step)
 
     def add(self, step: int, split: str, figures: dict[str, float]) -> None:
-        """Append the figures of one step."""
+        """Append the metrics of one step."""
         with self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerows(_row(Figure(step, split, name, value)) for name, value in figures.items())
@@ -50,19 +49,19 @@ class Record:
                 self._board.add_scalar(f"{name}/{split}", value, step)
 
     def draw(self) -> None:
-        """Draw all figures so far as curves.png."""
+        """Draw all metrics so far as curves.png."""
         from stnreg.training.curves import write_curves
 
         write_curves(self.run / CURVES, read_metrics(self.path))
 
     def close(self) -> None:
-        """Let go of TensorBoard's file."""
+        """Close TensorBoard's file."""
         if self._board:
             self._board.close()
 
 
 def read_metrics(path: Path) -> list[Figure]:
-    """Read a metrics.csv; a last row that was cut off is left out."""
+    """Read a metrics.csv; a truncated last row is ignored."""
     with path.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS) and row[0].isdigit()]
     return [Figure(int(step), split, name, float(value)) for step, split, name, value in rows if value]
@@ -73,7 +72,7 @@ def _row(figure: Figure) -> tuple[int, str, str, str]:
 
 
 def _board(folder: Path, resume_step: int | None) -> Any:
-    """Return TensorBoard's writer where TensorBoard is installed, else None."""
+    """Return TensorBoard's writer if TensorBoard is installed, else None."""
     if find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter

@@ -1,4 +1,4 @@
-"""What export needs to know of a network, whatever its kind."""
+"""A trained network, as it is exported."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Released:
-    """A network as it leaves training.
+    """A trained network.
 
     Attributes
     ----------
@@ -18,7 +18,7 @@ class Released:
         Of the ONNX graph.
     input_shape : tuple of int
     card : dict
-        `kind`, `size`, `spacing_mm`, `normalise`: what inference must know.
+        `kind`, `size`, `spacing_mm`, `normalise`: what inference needs.
     """
 
     model: nn.Module

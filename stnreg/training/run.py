@@ -1,4 +1,4 @@
-"""From what a command line says to a trained pair network: settings, packed scans, the loop."""
+"""Train a pair network from command-line options: settings, packed scans, the loop."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,35 +22,35 @@ from stnreg.training.processes import joined
 
 @dataclass(frozen=True)
 class PairRun:
-    """What was asked for; None and empty leave the choice to the preset, the config or the checkpoint.
+    """Options of a run. None or empty: from the preset, the config or the checkpoint.
 
     Attributes
     ----------
     folder : Path
-        Of the run.
+        Folder of the run.
     head : str, optional
-        `affine` or `separate`; that of the weights to start from, or `affine`, when left out.
+        `affine` or `separate`; by default that of the initial weights, or `affine`.
     preset : str, optional
-        The one that the TOML names, or `default`, when left out.
+        By default the one that the TOML names, or `default`.
     config : Path, optional
-        TOML laid over the preset.
+        TOML file that overrides the preset.
     pairs : Path, optional
         PAIRS.csv to train on.
     scans : sequence of Path
-        Folders of single scans to make pairs of, instead.
+        Folders of single scans, to train on random pairs of them instead.
     validation : int, optional
-        How many of the first folder's scans, the last by name, are for validation; a tenth when left out.
+        Number of scans of the first folder, the last by name, for validation; a tenth by default.
     terms : sequence of str
-        `NAME: TERMS` of each folder's data, for the card of the weights.
+        `NAME: TERMS` of the data in each folder, for the sidecar of the weights.
     cache : Path, optional
-        Packed scans; in the run's folder when left out.
+        Packed scans; in the run's folder by default.
     resume : bool
     start : Path, optional
-        Weights to start from.
+        Initial weights.
     transforms : sequence of str
-        What the `separate` head estimates, in the order in which they act on a point.
+        Transformations of the `separate` head, first-applied first.
     skip_bad : bool
-        Train without files that cannot be used.
+        Skip files that cannot be used.
     epochs, threads : int, optional
     device : str, optional
     """
@@ -75,16 +75,16 @@ class PairRun:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a run.
+    """The result of a run.
 
     Attributes
     ----------
     best : Path
         The best checkpoint.
     skipped : tuple of str
-        Files that were left out, and why.
+        Skipped files, with reasons.
     is_first : bool
-        Whether this is the process that talks.
+        Whether this is the process that writes messages.
     """
 
     best: Path
@@ -98,12 +98,12 @@ def train_pair(wanted: PairRun) -> Trained:
     Raises
     ------
     UsageProblem
-        If settings contradict each other, or there is nothing to train on.
+        If settings contradict each other, or there is no training data.
     DataError
         If a file cannot be used.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
+        raise UsageProblem("a run is resumed, or started from weights: give one of them")
     config = choose_config(wanted)
     with joined(config.loop.device) as processes:
         if processes.is_first:
@@ -124,7 +124,7 @@ def train_pair(wanted: PairRun) -> Trained:
 
 
 def start_weights(path: Path, model: PairArchitecture) -> dict[str, Tensor]:
-    """Read weights to start from; those of the other head are carried over to first order."""
+    """Read initial weights; those of the other head are converted, to first order."""
     weights, made_by = load_weights(path)
     old = _restore(made_by["config"], path).pair.model
     if old.head != model.head:
@@ -134,7 +134,7 @@ def start_weights(path: Path, model: PairArchitecture) -> dict[str, Tensor]:
 
 
 def choose_config(wanted: PairRun) -> TrainConfig:
-    """Put the settings together: checkpoint or preset, then weights to start from, TOML, command line."""
+    """Combine the settings: checkpoint or preset, then initial weights, TOML, command line."""
     if wanted.resume:
         path = wanted.folder / "last.ckpt"
         config = _restore(load_checkpoint(path)["config"], path)
@@ -146,16 +146,16 @@ def choose_config(wanted: PairRun) -> TrainConfig:
 
 
 def _fresh_config(wanted: PairRun) -> TrainConfig:
-    """Return the settings of a new run, before the command line's own."""
+    """Return the settings of a new run, before command-line options."""
     named, values = read_toml(wanted.config) if wanted.config else (None, {})
     name = wanted.preset or named or "default"
     config = preset(name, wanted.head)
     if is_paper(name) and wanted.pairs is not None:
-        # The published runs show the network its pairs as they are.
+        # The published method has no augmentation.
         config = replace(config, pair=replace(config.pair, moves=STILL, same_share=0.0))
     if wanted.start is not None:
         _, made_by = load_weights(wanted.start)
-        # Weights bring their own architecture, which the preset cannot know.
+        # The initial weights determine the architecture.
         pair = _restore(made_by["config"], wanted.start).pair
         model = replace(pair.model, head=wanted.head or pair.model.head)
         config = replace(config, pair=replace(config.pair, model=model, spacing_mm=pair.spacing_mm))
@@ -163,19 +163,19 @@ def _fresh_config(wanted: PairRun) -> TrainConfig:
 
 
 def _with_transforms(config: TrainConfig, transforms: Sequence[str]) -> TrainConfig:
-    """Choose what a `separate` head estimates, the one that acts on a point first named first."""
+    """Set the transformations of the `separate` head, first-applied first."""
     model = config.pair.model
     if model.head != "separate":
-        raise UsageProblem(f"--transforms: chooses what `separate` estimates; {model.head} has a whole matrix")
+        raise UsageProblem(f"transforms are chosen for the network `separate`; {model.head} estimates a whole matrix")
     try:
         model = replace(model, order=tuple(transforms))
     except ValueError as error:
-        raise UsageProblem(f"--transforms {','.join(transforms)}: {error}") from error
+        raise UsageProblem(f"transforms {','.join(transforms)}: {error}") from error
     return replace(config, pair=replace(config.pair, model=model))
 
 
 def _restore(stored: dict[str, Any], path: Path) -> TrainConfig:
-    """Rebuild the settings kept in a checkpoint."""
+    """Restore the settings of a checkpoint."""
     try:
         return merge(TrainConfig(), {"loop": stored["loop"], "pair": stored["pair"]})
     except (KeyError, ValueError, TypeError) as error:
@@ -183,15 +183,14 @@ def _restore(stored: dict[str, Any], path: Path) -> TrainConfig:
 
 
 def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
-    """Load the packed scans, or pack what was named once and for all."""
+    """Load the packed scans, or pack them."""
     cache = cache_path(wanted)
     if cache.exists():
         scans = load_scans(cache)
         extent_mm = config.model.size * config.spacing_mm
         if abs(scans.extent_mm - extent_mm) > 1e-6 * extent_mm:
             raise DataError(
-                f"{cache}: its cubes are {scans.extent_mm:g} mm wide, the network's {extent_mm:g} mm; "
-                "name another --cache"
+                f"{cache}: its cubes are {scans.extent_mm:g} mm wide, the network's {extent_mm:g} mm; use another cache"
             )
         return scans
     if wanted.pairs is not None:
@@ -199,7 +198,7 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
     elif wanted.scans:
         listed = scans_of_folders(wanted.scans, wanted.validation)
     else:
-        raise UsageProblem("nothing to train on: give a PAIRS.csv, or folders of scans with --scans")
+        raise UsageProblem("nothing to train on: give a table of pairs (PAIRS.csv) or folders of scans")
     scans = pack_scans(
         listed,
         size=config.model.size * config.oversampling,
@@ -213,12 +212,12 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
 
 
 def cache_path(wanted: PairRun) -> Path:
-    """Return where the packed scans of a run are, or will be."""
+    """Return the path of the packed scans of a run."""
     return wanted.cache or wanted.folder / "scans.npz"
 
 
 def _source(text: str) -> dict[str, str]:
     name, _, terms = text.partition(":")
     if not terms:
-        raise UsageProblem(f"--terms {text!r}: expected 'NAME: TERMS', such as 'IXI: CC BY-SA 3.0'")
+        raise UsageProblem(f"terms {text!r}: expected 'NAME: TERMS', such as 'IXI: CC BY-SA 3.0'")
     return {"name": name.strip(), "terms": terms.strip()}

@@ -1,4 +1,4 @@
-"""A transform that is a matrix."""
+"""Affine transforms."""
 
 from typing import Self
 
@@ -16,12 +16,12 @@ class Affine(Transform):
     Parameters
     ----------
     matrix : (4, 4) float64
-        `fixed_to_moving`: takes fixed points to moving points, LPS mm.
+        `fixed_to_moving`: maps fixed points to moving points, LPS mm.
 
     Raises
     ------
     GeometryError
-        If it is no affine.
+        If it is not affine.
     """
 
     def __init__(self, matrix: ArrayLike) -> None:
@@ -37,7 +37,7 @@ class Affine(Transform):
         return self._matrix
 
     def inverse(self) -> Self:
-        """Return the affine from moving to fixed; GeometryError where the matrix flattens space."""
+        """Return the affine from moving to fixed; GeometryError if the matrix is singular."""
         return type(self)(invert(self._matrix))
 
     def _map(self, points: Points) -> Points:

@@ -1,4 +1,4 @@
-"""What every transform can do: map points, be inverted, be followed by another, become a displacement field."""
+"""The base class of transforms: map points, invert, compose, convert to a displacement field."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 class Transform(ABC):
     """A map from LPS points of the fixed image to LPS points of the moving image, mm.
 
-    A subclass says how it maps a (3, N) array of points, and what its inverse is.
+    Subclasses implement the map of (3, N) points, and the inverse.
     """
 
     @property
     def matrix(self) -> Matrix | None:
-        """`fixed_to_moving` as (4, 4) float64, LPS mm, where the transform is linear; else None."""
+        """`fixed_to_moving` as (4, 4) float64, LPS mm, if the transform is linear; else None."""
         return None
 
     @abstractmethod
     def _map(self, points: Points) -> Points:
-        """Take points, (3, N) float64, LPS mm, from fixed to moving; a new array of the same shape."""
+        """Map points, (3, N) float64, LPS mm, from fixed to moving; returns a new array."""
 
     @abstractmethod
     def inverse(self) -> Transform:
@@ -40,11 +40,11 @@ class Transform(ABC):
         Raises
         ------
         TransformError
-            If there is none.
+            If the transform is not invertible.
         """
 
     def map_points(self, points_lps: ArrayLike) -> Points:
-        """Take points of the fixed image to the moving image.
+        """Map points of the fixed image to the moving image.
 
         Parameters
         ----------
@@ -62,12 +62,12 @@ class Transform(ABC):
         return self._map(points.reshape(-1, 3).T).T.reshape(points.shape)
 
     def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:
-        """Say where the voxel centres of a grid go: what resampling asks for.
+        """Map the voxel centres of a grid, as resampling needs them.
 
         Parameters
         ----------
         grid : Grid
-            Of the fixed image.
+            Grid of the fixed image.
         slices : slice
             Which slices along z.
 
@@ -80,7 +80,7 @@ class Transform(ABC):
         return self._map(points.reshape(3, -1)).reshape(points.shape)
 
     def then(self, after: Transform) -> Chain:
-        """Return the transform that takes a fixed point through this one first, and through `after` second."""
+        """Return the composition: this transform first, then `after`."""
         from stnreg.transforms.chain import Chain
 
         return Chain((self, after))
@@ -91,7 +91,7 @@ class Transform(ABC):
         Parameters
         ----------
         grid : Grid
-            In the fixed image's world.
+            In the world space of the fixed image.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A transform that is a displacement in cubic B-splines on a lattice of control points."""
+"""Free-form deformations: displacements in cubic B-splines on a lattice of control points."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from stnreg.transforms.inverse import Inverse
 
 FOLDING_FACTOR = 2.479472335
-"""K of three dimensions: Choi and Lee, Injectivity conditions of 2D and 3D uniform cubic B-spline functions, Graphical
+"""K in three dimensions: Choi and Lee, Injectivity conditions of 2D and 3D uniform cubic B-spline functions, Graphical
 Models 62 (2000) 411-427."""
 
 
@@ -26,51 +26,50 @@ Models 62 (2000) 411-427."""
 class BSplineField(Transform):
     """x_moving = x_fixed + u(x_fixed), with u a sum of cubic B-splines, one around each control point.
 
-    u is twice differentiable. There are no control points beyond the lattice, so u fades to zero over the two spacings
-    beyond its outer ones.
+    u is twice continuously differentiable. Beyond the outer control points it decreases to zero within two spacings.
 
     Attributes
     ----------
     coefficients : (3, z, y, x) float32
-        LPS mm, component x, y, z first. u at a control point is 8/27 of its coefficient and shares of its neighbours'.
+        LPS mm, component x, y, z first. u at a control point is 8/27 of its coefficient plus those of its neighbours.
     lattice : Grid
-        Where the control points lie in the fixed image's world.
+        Positions of the control points, in the world space of the fixed image.
 
     Raises
     ------
     TransformError
-        If the array is not on the lattice, or holds numbers that are not finite.
+        If the array does not fit the lattice, or has values that are not finite.
     """
 
     coefficients: Vectors
     lattice: Grid
 
     def __post_init__(self) -> None:
-        """Check the array as that of a displacement field is."""
+        """Check the array, as for a displacement field."""
         object.__setattr__(self, "coefficients", DisplacementField(self.coefficients, self.lattice).vectors)
 
     def folding_bound(self) -> Points:
-        """Return how large a coefficient may be along each lattice axis for a map that cannot fold, (3,), mm.
+        """Return the largest coefficient along each lattice axis for which the map cannot fold, (3,), mm.
 
-        A map is one to one where every coefficient, taken apart along the lattice axes, stays below 1 / K of the
-        spacing along each of them, K = 2.479 (0.403 of the spacing). It is sufficient, not necessary (Choi and Lee
-        2000; Chun and Fessler 2009 have wider ones, Sdika 2008 and 2013 a sharp one). Maps that are larger are
-        composed of steps that obey it one by one (Rueckert et al., MICCAI 2006).
+        A map is one to one if the component of every coefficient along each lattice axis is below 1 / K of the spacing,
+        K = 2.479 (0.403 of the spacing). Sufficient, not necessary (Choi and Lee 2000; Chun and Fessler 2009 give wider
+        bounds, Sdika 2008 and 2013 a sharp one). Larger deformations are composed of maps within the bound (Rueckert et
+        al., MICCAI 2006).
         """
         return self.lattice.spacing / FOLDING_FACTOR
 
     def share_of_bound(self) -> float:
-        """Return the largest coefficient as a share of `folding_bound`; below 1 the map cannot fold."""
+        """Return the largest coefficient relative to `folding_bound`; below 1 the map cannot fold."""
         steps = turned(self.lattice.lps_to_index[:3, :3], self.coefficients)
         return float(np.abs(steps).max()) * FOLDING_FACTOR
 
     def inverse(self) -> Inverse:
-        """Return the inverse map, solved for wherever it is asked, to 0.001 mm; see `inverse.Inverse`.
+        """Return the inverse, computed at the requested points to 0.001 mm; see `inverse.Inverse`.
 
         Raises
         ------
         TransformError
-            If the coefficients pass the folding bound, and the map, sampled four times a spacing, folds.
+            If the coefficients exceed the folding bound, and the map, sampled at a quarter of the spacing, folds.
         """
         from stnreg.transforms.inverse import Inverse
 
@@ -79,10 +78,10 @@ class BSplineField(Transform):
         return Inverse.of_field(self, self.to_displacement(self._surroundings(4)))
 
     def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:
-        """Say where voxel centres go; axis by axis where the grid runs along the lattice."""
+        """Map voxel centres; separably if the axes of the grid are those of the lattice."""
         to_lattice = self.lattice.lps_to_index @ grid.index_to_lps
         off_axis = to_lattice[:3, :3] - np.diag(np.diag(to_lattice[:3, :3]))
-        # What a ten thousandth of a spacing over the whole grid would not move.
+        # Tolerance: a ten thousandth of the spacing over the whole grid.
         if np.abs(off_axis @ np.diag(grid.size)).max() > 1e-4:
             return super().map_voxels(grid, slices)
         x, y, z = (
@@ -103,7 +102,7 @@ class BSplineField(Transform):
         return points + found
 
     def _surroundings(self, finer: int) -> Grid:
-        """Return the lattice with two control points more on each side, each spacing cut into so many."""
+        """Return the lattice, extended by two control points on each side and refined by a factor."""
         to_index = np.diag([1 / finer] * 3 + [1.0])
         to_index[:3, 3] = -2
         x, y, z = ((count + 3) * finer + 1 for count in self.lattice.size)

@@ -1,4 +1,4 @@
-"""A transform that is a displacement at every voxel of a grid."""
+"""Displacement fields."""
 
 from __future__ import annotations
 
@@ -21,44 +21,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class DisplacementField(Transform):
-    """x_moving = x_fixed + u(x_fixed), with u held at the voxel centres of a grid and trilinear between them.
+    """x_moving = x_fixed + u(x_fixed), with u given at the voxel centres of a grid and trilinear in between.
 
-    Beyond the outer voxel centres u keeps the value of the nearest point of the grid's box, so the map stays
-    continuous and can be inverted at the edge. ITK, and with it ANTs and Greedy, puts u to zero beyond: the two agree
-    on all points inside, which is where the voxels of the image lie that the field was made for.
+    Beyond the outer voxel centres u is extrapolated with the nearest value, so the map is continuous and can be
+    inverted at the edge. ITK, ANTs and Greedy set u to zero there. Both agree inside the grid, and so at all voxels of
+    the fixed image.
 
     Attributes
     ----------
     vectors : (3, z, y, x) float32
         u, LPS mm, component x, y, z first.
     grid : Grid
-        In the fixed image's world; sheared ones too.
+        In the world space of the fixed image; may be sheared.
 
     Raises
     ------
     TransformError
-        If the array is not on the grid, or holds numbers that are not finite.
+        If the array does not fit the grid, or has values that are not finite.
     """
 
     vectors: Vectors
     grid: Grid
 
     def __post_init__(self) -> None:
-        """Check the array, and make it what interpolation wants."""
+        """Check the array, and convert it for interpolation."""
         vectors = np.asarray(self.vectors)
         if vectors.shape != (3, *self.grid.shape):
             raise TransformError(f"expected displacements {(3, *self.grid.shape)} on the grid, got {vectors.shape}")
         if vectors.dtype.kind not in "fiu":
             raise TransformError(f"expected displacements that are real numbers, got {vectors.dtype}")
         vectors = np.ascontiguousarray(vectors, np.float32)
-        # One sum is several times cheaper than a mask, and is finite for every field that is.
+        # A sum is several times faster than a mask, and finite for every finite field.
         if not np.isfinite(np.sum(vectors, dtype=np.float64)):
             raise TransformError("expected finite displacements, got NaN or infinity; put 0 where nothing is known")
         object.__setattr__(self, "vectors", vectors)
 
     @classmethod
     def from_last_axis(cls, vectors: ArrayLike, grid: Grid) -> DisplacementField:
-        """Take displacements (z, y, x, 3), LPS mm, as SimpleITK hands them over."""
+        """Create a field from displacements (z, y, x, 3), LPS mm, the layout of SimpleITK."""
         return cls(np.moveaxis(np.asarray(vectors, np.float32), -1, 0), grid)
 
     @classmethod
@@ -71,26 +71,26 @@ class DisplacementField(Transform):
         return max(float(np.sqrt((self.vectors[:, k] ** 2).sum(0).max())) for k in range(self.grid.shape[0]))
 
     def inverse(self) -> Inverse:
-        """Return the inverse map, solved for wherever it is asked: to 0.001 mm at every point that it reaches.
+        """Return the inverse, computed at the requested points to 0.001 mm.
 
-        Nothing is lost to a second grid: `inverse().inverse()` is this field, and `inverse().to_displacement(grid)`
-        gives a field to write down. See `inverse.Inverse` for the iteration.
+        It is not resampled: `inverse().inverse()` is this field. `inverse().to_displacement(grid)` gives a field to
+        save. See `inverse.Inverse` for the iteration.
 
         Raises
         ------
         TransformError
-            If the field folds by the digital criterion of `count_folds`, and so has no inverse.
+            If the field folds by the digital criterion of `count_folds`.
         """
         from stnreg.transforms.inverse import Inverse
 
         return Inverse.of_field(self, self)
 
     def to_displacement(self, grid: Grid) -> DisplacementField:
-        """Sample the field on another grid; on its own it is returned as it is."""
+        """Resample the field to another grid; on its own grid it is returned unchanged."""
         return self if grid == self.grid else super().to_displacement(grid)
 
     def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:
-        """Say where voxel centres go; on the field's own grid nothing is interpolated."""
+        """Map voxel centres; on the field's own grid nothing is interpolated."""
         if grid == self.grid:
             return voxel_points(grid, slices) + self.vectors[:, slices]
         return super().map_voxels(grid, slices)
@@ -98,13 +98,12 @@ class DisplacementField(Transform):
     def jacobian_determinant(self) -> NDArray[np.float32]:
         """Return det(dx_moving / dx_fixed) at each voxel, (z, y, x) float32, by central differences.
 
-        Above 1 the moving image is larger there than the fixed one; at or below 0 the map folds. At the outer
-        voxels differences are one-sided.
+        Above 1 the map expands; at or below 0 it folds. At the outer voxels differences are one-sided.
         """
         return jacobian.determinant(self.vectors, self.grid)
 
     def log_jacobian(self) -> NDArray[np.float32]:
-        """Return the natural logarithm of `jacobian_determinant`, (z, y, x) float32; NaN where it is not above 0."""
+        """Return the natural logarithm of `jacobian_determinant`, (z, y, x) float32; NaN where that is not positive."""
         found = self.jacobian_determinant()
         found[found <= 0] = np.nan
         return np.log(found, out=found)
@@ -115,7 +114,7 @@ class DisplacementField(Transform):
         Parameters
         ----------
         mask : (z, y, x) bool, optional
-            The voxels to look at; all of them when left out.
+            Voxels to include; all by default.
         """
         return jacobian.count_folds(self.vectors, self.grid, mask)
 

@@ -1,4 +1,4 @@
-"""The inverse of a non-linear map, solved for at the points where it is asked."""
+"""The inverse of a non-linear transform, computed at the requested points."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ FIT_POINTS = 20_000
 
 @dataclass(frozen=True, eq=False)
 class Inverse(Transform):
-    """The map from moving points back to fixed points of another transform.
+    """The map from moving points to fixed points of another transform.
 
-    For each moving point m it looks for f with |forward(f) - m| of at most `tolerance_mm`: first by
+    For each moving point m it finds f with |forward(f) - m| <= `tolerance_mm`: first by
     f <- f - A^-1 (forward(f) - m) with one affine A for the whole map, which is the well-known fixed-point iteration
     where A is the identity; then, for the few points where that is slow, by Newton's method with halved steps.
 
@@ -38,7 +38,7 @@ class Inverse(Transform):
     forward : Transform
         From fixed to moving.
     grid : Grid
-        Where `forward` is known. Of points that come from outside nothing is promised: they get the best found.
+        Domain of `forward`. For points outside, the best solution found is returned without a check.
     start : (4, 4) float64
         A, an affine close to `forward`, LPS mm.
     tolerance_mm : float
@@ -51,7 +51,7 @@ class Inverse(Transform):
 
     @classmethod
     def of_field(cls, forward: Transform, sampled: DisplacementField) -> Inverse:
-        """Make the inverse of a transform that has been sampled on a grid.
+        """Create the inverse of a transform from its samples on a grid.
 
         Raises
         ------
@@ -68,7 +68,7 @@ class Inverse(Transform):
         return cls(forward, sampled.grid, _closest_affine(sampled))
 
     def inverse(self) -> Transform:
-        """Return the map that this one inverts."""
+        """Return the forward transform."""
         return self.forward
 
     def _map(self, points: Points) -> Points:
@@ -129,7 +129,7 @@ class Inverse(Transform):
         return np.asarray((np.linalg.pinv(jacobian) @ off.T[:, :, None])[:, :, 0].T)
 
     def _check(self, at: Points, unsolved: NDArray[np.intp]) -> None:
-        """Complain of points without a solution that lie where the map is known."""
+        """Raise TransformError on unsolved points inside the domain."""
         index = moved(self.grid.lps_to_index, at[:, unsolved])
         last = np.array(self.grid.size)[:, None] - 1
         inside = int(((index > 0) & (index < last)).all(0).sum())

@@ -1,9 +1,9 @@
-"""Local change of volume of a displacement field, and the places where it folds.
+"""Jacobian determinant of a displacement field, and its folds.
 
 Liu, Chen, Wei, Carass, Prince: On Finite Difference Jacobian Computation in Deformable Image Registration. IJCV 2024,
-arXiv 2212.06060 (2022). Central differences skip the voxel they are taken at, and miss folds. A cell of eight voxel
+arXiv 2212.06060 (2022). Central differences do not use the voxel itself, and miss folds. A cell of eight voxel
 centres is cut into five tetrahedra, in two ways: one at each of its eight corners, and a central one in either way. The
-map that is linear in each of them folds nowhere exactly where all ten keep their orientation.
+piecewise linear map does not fold if and only if all ten keep their orientation.
 """
 
 from collections.abc import Iterator
@@ -23,22 +23,23 @@ FIRST, SECOND = slice(None, -1), slice(1, None)
 
 @dataclass(frozen=True)
 class Folds:
-    """Where a displacement field folds.
+    """Counts of the folds of a displacement field.
 
     Attributes
     ----------
     voxels : int
-        How many were looked at.
+        Number of voxels that were tested.
     central : int
-        Those with a determinant of at most 0 by central differences.
+        Voxels with a determinant of at most 0 by central differences.
     digital : int
-        Those with one of ten at most 0: the eight of forward or backward differences at the voxel along each axis, and
-        the two of the central tetrahedra of the cell that begins at it. None means a digital diffeomorphism.
+        Voxels with one of ten determinants at most 0: the eight of forward or backward differences at the voxel along
+        each axis, and the two of the central tetrahedra of the cell that begins at it. None means a digital
+        diffeomorphism.
     volume_mm3 : float
-        The non-diffeomorphic volume: what the tetrahedra that are turned over hold, mean of both ways to cut, mm^3
-        of the moving image in voxel units of the fixed one.
+        The non-diffeomorphic volume: that of the inverted tetrahedra, mean of both ways to cut, mm^3 of the moving
+        image in voxel units of the fixed one.
     percent_volume : float
-        The same as a share of the volume of `voxels`.
+        The same in percent of the volume of `voxels`.
     """
 
     voxels: int
@@ -93,7 +94,7 @@ def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
 
 
 def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array]:
-    """Return which voxels fold, and six times the volume turned over at each, in voxels: both (z, y, x)."""
+    """Return which voxels fold, and six times the inverted volume at each, in voxels: both (z, y, x)."""
     folded, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
     for here, place, tetrahedron in _cells(vectors, grid):
         folded[here][place] |= tetrahedron <= 0
@@ -142,7 +143,7 @@ def _tetrahedra(steps: Array) -> Iterator[tuple[tuple[slice, ...], Array]]:
 
 
 def _index_steps(vectors: Vectors, grid: Grid) -> Array:
-    """Rewrite displacements, LPS mm, in voxels along the grid's own axes: a flip of the grid is then no fold."""
+    """Convert displacements, LPS mm, to voxels along the axes of the grid, so that a flipped grid is no fold."""
     return turned(grid.lps_to_index[:3, :3], vectors)
 
 

@@ -1,4 +1,4 @@
-"""Vectors between the voxels of a grid: trilinear, with the outer voxels' values going on beyond the edge."""
+"""Trilinear interpolation of vector fields; beyond the edge the nearest value is used."""
 
 from collections.abc import Iterator
 
@@ -10,9 +10,9 @@ from stnreg.geometry.matrix import Matrix, Points
 
 Vectors = NDArray[np.float32]
 CHUNK = 1 << 14
-"""Points taken at once: their neighbours and weights stay in the cache."""
+"""Points per chunk: their neighbours and weights fit into the cache."""
 SLAB = 1 << 19
-"""Voxels taken at once, about: their points are 12 MB."""
+"""Approximate voxels per slab: their points take 12 MB."""
 
 
 def voxel_points(grid: Grid, slices: slice = slice(None)) -> Points:
@@ -26,7 +26,7 @@ def voxel_points(grid: Grid, slices: slice = slice(None)) -> Points:
 
 
 def slabs(grid: Grid, voxels: int = SLAB) -> Iterator[slice]:
-    """Cut a grid along z into slabs of about so many voxels, a slice at least."""
+    """Split a grid along z into slabs of about `voxels` voxels, at least one slice each."""
     x, y, z = grid.size
     step = max(voxels // (x * y), 1)
     for start in range(0, z, step):
@@ -34,12 +34,12 @@ def slabs(grid: Grid, voxels: int = SLAB) -> Iterator[slice]:
 
 
 def moved(matrix: Matrix, points: Points) -> Points:
-    """Take points (3, N) through a (4, 4)."""
+    """Map points (3, N) by a (4, 4) matrix."""
     return matrix[:3, :3] @ points + matrix[:3, 3:]
 
 
 def turned(linear: Matrix, vectors: NDArray[np.floating]) -> Vectors:
-    """Rewrite vectors (3, z, y, x) in other axes, by a (3, 3); float32, slice by slice."""
+    """Transform vectors (3, z, y, x) by a (3, 3) matrix; float32, slice by slice."""
     turned = np.empty(vectors.shape, np.float32)
     small = linear.astype(np.float32)
     for k in range(vectors.shape[1]):
@@ -55,7 +55,7 @@ def interpolate(vectors: Vectors, index: NDArray[np.floating]) -> Vectors:
     vectors : (3, z, y, x) float32
         C-contiguous.
     index : (3, N) float
-        Continuous voxel indices x, y, z. Beyond the outer voxel centres they are taken back to them.
+        Continuous voxel indices x, y, z. They are clipped to the outer voxel centres.
 
     Returns
     -------
@@ -76,12 +76,12 @@ def _corners(shape: tuple[int, ...], index: NDArray[np.floating]) -> tuple[list[
     """Return flat indices of the eight neighbours of each point, x fastest, and its place between them, (3, N)."""
     last = np.array(shape[::-1], np.float32)[:, None] - 1
     place = np.clip(index, 0, last).astype(np.float32, copy=False)
-    # The last voxel's centre still has neighbours: those of the cell before, at its far end.
+    # The centre of the last voxel belongs to the cell before it.
     low = np.minimum(place.astype(np.intp), np.maximum(last - 1, 0).astype(np.intp))
     weights = (place - low).astype(np.float32, copy=False)
     row, slab = shape[2], shape[2] * shape[1]
     base = low[0] + row * low[1] + slab * low[2]
-    # An axis of one voxel has no second neighbour; its first one stands for both.
+    # An axis of one voxel has one neighbour, used twice.
     dx, dy, dz = (step if n > 1 else 0 for step, n in zip((1, row, slab), shape[::-1], strict=True))
     return [base + offset for offset in (0, dx, dy, dx + dy, dz, dx + dz, dy + dz, dx + dy + dz)], weights
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stnreg.batch.naming import plain
-from stnreg.batch.task import Settings, Task, make_tasks
+from stnreg.batch.task import BatchTask, Settings, make_tasks
 from stnreg.datasets.pair_table import Pair
 from stnreg.registration.options import RegistrationOptions
 
@@ -17,7 +17,7 @@ QUICK = {"dof": 6, "refine": False, "device": "cpu", "threads": 1}
 def quick_tasks(tmp_path):
     """Make tasks of these ids into `out`; an id that begins with `no` has no moving image."""
 
-    def make(*ids: str, **changed) -> list[Task]:
+    def make(*ids: str, **changed) -> list[BatchTask]:
         pairs = [
             Pair(
                 EXAMPLES / "fixed.nii.gz",

@@ -65,7 +65,7 @@ def test_bids_names_to_a_template():
         ("mni_icbm152_t1.nii.gz", "mniicbm152t1"),
     ],
 )
-def test_a_space_is_named_by_what_tells_it_apart(fixed, label):
+def test_a_space_is_named_by_its_distinguishing_entities(fixed, label):
     assert space_of(Path(fixed), {"sub": "01", "ses": "2"}) == label
 
 

@@ -63,7 +63,7 @@ def test_workers_end_with_the_one_who_asked(quick_tasks):
     assert not multiprocessing.active_children()
 
 
-def test_a_worker_stays_with_the_fixed_image_it_has_looked_at(quick_tasks):
+def test_a_worker_stays_with_the_fixed_image_it_has_encoded(quick_tasks):
     from dataclasses import replace
     from pathlib import Path
 

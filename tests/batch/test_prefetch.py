@@ -23,7 +23,7 @@ def test_a_pair_that_was_read_ahead_comes_out_the_same(quick_tasks, monkeypatch)
     assert np.array_equal(*transforms)
 
 
-def test_a_file_that_cannot_be_read_ahead_is_told_of_in_its_turn(quick_tasks):
+def test_a_file_that_cannot_be_prefetched_is_reported_in_its_turn(quick_tasks):
     first, second = quick_tasks("a", "nobody")
     assert run_task(first, second)["status"] == "passed"
     row = run_task(second)

@@ -73,3 +73,14 @@ def test_dice_has_failed_below_a_share_of_the_oracle():
     assert results.failed(mine).tolist() == [False, True]
     cells = [cell.strip() for cell in tables.table("straight", mine)[2].split("|")]
     assert cells[-5:-2] == ["1", "0", "1"]  # failed, undetected, rejected
+
+
+def test_the_short_table_has_a_line_per_tool():
+    upright = [line("stnreg", k, dice=0.5, oracle=0.52, seconds=2) for k in range(3)]
+    upright += [line("greedy", k, dice=0.1 if k else 0.5, oracle=0.52, seconds=4) for k in range(3)]
+    known = [line(method, k, error_mm=0.1 + k, seconds=3) for method in ("stnreg", "greedy") for k in range(3)]
+    known.append(line("stnreg", 3, error_mm=99, seconds=99))  # a pair that Greedy did not run
+    printed = tables.short_table({"straight": upright, "known": known})
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in printed]
+    assert cells[0] == ["tool", "Dice, two people", "error in mm, one person", "failed pairs", "seconds"]
+    assert cells[2:] == [["stnreg", "0.50", "1.10", "0 of 6", "2.5"], ["Greedy", "0.23", "1.10", "2 of 6", "3.5"]]

@@ -87,7 +87,7 @@ def test_labels_keep_type_and_values(folder: Path) -> None:
     assert set(np.unique(out.array)) == set(np.unique(load_volume("labels.nii.gz").array))
 
 
-def test_a_constant_mask_and_a_series_are_welcome(folder: Path) -> None:
+def test_a_constant_mask_and_a_series_are_allowed(folder: Path) -> None:
     moving = load_volume("moving.nii.gz")
     save_volume("ones.nii", np.ones(moving.grid.shape, np.uint8), like=moving, dtype="same")
     assert run("ones.nii -r fixed.nii.gz -t a.tfm -o out.nii --interp nearest --dtype same") == ExitCode.OK

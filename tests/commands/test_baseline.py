@@ -12,7 +12,7 @@ from stnreg.images.volume import load_volume
 from stnreg.simulation.cubes import CubeRecipe
 from stnreg.simulation.dataset import make_pair
 from stnreg.simulation.moves import Ranges
-from stnreg.transforms.io.files import load_transform, written_by_us
+from stnreg.transforms.io.files import load_transform, written_by_stnreg
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def test_image_transform_and_json(pair, tmp_path, capsys):
     fixed, moving = pair / "fixed.nii.gz", pair / "moving.nii.gz"
     assert run(fixed, moving, "-o", out, "--method", "sitk-rigid", "--threads", 1, "--json", "-") == 0
     document = json.loads(capsys.readouterr().out)
-    assert written_by_us(tmp_path / "moved.tfm")
+    assert written_by_stnreg(tmp_path / "moved.tfm")
     found = load_transform(tmp_path / "moved.tfm")
     assert np.allclose(document["transform"]["fixed_to_moving_lps"], found)
     assert document["transform"]["dof"] == document["transform"]["dof_requested"] == 6

@@ -68,7 +68,7 @@ def test_one_bad_row_is_an_error_row_and_everything_else_goes_on(tmp_path, capsy
     assert 'href="Zo%25C3%25AB%25201/moved.tfm"' in (out / "index.html").read_text()
 
 
-def test_two_rows_for_one_derivative_are_told_apart(tmp_path, capsys):
+def test_two_rows_for_one_derivative_are_reported(tmp_path, capsys):
     folder = tmp_path / "sub-01" / "anat"
     folder.mkdir(parents=True)
     (folder / "sub-01_T1w.nii.gz").symlink_to(MOVING)
@@ -82,23 +82,24 @@ def test_two_rows_for_one_derivative_are_told_apart(tmp_path, capsys):
     assert "1 passed" in said
 
 
-def test_of_many_culprits_the_first_are_told():
+def test_of_many_bad_rows_the_first_are_reported():
     rows = [{"id": str(k), "status": "lost", "reasons": "x"} for k in range(25)] + [{"id": "y", "status": "passed"}]
-    told = culprits(rows)
-    assert told[:1] == ["0: x"]
-    assert told[20:] == ["and 5 more: results.csv"]
+    lines = culprits(rows)
+    assert lines[:1] == ["0: x"]
+    assert lines[20:] == ["and 5 more, see results.csv"]
 
 
 def test_the_table_of_results_is_a_table_of_pairs(tmp_path, capsys):
     out = tmp_path / "out"
     table = tmp_path / "pairs.csv"
     table.write_text(f"id,fixed,moving\na,{FIXED},{MOVING}\n")
-    assert run("batch", table, "-o", out, "--no-refine", "--jobs", 1) == 0
+    assert run("batch", table, "-o", out, "--no-refine", "--jobs", 1, "--quiet") == 0
+    assert capsys.readouterr().err == ""
     assert run("evaluate", "--pairs", out / "results.csv", "--metrics", "jacobian") == 0
     assert capsys.readouterr().out
 
 
-def test_a_batch_that_is_judged_failed_is_3_or_a_warning(tmp_path, monkeypatch):
+def test_a_rejected_pair_gives_exit_code_3_or_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"fixed,moving\n{FIXED},{MOVING}\n"))
     assert run("batch", "-", "-o", tmp_path / "out", "--min-score", 1, *QUICK) == 3
     monkeypatch.setattr("sys.stdin", io.StringIO(f"fixed,moving\n{FIXED},{MOVING}\n"))

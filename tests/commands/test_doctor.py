@@ -21,12 +21,12 @@ def run(*arguments) -> int:
 def found(capsys):
     """Return what doctor finds, by (group, name)."""
 
-    def look():
+    def examine():
         run("--json", "-")
         findings = json.loads(capsys.readouterr().out)["findings"]
         return {(one["group"], one["name"]): one for one in findings}
 
-    return look
+    return examine
 
 
 def test_off_a_terminal_each_line_has_four_cells(capsys):
@@ -64,7 +64,7 @@ def test_two_onnxruntimes_are_wrong(monkeypatch):
     monkeypatch.setattr(environment, "_version", lambda package: "1.0")
     wrong = [one for one in environment.examine() if one.status == "wrong"]
     assert [one.name for one in wrong] == ["onnxruntime"]
-    assert "spoil" in wrong[0].detail
+    assert "overwrite" in wrong[0].detail
 
 
 def test_a_tool_on_the_path_is_found(found, monkeypatch, tmp_path):

@@ -42,7 +42,7 @@ def test_a_list_that_train_and_evaluate_can_read(root, tmp_path):
     assert "5 pairs from 12 scans of 6 people" in result.stderr
 
 
-def test_fewer_than_asked_for_is_told(root, tmp_path):
+def test_fewer_than_requested_is_reported(root, tmp_path):
     output = tmp_path / "PAIRS.csv"
     result = run("folder", root, "-o", output, "--kind", "longitudinal", "--split", "100,0,0")
     assert len(load_pairs(output)) == 2 * 1 + 2 * 3
@@ -99,7 +99,7 @@ def test_without_a_split_all_pairs_of_two_people_are_listed(root, tmp_path):
     assert {row.split for row in rows} == {None}
 
 
-def test_too_few_people_are_told_what_works(tmp_path):
+def test_too_few_people_are_reported_with_a_remedy(tmp_path):
     folder = tmp_path / "ds" / "sub-01" / "anat"
     folder.mkdir(parents=True)
     (folder / "sub-01_T1w.nii.gz").write_bytes(b"x")
@@ -118,7 +118,7 @@ def test_too_few_people_are_told_what_works(tmp_path):
         )
 
 
-def test_wrong_usage_is_told(root, tmp_path):
+def test_wrong_usage_is_reported(root, tmp_path):
     with pytest.raises(UsageProblem, match="--table is for adni"):
         run("folder", root, "-o", tmp_path / "a.csv", "--table", tmp_path / "t.csv")
     with pytest.raises(UsageProblem, match="three counts"):

@@ -1,7 +1,12 @@
 """`stnreg register` as it is typed: outputs, their bytes, refusals, JSON, exit statuses."""
 
+import contextlib
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +79,7 @@ def test_a_transform_that_is_not_ours_is_not_overwritten(tmp_path, capsys):
                       "Parameters: 1 0 0 0 1 0 0 0 1 0 0 0\nFixedParameters: 0 0 0\n")  # fmt: skip
     before = theirs.read_bytes()
     assert run("register", FIXED, MOVING, "-t", theirs) == 2
-    assert "--init" in capsys.readouterr().err
+    assert "did you mean --init?" in capsys.readouterr().err
     assert theirs.read_bytes() == before
 
 
@@ -103,3 +108,46 @@ def test_a_missing_input_is_4_and_json_still_speaks(capsys, tmp_path):
 def test_a_picture_is_drawn(tmp_path):
     assert run("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--qc", tmp_path / "a.png") == 0
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def on_a_terminal(*arguments) -> tuple[int, str]:
+    """Run a command whose stderr is a terminal; return its status and what it printed there."""
+    pty = pytest.importorskip("pty", reason="needs pty, a terminal to print on")
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "stnreg", *map(str, arguments)], stdout=subprocess.PIPE, stderr=theirs
+        )
+        os.close(theirs)
+        stdout, _ = process.communicate()
+        assert stdout == b""
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux ends a terminal that nobody holds with EIO
+            while part := screen.read(4096):
+                shown += part
+    return process.returncode, shown.decode()
+
+
+@pytest.mark.parametrize("more", [(), ("--quiet",)])
+def test_a_terminal_gets_a_summary_unless_it_is_to_be_quiet(tmp_path, more):
+    out = tmp_path / "out.nii.gz"
+    status, shown = on_a_terminal("register", FIXED, MOVING, "-o", out, "--no-refine", *more)
+    assert status == 0
+    if more:
+        assert shown == ""
+    else:
+        assert re.fullmatch(r"stnreg: accepted, score 0\.\d\d, \d+\.\d s; wrote .*out\.nii\.gz, .*out\.tfm\s*", shown)
+
+
+def test_nothing_is_printed_off_a_terminal(tmp_path, capfd):
+    assert run("register", FIXED, MOVING, "-o", tmp_path / "out.nii.gz", "--no-refine") == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_rejected_registration_says_why_on_a_terminal_and_in_a_pipe(tmp_path, capfd):
+    arguments = ("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--init", "header", "--no-refine")
+    status, shown = on_a_terminal(*arguments)
+    assert status == 3
+    assert re.match(r"stnreg: rejected: .*\nstnreg: rejected, score 0\.\d\d, ", shown.replace("\r", ""))
+    assert run(*arguments) == 3
+    assert re.fullmatch(r"stnreg: rejected: [^\n]*\n", capfd.readouterr().err)

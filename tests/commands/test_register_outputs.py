@@ -61,7 +61,7 @@ def test_labels_that_would_be_blurred_are_said_with_the_option_that_keeps_them(f
     labels, out = folder / "a label=map.nii", tmp_path / "labels.nii"
     line = ("register", FIXED, MOVING, "-t", tmp_path / "a.tfm", "--dof", 6, "--no-refine")
     assert run(*line, "--also", f"{labels}={out}") == 0
-    assert f"Say --also {labels}={out}:label" in capsys.readouterr().err
+    assert f"Use --also {labels}={out}:label" in capsys.readouterr().err
     assert run(*line, "--also", f"{labels}={out}:label") == 0
     assert "label map" not in capsys.readouterr().err
 
@@ -138,7 +138,7 @@ def test_masks_guide_the_refinement(folder, tmp_path):
     [
         (("--fixed-mask", "empty.nii"), 4, "empty.nii: the mask is empty"),
         (("--moving-exclude", "none.nii"), 4, "none.nii: there is no such file"),
-        (("--fixed-mask", FIXED, "--no-refine"), 2, "masks guide the refinement"),
+        (("--fixed-mask", FIXED, "--no-refine"), 2, "masks are used by the refinement"),
         (("--update-header",), 2, "--dof 6"),
         (("--also", "none.nii=a.nii"), 4, "none.nii"),
         (("--also", "none.nii"), 2, "IN=OUT"),
@@ -157,7 +157,7 @@ def test_what_cannot_be_leaves_nothing(tmp_path, monkeypatch, capsys, options, s
     assert [path.name for path in tmp_path.iterdir()] == ["empty.nii"]
 
 
-def test_names_with_odd_letters_are_taken_apart(tmp_path, monkeypatch):
+def test_names_with_special_characters_are_parsed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("a=b.nii").touch()
     assert parse_also("a=b.nii=c d:1.nii:label", "linear") == Also(Path("a=b.nii"), Path("c d:1.nii"), "label")

@@ -103,14 +103,14 @@ def test_transforms_choose_what_separate_estimates(folder, tmp_path):
     assert content["config"]["pair"]["model"]["order"] == ["rotation", "translation"]
     with pytest.raises(UsageProblem, match="a whole matrix"):
         run(train, "-o", tmp_path / "other", "--model", "affine", *options)
-    with pytest.raises(UsageProblem, match="--transforms turn"):
+    with pytest.raises(UsageProblem, match="transforms turn"):
         run(train, "-o", tmp_path / "other", "--model", "separate", *options[:-1], "turn")
 
 
 def test_bad_scans_are_counted_if_they_may_be_skipped(folder, tmp_path):
     (folder / "9.nii.gz").write_bytes(b"no scan")
     options = ("--scans", folder, "--validation", 2, "--preset", "tiny", "--epochs", 1)
-    with pytest.raises(DataError, match=r"9\.nii\.gz.*--skip-bad"):
+    with pytest.raises(DataError, match=r"9\.nii\.gz.*left out"):
         run(train, "-o", tmp_path / "run", *options)
     result = run(train, "-o", tmp_path / "run", *options, "--skip-bad")
     assert result.exit_code == 0
@@ -119,7 +119,7 @@ def test_bad_scans_are_counted_if_they_may_be_skipped(folder, tmp_path):
     assert len(load_checkpoint(tmp_path / "run" / "last.ckpt")["config"]["skipped"]) == 1
 
 
-def test_wrong_usage_is_told(tmp_path, trained):
+def test_wrong_usage_is_reported(tmp_path, trained):
     with pytest.raises(UsageProblem, match="nothing to train on"):
         run(train, "-o", tmp_path / "new")
     with pytest.raises(UsageProblem, match="give one of them"):

@@ -1,4 +1,4 @@
-"""The table of structures: both schemes joined, sides apart."""
+"""The table of structures: codes of both schemes, left and right separate."""
 
 import csv
 

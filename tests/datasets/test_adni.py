@@ -29,7 +29,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def told(found):
+def lines_of(found):
     return [f"{one.subject} {one.visit} {one.reason}" for one in found.missing]
 
 
@@ -52,7 +52,7 @@ def test_the_table_gives_visits_and_what_is_missing_is_listed(tree):
         ("002_S_0295", "2007-05-20 m12"),
         ("002_S_0413", "2006-05-01 bl"),
     ]
-    lines = told(found)
+    lines = lines_of(found)
     assert len(lines) == 2
     assert "S22557" in lines[0]
     assert "no visit of the table within 60 days" in lines[0]
@@ -61,14 +61,14 @@ def test_the_table_gives_visits_and_what_is_missing_is_listed(tree):
 
 def test_a_visit_without_a_scan_is_listed(tree):
     found = find_adni(tree, tree / "TADPOLE_D1_D2.csv", sequence="MPR__*", days=7)
-    assert "002_S_0295 2006-04-10 bl no scan of this visit" in told(found)
+    assert "002_S_0295 2006-04-10 bl no scan of this visit" in lines_of(found)
     assert [s.visit for s in found.scans] == ["2007-05-20 m12", "2006-05-01 bl"]
 
 
 def test_two_images_of_a_visit_are_not_guessed_between(tree):
     found = find_adni(tree)
     assert ("002_S_0295", "2006-04-18") not in {(s.subject, s.visit) for s in found.scans}
-    assert "2 images, which one is not said" in told(found)[0]
+    assert "2 images, which one is not said" in lines_of(found)[0]
     first = find_adni(tree, repeats="first")
     chosen = [s.path.parent.name for s in first.scans if s.visit == "2006-04-18"]
     assert chosen == ["S13407"]  # MPRAGE sorts before MPR__
@@ -78,7 +78,7 @@ def test_two_images_of_a_visit_are_not_guessed_between(tree):
 def test_dicom_and_folders_that_are_no_day_are_listed(tree):
     add(tree, "002_S_0619", SCALED, "2006-06-02", "S1", name="slice.dcm")
     add(tree, "002_S_0619", SCALED, "baseline", "S2")
-    reasons = " ".join(told(find_adni(tree, sequence="MPR__*")))
+    reasons = " ".join(lines_of(find_adni(tree, sequence="MPR__*")))
     assert "dcm2niix" in reasons
     assert "expected a day" in reasons
 
@@ -90,13 +90,13 @@ def test_dicom_and_folders_that_are_no_day_are_listed(tree):
         (TABLE.replace("2006-05-01", "5/1/2006"), "line 4: expected EXAMDATE"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_told(tree, text, match):
+def test_an_unusable_table_is_reported(tree, text, match):
     (tree / "bad.csv").write_text(text)
     with pytest.raises(DataError, match=match):
         find_adni(tree, tree / "bad.csv")
 
 
-def test_a_folder_that_is_no_download_is_told(tmp_path):
+def test_a_folder_that_is_no_download_is_reported(tmp_path):
     with pytest.raises(DataError, match="002_S_0295"):
         find_adni(tmp_path)
     with pytest.raises(DataError, match="no such folder"):

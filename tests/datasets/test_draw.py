@@ -69,7 +69,7 @@ def test_the_seed_decides():
     assert draw_pairs(scans[::-1], "random", (5, 5, 5), 1) == first
 
 
-def test_too_few_people_are_told():
+def test_too_few_people_are_reported():
     with pytest.raises(DataError, match="3 people, of 3: too few for 2 splits"):
         draw_pairs(people([1, 1, 1]), "random", (1, 1, 0))
     with pytest.raises(DataError, match="0 people with two visits"):

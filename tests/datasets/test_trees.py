@@ -13,7 +13,7 @@ def visits(found):
     return [(scan.subject, scan.visit) for scan in found.scans]
 
 
-def told(found):
+def lines_of(found):
     return [f"{one.subject} {one.visit} {one.reason}" for one in found.missing]
 
 
@@ -33,7 +33,7 @@ def bids(tmp_path):
 def test_sessions_are_visits_and_what_is_missing_is_listed(bids):
     found = find_bids(bids)
     assert visits(found) == [("sub-01", "ses-01"), ("sub-01", "ses-02"), ("sub-03", "only")]
-    lines = told(found)
+    lines = lines_of(found)
     assert [line.split()[:2] for line in lines] == [["sub-01", "ses-03"], ["sub-02", "ses-01"], ["sub-04", "in"]]
     assert visits(find_bids(bids, suffix="T2w")) == [("sub-01", "ses-01"), ("sub-02", "ses-01")]
 
@@ -41,11 +41,11 @@ def test_sessions_are_visits_and_what_is_missing_is_listed(bids):
 def test_runs_of_one_session_are_not_guessed_between(bids):
     touch(bids / "sub-03/anat/sub-03_run-2_T1w.nii.gz")
     assert ("sub-03", "only") not in visits(find_bids(bids))
-    assert any("sub-03_run-2" in line for line in told(find_bids(bids)))
+    assert any("sub-03_run-2" in line for line in lines_of(find_bids(bids)))
     assert ("sub-03", "only") in visits(find_bids(bids, repeats="first"))
 
 
-def test_a_folder_that_is_no_dataset_is_told(tmp_path):
+def test_a_folder_that_is_no_dataset_is_reported(tmp_path):
     with pytest.raises(DataError, match="sub-"):
         find_bids(tmp_path)
     (tmp_path / "sub-01").mkdir()
@@ -60,6 +60,6 @@ def test_folders_are_people_and_so_are_images_beside_them(tmp_path):
     (tmp_path / "carl").mkdir()
     found = find_folder(tmp_path)
     assert visits(found) == [("anna", "2001"), ("anna", "2003"), ("bert", "only")]
-    assert told(found) == [f"carl  no image in {tmp_path / 'carl'}"]
+    assert lines_of(found) == [f"carl  no image in {tmp_path / 'carl'}"]
     with pytest.raises(DataError, match="no image here"):
         find_folder(tmp_path / "carl")

@@ -18,7 +18,7 @@ LIMIT_MM = 0.01
 SUFFIXES = (".nii", ".nii.gz", ".mgz", ".img", ".nrrd", ".mha", ".mhd")
 CODES = ("LPS", "RAS", "LAS", "RPI", "AIL", "SPL", "PIR", "IRP", "oblique")
 SLOPES = np.array([[1.0, 0.3, -0.2], [0.1, 1.0, 0.4], [-0.3, 0.2, 1.0]])
-"""Three images, each of which grows along another direction, LPS: what they say at a point says where it is."""
+"""Three images whose intensities are the L, P and S coordinates: their values at a point are its position."""
 
 
 def grid_of(code: str) -> Grid:
@@ -63,13 +63,13 @@ def off_mm(values: np.ndarray, grid: Grid) -> np.ndarray:
 @pytest.mark.parametrize("code", CODES)
 def test_the_identity_moves_nothing(tmp_path: Path, code: str, suffix: str) -> None:
     grid, onto = grid_of(code), grid_of("oblique" if code != "oblique" else "RAS")
-    seen = []
+    sampled = []
     for number, array in enumerate(ramps(grid)):
         path = tmp_path / f"a{number}{suffix}"
         write(path, array, grid)
         volume = load_volume(path)
         assert np.abs(volume.grid.corners_lps() - grid.corners_lps()).max() < LIMIT_MM
-        seen.append(apply_transform(path, Volume(array, onto), np.eye(4), threads=1).array)
+        sampled.append(apply_transform(path, Volume(array, onto), np.eye(4), threads=1).array)
         # Onto itself nothing changes at all.
         same = apply_transform(path, path, np.eye(4), threads=1)
         assert np.array_equal(same.array, array)
@@ -78,7 +78,7 @@ def test_the_identity_moves_nothing(tmp_path: Path, code: str, suffix: str) -> N
     index = apply_affine(invert(grid.index_to_lps) @ onto.index_to_lps, index)
     inside = ((index > 0) & (index < np.array(grid.size) - 1)).all(axis=-1)
     assert inside.mean() > 0.2
-    assert off_mm(np.stack(seen), onto)[inside].max() < LIMIT_MM
+    assert off_mm(np.stack(sampled), onto)[inside].max() < LIMIT_MM
     theirs_ras = nibabel.load(tmp_path / "out.nii.gz").affine
     itk: Any = sitk.ReadImage(str(tmp_path / "out.nii.gz"))
     for corner in ((0, 0, 0), (23, 21, 25), (23, 0, 0), (0, 21, 0)):

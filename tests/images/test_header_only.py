@@ -1,4 +1,4 @@
-"""A header that puts an image into place: the voxels as they were, both forms where the transform says."""
+"""Rigid transforms applied to the header: unchanged voxels, both forms from the transform."""
 
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ def test_voxels_scaling_order_and_extensions_are_kept(tmp_path: Path, suffix: st
 def test_itk_sees_it_in_place(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(VOXELS[..., 0].astype(np.int16), AFFINE), tmp_path / "moving.nii.gz")
     save_in_place(tmp_path / "out.nii", tmp_path / "moving.nii.gz", MOVE)
-    seen = sitk.ReadImage(str(tmp_path / "out.nii")).TransformIndexToPhysicalPoint((1, 2, 3))
-    assert np.abs(np.array(seen) - expected_lps()).max() < 1e-3
+    point = sitk.ReadImage(str(tmp_path / "out.nii")).TransformIndexToPhysicalPoint((1, 2, 3))
+    assert np.abs(np.array(point) - expected_lps()).max() < 1e-3
 
 
 @pytest.mark.parametrize("suffix", [".mgz", ".nrrd", ".img"])

@@ -1,4 +1,4 @@
-"""Label maps are told apart from images, whatever the type that either is stored in."""
+"""Label maps are distinguished from images, for any stored type."""
 
 import numpy as np
 import pytest
@@ -35,13 +35,13 @@ def test_scans_are_no_labels(head, dtype, levels, noise):
     assert not looks_like_labels(np.rint(np.clip(scan, 0, 1) * levels).astype(dtype))
 
 
-def test_a_small_lesion_between_the_slices_that_are_looked_at_is_found():
+def test_a_small_lesion_between_the_sampled_slices_is_found():
     mask = np.zeros((128, 128, 128), np.uint8)
     mask[3, 50:53, 60:62] = 1
     assert looks_like_labels(mask)
 
 
-def test_one_value_and_a_series_are_not_judged():
+def test_one_value_and_a_series_are_not_tested():
     assert not looks_like_labels(np.ones((8, 8, 8), np.uint8))
     assert not looks_like_labels(np.zeros((2, 8, 8, 8), np.uint8))
 
@@ -55,9 +55,9 @@ def test_the_warning_names_the_file_and_no_option(head):
 
 
 def test_real_scans_and_their_labels(shared):
-    labels = sorted((shared / "data" / "train").glob("*/*_labels.nii.gz"))[:3]
-    labels += sorted((shared / "data" / "train" / "labelmaps").glob("*.nii.gz"))[:3]
-    scans = sorted((shared / "data").glob("*/*/*T1*.nii.gz"))[::20] + sorted((shared / "data" / "templates").glob("*"))
+    train = shared("data/train")
+    labels = sorted(train.glob("*/*_labels.nii.gz"))[:3] + sorted((train / "labelmaps").glob("*.nii.gz"))[:3]
+    scans = sorted(train.parent.glob("*/*/*T1*.nii.gz"))[::20] + sorted(shared("data/templates").glob("*"))
     assert labels
     assert scans
     assert all(looks_like_labels(load_volume(path).array) for path in labels)

@@ -23,7 +23,7 @@ FREESURFER = nibabel.MGHImage(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np
         ("b.c.mgz", FREESURFER, "b.c.mgh"),
     ],
 )
-def test_the_name_that_fits_is_told_and_works(tmp_path, name, content, better):
+def test_the_correct_name_is_reported_and_works(tmp_path, name, content, better):
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"Rename it to {re.escape(better)}$"):

@@ -98,14 +98,14 @@ def test_what_is_no_volume_is_refused(tmp_path: Path, shape: Any, dtype: Any, me
     assert str(path) in str(caught.value)
 
 
-def test_a_constant_image_is_refused_unless_welcome(tmp_path: Path) -> None:
+def test_a_constant_image_is_refused_unless_allowed(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.ones((5, 6, 7), np.int16), AFFINE), tmp_path / "a.nii")
     with pytest.raises(DataError, match="every voxel is 1"):
         load_volume(tmp_path / "a.nii")
     assert load_volume(tmp_path / "a.nii", constant=True).array.max() == 1
 
 
-def test_a_series_where_it_is_welcome(tmp_path: Path) -> None:
+def test_a_series_if_allowed(tmp_path: Path) -> None:
     series = ramp(shape=(5, 6, 7, 3))
     nibabel.save(nibabel.Nifti1Image(series, AFFINE), tmp_path / "a.nii")
     volume = load_volume(tmp_path / "a.nii", series=True)

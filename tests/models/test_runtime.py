@@ -31,7 +31,7 @@ def test_a_gpu_that_does_not_really_run_is_an_error(network, monkeypatch):
     )
     with pytest.raises(UsageProblem, match="onnxruntime runs on CPU"):
         session.open_session(str(network()), device="cuda:0")
-    with pytest.raises(UsageProblem, match="found 1 of them"):
+    with pytest.raises(UsageProblem, match="found 1 NVIDIA GPU on"):
         session.open_session(str(network()), device="cuda:1")
 
 

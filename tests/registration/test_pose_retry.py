@@ -1,4 +1,4 @@
-"""A head that was taken for one that lies another way, found again by the pair."""
+"""Pairs with a wrong pose of one image, corrected by the pose retry."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def same(head) -> Volume:
 
 
 def _taken_for_upside_down(monkeypatch, which: int) -> None:
-    """Let one of the images be encoded from a pose that is on its head."""
+    """Encode one of the images from an upside-down pose."""
     encode = AnatomyRegistration._encode
 
     def encoded(self, pair, threads):
@@ -42,7 +42,7 @@ def _taken_for_upside_down(monkeypatch, which: int) -> None:
 
 
 @pytest.mark.parametrize("which", [0, 1])
-def test_a_wrong_pose_of_one_image_is_put_right_by_the_other(head, same, which, monkeypatch):
+def test_a_wrong_pose_of_one_image_is_corrected(head, same, which, monkeypatch):
     _taken_for_upside_down(monkeypatch, which)
     found = stnreg.register(head, same, threads=2)
     assert found.verdict.passed
@@ -50,14 +50,14 @@ def test_a_wrong_pose_of_one_image_is_put_right_by_the_other(head, same, which, 
     assert mean_error_mm(found.fixed_to_moving, MOVE, head.grid.corners_lps()) < 0.3
 
 
-def test_two_people_are_not_chosen_between(head, monkeypatch):
+def test_two_people_stay_rejected(head, monkeypatch):
     _taken_for_upside_down(monkeypatch, 1)
     found = stnreg.register(head, EXAMPLES / "moving.nii.gz", threads=2)
     assert not found.verdict.passed
     assert "second look" in found.timings_s
 
 
-def test_a_pair_that_is_believed_or_starts_elsewhere_is_not_looked_at_again(head, same, monkeypatch):
+def test_no_pose_retry_if_accepted_or_with_an_initial_transform(head, same, monkeypatch):
     assert "second look" not in stnreg.register(head, same, threads=2).timings_s
     _taken_for_upside_down(monkeypatch, 1)
     for given in ({"init": "header"}, {"refine": False}):

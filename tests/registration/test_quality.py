@@ -1,4 +1,4 @@
-"""What speaks against a registration, on encodings made by hand."""
+"""Quality assessment, on synthetic encodings."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ WELL = RefinementStats(correlation=0.6, same_person=False, mirrored=False)
 
 
 def encoding(in_view=lambda points: np.ones(len(points), bool)) -> Encoding:
-    """Find each structure where it is, sharply, as far as it is in view; the nearest one owns a voxel."""
+    """Return an encoding with sharp maps of the structures inside the field of view; nearest centroid per voxel."""
     z, y, x = np.indices(GRID.shape).reshape(3, -1)
     points = apply_affine(GRID.index_to_lps, np.stack([x, y, z], 1).astype(float))
     owner = 1 + ((points[:, None] - STRUCTURES) ** 2).sum(-1).argmin(1)
@@ -40,19 +40,19 @@ HALF = encoding(lambda points: points[:, 1] < 0)
 SLAB = encoding(lambda points: np.abs(points[:, 2] - 20) < 15)
 
 
-def test_reach_is_the_error_of_fits_to_shaken_structures():
+def test_standard_error_equals_the_error_of_fits_with_noise():
     rng = np.random.default_rng(0)
     corners = CORNERS * BRAIN_MM
     for side in (HALF, SLAB):
-        seen = side.centroids_lps[~np.isnan(side.centroids_lps[:, 0])]
+        centroids = side.centroids_lps[~np.isnan(side.centroids_lps[:, 0])]
         squares = []
         for _ in range(300):
-            found = fit_affine(seen, seen + rng.normal(0, 1.0, seen.shape), np.ones(len(seen)))
+            found = fit_affine(centroids, centroids + rng.normal(0, 1.0, centroids.shape), np.ones(len(centroids)))
             squares.append(((apply_affine(found, corners) - corners) ** 2).sum(1).mean())
         assert affine_standard_error_mm(WHOLE, side) == pytest.approx(np.sqrt(np.mean(squares)), rel=0.1)
 
 
-def test_reach_grows_with_what_is_out_of_view_and_knows_no_order():
+def test_standard_error_grows_with_truncation_and_is_symmetric():
     assert (
         affine_standard_error_mm(WHOLE, WHOLE)
         < LIMITS.whole_head_error_mm
@@ -64,44 +64,46 @@ def test_reach_grows_with_what_is_out_of_view_and_knows_no_order():
     assert affine_standard_error_mm(WHOLE, few) == np.inf
 
 
-def test_two_whole_heads_that_agree_are_believed():
-    for told in (None, WELL):
-        verdict = assess(WHOLE, WHOLE, np.eye(4), refinement=told, estimated=True)
+def test_two_whole_heads_that_agree_are_accepted():
+    for stats in (None, WELL):
+        verdict = assess(WHOLE, WHOLE, np.eye(4), refinement=stats, estimated=True)
         assert verdict.passed
         assert verdict.reasons == ()
         assert verdict.score == pytest.approx(1, abs=0.01)
 
 
-def test_half_a_head_is_not_fitted_but_may_be_refined():
+def test_half_a_head_is_accepted_after_refinement_only():
     alone = assess(WHOLE, HALF, np.eye(4), estimated=True)
     assert not alone.passed
-    assert "only part of the brain is in view" in alone.reasons[0]
+    assert "only part of the brain is in the field of view" in alone.reasons[0]
     assert assess(WHOLE, HALF, np.eye(4)).passed, "a transform from elsewhere extrapolates nothing"
     assert assess(WHOLE, HALF, np.eye(4), refinement=WELL).passed
 
 
-def test_intensities_that_do_not_correlate_are_not_believed():
+def test_uncorrelated_intensities_are_rejected():
     little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
     between = replace(WELL, correlation=LIMITS.min_partial_correlation - 0.01)
-    assert "correlate by 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
+    assert "brain is 0.29" in assess(WHOLE, WHOLE, np.eye(4), refinement=little).reasons[0]
     assert assess(WHOLE, WHOLE, np.eye(4), refinement=between).passed
-    assert "what both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    assert (
+        "the part of the brain that both images show" in assess(WHOLE, HALF, np.eye(4), refinement=between).reasons[0]
+    )
     assert assess(WHOLE, HALF, np.eye(4), refinement=replace(between, same_person=True)).passed
     assert not assess(WHOLE, WHOLE, np.eye(4), refinement=replace(WELL, correlation=np.nan)).passed
 
 
-def test_every_other_reason_is_given():
+def test_all_other_reasons_to_reject():
     off = from_parameters(Parameters((25.0, 0, 0)), np.zeros(3))
-    assert "agree by" in assess(WHOLE, WHOLE, off).reasons[0]
+    assert "agreement of the structures" in assess(WHOLE, WHOLE, off).reasons[0]
     assert assess(WHOLE, WHOLE, off, 0.0).passed
     mirrored = replace(WELL, mirrored=True)
     assert "mirror" in assess(WHOLE, WHOLE, np.eye(4), refinement=mirrored).reasons[0]
     assert not any("mirror" in why for why in assess(WHOLE, WHOLE, off, refinement=mirrored).reasons), (
         "no head, no side"
     )
-    assert "exchanges left and right" in assess(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
+    assert "swaps left and right" in assess(WHOLE, WHOLE, np.diag([-1.0, 1, 1, 1])).reasons[-1]
     strange = replace(WHOLE, residual_mm=30.0)
-    assert "the moving image does not lie as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
+    assert "the moving image are not placed as in a head" in assess(WHOLE, strange, np.eye(4)).reasons[0]
     speck = encoding(lambda points: np.linalg.norm(points, axis=1) < 25)
     assert "too little to assess" in assess(WHOLE, speck, np.eye(4)).reasons[0]
 

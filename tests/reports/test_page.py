@@ -77,12 +77,12 @@ def quiet(page):
     return page.said == [] and all(address.startswith(("data:", "file:")) for address in page.asked)
 
 
-def pixels_of(page, name, told):
-    """Evaluate `told` on `d`, the RGBA values of a canvas, read from a copy of it."""
+def pixels_of(page, name, expression):
+    """Evaluate `expression` on `d`, the RGBA values of a canvas, read from a copy of it."""
     code = f"(() => {{ const c = document.getElementById('{name}'), o = document.createElement('canvas');"
     code += "o.width = c.width; o.height = c.height; const x = o.getContext('2d', {willReadFrequently: true});"
     code += "x.drawImage(c, 0, 0); const d = x.getImageData(0, 0, o.width, o.height).data;"
-    return page.value(code + f"let n = 0; for (let i = 0; i < d.length; i += 4) n += {told}; return n; }})()")
+    return page.value(code + f"let n = 0; for (let i = 0; i < d.length; i += 4) n += {expression}; return n; }})()")
 
 
 def test_a_pair_is_drawn_scrolled_and_clicked_through(browser, one, tmp_path):

@@ -31,7 +31,7 @@ def test_the_gradient_is_that_of_the_values():
         assert np.allclose(gradient[axis], slope, atol=1e-3)
 
 
-def test_places_beyond_the_maps_are_told():
+def test_points_outside_the_maps_are_marked():
     assert sample_maps_with_gradient(MAPS, np.array([[6.5, 1, 1], [1, -0.1, 1], [1, 1, 1]], float))[2].tolist() == [
         False,
         False,

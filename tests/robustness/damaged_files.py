@@ -24,7 +24,7 @@ from stnreg.images.header_only import save_in_place
 from stnreg.images.volume import Reference, load_reference, load_volume, save_volume
 from stnreg.models.onnx_file import foreign_operators, has_external_data
 from stnreg.resampling.apply import move
-from stnreg.transforms.io.files import save_transform, written_by_us
+from stnreg.transforms.io.files import save_transform, written_by_stnreg
 from stnreg.transforms.io.links import load_chain
 from stnreg.transforms.io.points import load_points
 
@@ -116,7 +116,7 @@ def read_image(path: Path) -> None:
 def read_transform(path: Path) -> None:
     """Read a transform as a link, and as a file that may be overwritten."""
     prefix = {".fslmat": "fsl:", ".ras": "ras:"}.get(path.suffix, "")
-    written_by_us(path)
+    written_by_stnreg(path)
     if not np.isfinite(load_chain([f"inv:{prefix}{path}"], *ENDS).matrix).all():
         raise AssertionError("a matrix that is not finite")
 

@@ -1,4 +1,4 @@
-"""End a command at random moments, and look at what it leaves: every output as it was or whole."""
+"""Kill a command at random moments; every output must be unchanged or complete."""
 
 import os
 import signal
@@ -136,11 +136,11 @@ def _writing_s(line: Sequence[str], folder: Path) -> float:
 def _await_touch(process: subprocess.Popen, folder: Path) -> None:
     """Wait until a file in the folder is new or another, or the process ends."""
 
-    def look() -> list[tuple[str, int]]:
+    def snapshot() -> list[tuple[str, int]]:
         return sorted((entry.name, entry.inode()) for entry in os.scandir(folder))
 
-    before = look()
-    while process.poll() is None and look() == before:
+    before = snapshot()
+    while process.poll() is None and snapshot() == before:
         time.sleep(0.001)
 
 

@@ -63,7 +63,7 @@ def test_a_full_device_is_named(folder):
     assert (done.returncode, done.stderr) == (4, "stnreg: standard output: No space left on device\n")
 
 
-def test_no_permission_is_told_before_any_work(folder, monkeypatch):
+def test_no_permission_is_reported_before_any_work(folder, monkeypatch):
     # The one that runs this may be root, who may do anything.
     denied = {folder}
     access = os.access
@@ -78,7 +78,7 @@ def test_no_permission_is_told_before_any_work(folder, monkeypatch):
         load_volume(folder / "small.nii")
 
 
-def test_a_link_into_nowhere_is_told_before_any_work(folder):
+def test_a_dangling_link_is_reported_before_any_work(folder):
     (folder / "link.nii").symlink_to(folder / "none" / "real.nii")
     with pytest.raises(DataError, match="no folder"):
         check_output(folder / "link.nii")

@@ -7,28 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.simulation.build import build_recipe, deal
+from stnreg.simulation.build import build_recipe, split_files
 
 ALL = (2, 1, 1)
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "word"),
+    ("kind", "options", "argument", "word"),
     [
-        ("rotated", {}, "--image"),
-        ("heads", {}, "--labels"),
-        ("cubes", {"images": [Path("x.nii")]}, "--image"),
-        ("cubes", {"labels": [Path("x.nii")]}, "--labels"),
-        ("affine", {"sizes": [64]}, "--size"),
-        ("affine", {"contrasts": ["t1"]}, "--contrast"),
-        ("affine", {"follow_up": True}, "--follow-up"),
-        ("rotated", {"ranges": {"translation_mm": 3.0}}, "rotation alone"),
-        ("cubes", {"ranges": {"scale": -1.0}}, "0 or more"),
+        ("rotated", {}, "image", "needs a scan"),
+        ("heads", {}, "labels", "needs label maps"),
+        ("cubes", {"images": [Path("x.nii")]}, "image", "takes no image"),
+        ("cubes", {"labels": [Path("x.nii")]}, "labels", "takes no labels"),
+        ("affine", {"sizes": [64]}, "size", "heads and cubes"),
+        ("affine", {"contrasts": ["t1"]}, "contrast", "heads only"),
+        ("affine", {"follow_up": True}, "follow_up", "heads only"),
+        ("rotated", {"ranges": {"translation_mm": 3.0}}, None, "rotation alone"),
+        ("cubes", {"ranges": {"scale": -1.0}}, None, "0 or more"),
     ],
 )
-def test_options_that_do_not_fit_are_refused(kind, options, word):
-    with pytest.raises(UsageProblem, match=word):
+def test_options_that_do_not_fit_are_refused(kind, options, argument, word):
+    with pytest.raises(UsageProblem, match=word) as refused:
         build_recipe(kind, ALL, **options)
+    assert refused.value.argument == argument
 
 
 def test_what_labels_can_be(head_file, tmp_path):
@@ -49,7 +50,7 @@ def test_ranges_can_be_narrowed(head_file):
 @given(st.integers(1, 20), st.tuples(*[st.integers(0, 30)] * 3).filter(any))
 def test_no_split_shares_an_anatomy_where_there_are_enough(count, counts):
     files = [f"{k:02d}" for k in range(count)]
-    dealt = deal(files, counts)
+    dealt = split_files(files, counts)
     wanted = [split for split, n in zip(dealt, counts, strict=True) if n]
     assert all(bool(dealt[split]) == (split in wanted) for split in dealt)
     if count >= len(wanted):

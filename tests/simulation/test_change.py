@@ -30,7 +30,7 @@ def test_smooth_change_has_no_affine_part_and_a_known_reach(head_map):
     assert length.max() < 1.501
 
 
-def test_a_displacement_is_looked_up_after_the_affine(head_map):
+def test_the_displacement_acts_after_the_affine(head_map):
     """A displacement of whole voxels along x, and a shift of the grid: both by hand."""
     codes = to_byte_codes(head_map.array)
     change = brain_loss(codes, 0.0)

@@ -34,14 +34,14 @@ def test_other_splits_and_seeds_do_not_touch_a_pair(tmp_path):
 
 
 def test_it_continues_where_it_stopped(tmp_path):
-    told = []
+    progress = []
     simulate(SMALL, tmp_path, (3, 0, 0))
     whole = bytes_of(tmp_path)
     kept = (tmp_path / "train/0000/fixed.nii.gz").stat().st_mtime_ns
     (tmp_path / "train/0001/truth.tfm").unlink()
     (tmp_path / "train/0002/moving_labels.nii.gz").unlink()
-    simulate(SMALL, tmp_path, (3, 0, 0), progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    simulate(SMALL, tmp_path, (3, 0, 0), progress=lambda done, total: progress.append((done, total)))
+    assert progress == [(1, 3), (2, 3), (3, 3)]
     assert bytes_of(tmp_path) == whole
     assert (tmp_path / "train/0000/fixed.nii.gz").stat().st_mtime_ns == kept
 

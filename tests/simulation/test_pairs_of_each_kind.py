@@ -27,8 +27,8 @@ def overlap(pair, fixed_to_moving):
 
 def correlation(pair, fixed_to_moving):
     moved = resample(pair.moving.array, pair.moving.grid, pair.fixed.grid, fixed_to_moving)
-    seen = moved > 0
-    return float(np.corrcoef(pair.fixed.array[seen], moved[seen])[0, 1])
+    inside = moved > 0
+    return float(np.corrcoef(pair.fixed.array[inside], moved[inside])[0, 1])
 
 
 @pytest.fixture(scope="module")

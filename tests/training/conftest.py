@@ -6,7 +6,7 @@ from stnreg.core.structures import STRUCTURES
 
 
 def blob(shape, seed):
-    """A lopsided head: a few bright Gaussian bumps in a cube, so that every pose looks different."""
+    """A lopsided head: a few bright Gaussian bumps in a cube, so that every pose is different."""
     rng = np.random.default_rng(seed)
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
     image = np.zeros(shape)

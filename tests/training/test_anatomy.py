@@ -99,7 +99,7 @@ def test_painting_gives_t1_its_order_most_often():
     assert 30 <= brighter < 60
 
 
-def test_corruption_keeps_shape_and_is_repeatable():
+def test_augmentation_keeps_shape_and_is_deterministic():
     image = torch.rand(20, 20, 20, generator=_generator(1))
     box = poses.box_points((20, 20, 20), 4.0)
     for augment_scan in (
@@ -107,7 +107,7 @@ def test_corruption_keeps_shape_and_is_repeatable():
         augment.noise,
         augment.blur,
         lambda i, g: augment.thick_slices(i, 2.5, g),
-        lambda i, g: i.masked_fill(augment.unseen(box, g, hard=True), 0.0),
+        lambda i, g: i.masked_fill(augment.outside_field_of_view(box, g, hard=True), 0.0),
         lambda i, g: augment.deface(i, box, g),
         lambda i, g: augment.random_lesions(i, box, g),
         lambda i, g: augment.strip(i, i > 0.5, g),
@@ -126,7 +126,7 @@ def test_only_what_is_in_view_is_asked_for(packed, monkeypatch):
     def left_half(box, generator, *, hard):
         return box[..., 0] > 0
 
-    monkeypatch.setattr(augment, "unseen", left_half)
+    monkeypatch.setattr(augment, "outside_field_of_view", left_half)
     monkeypatch.setattr(data, "CUT_SHARE", 1.0)
     cut = AnatomyTask("fine", packed).make_batch(3)[1]
     middle = cut.shape[-1] // 2
@@ -162,30 +162,30 @@ def test_batches_are_a_function_of_the_step(packed):
     assert shares.shape == (2, len(NAMES), 32, 40, 32)
 
 
-def test_images_are_shown_again_but_never_twice_the_same_and_a_resumed_run_sees_them_too(packed):
+def test_images_are_reused_with_new_augmentation_and_so_after_resuming(packed):
     task = AnatomyTask("fine", packed, batch=3, fresh=1, widths=(4, 8, 8, 8))
     batches = [task.make_batch(step) for step in range(3)]
     images = torch.cat([images for images, _ in batches])
     assert len(images) == 9
-    apart = (images[:, None] - images[None]).abs().flatten(2).mean(2)
-    assert (apart + torch.eye(9) > 0.002).all()
+    difference = (images[:, None] - images[None]).abs().flatten(2).mean(2)
+    assert (difference + torch.eye(9) > 0.002).all()
     resumed = AnatomyTask("fine", packed, batch=3, fresh=1, widths=(4, 8, 8, 8)).make_batch(2)
     assert all(torch.equal(a, b) for a, b in zip(resumed, batches[2], strict=True))
 
 
-def test_an_image_that_is_cut_again_loses_what_is_asked_for(monkeypatch):
+def test_a_second_truncation_removes_the_same_from_the_target(monkeypatch):
     image, shares = torch.rand(8, 8, 8), torch.softmax(torch.randn(3, 4, 4, 4), 0)
     points = poses.box_points((8, 8, 8), 10.0)
     monkeypatch.setattr(data, "CUT_SHARE", 1.0)
-    monkeypatch.setattr(augment, "unseen", lambda box, generator, *, hard: box[..., 0] > 0)
-    seen, left = data.augment_again(image, shares, points, _generator(0))
+    monkeypatch.setattr(augment, "outside_field_of_view", lambda box, generator, *, hard: box[..., 0] > 0)
+    again, left = data.augment_again(image, shares, points, _generator(0))
     assert torch.allclose(left[0, ..., 2:], torch.ones(()))
     assert torch.allclose(left.sum(0), torch.ones(4, 4, 4))
     assert torch.allclose(left[1:, ..., :2], shares[1:, ..., :2])
-    monkeypatch.setattr(augment, "unseen", lambda box, generator, *, hard: box[..., 0] > -30)
+    monkeypatch.setattr(augment, "outside_field_of_view", lambda box, generator, *, hard: box[..., 0] > -30)
     kept = data.augment_again(image, shares, points, _generator(0))[1]
     assert torch.equal(kept, shares), "a quarter of the brain is too little to cut down to"
-    assert seen.shape == image.shape
+    assert again.shape == image.shape
 
 
 def test_task_learns_and_its_settings_rebuild_the_network(packed):

@@ -5,7 +5,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.spatial_transformer import identity_theta  # noqa: E402
-from stnreg.training.augment import corrupt, crop, curriculum, random_moves, step_generator, window  # noqa: E402
+from stnreg.training.augment import augment, crop, curriculum, random_moves, step_generator, window  # noqa: E402
 from stnreg.training.config import UNTOUCHED, AugmentConfig, MovesConfig  # noqa: E402
 
 
@@ -36,13 +36,13 @@ def test_no_amount_is_no_move():
     assert torch.allclose(theta, identity_theta(2))
 
 
-def test_looks_change_and_empty_space_stays_finite():
+def test_augmentation_changes_images_and_is_finite():
     images = torch.rand(4, 8, 8, 8)
     images[:, :2] = 0
-    looked = corrupt(images, step_generator(0, 0), AugmentConfig())
-    assert torch.isfinite(looked).all()
-    assert not torch.equal(looked, images)
-    untouched = corrupt(images, step_generator(0, 0), UNTOUCHED)
+    augmented = augment(images, step_generator(0, 0), AugmentConfig())
+    assert torch.isfinite(augmented).all()
+    assert not torch.equal(augmented, images)
+    untouched = augment(images, step_generator(0, 0), UNTOUCHED)
     assert torch.equal(untouched, images)
 
 

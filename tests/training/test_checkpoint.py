@@ -29,7 +29,7 @@ def test_a_checkpoint_comes_back_without_running_code(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_a_full_disk_is_told_and_leaves_the_old_checkpoint(tmp_path):
+def test_a_full_disk_is_reported_and_keeps_the_old_checkpoint(tmp_path):
     path = tmp_path / "last.ckpt"
     save_checkpoint(path, METADATA)
     old = path.read_bytes()

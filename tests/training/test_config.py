@@ -54,7 +54,7 @@ def test_toml_over_a_preset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("preset = 3\n", "expected preset"),
         ("[loop]\nepoch = 3\n", "unknown setting epoch"),
@@ -62,10 +62,10 @@ def test_toml_over_a_preset(tmp_path):
         ("[loop", "not TOML"),
     ],
 )
-def test_bad_toml_is_named(tmp_path, text, told):
+def test_bad_toml_is_named(tmp_path, text, message):
     path = tmp_path / "config.toml"
     path.write_text(text)
-    with pytest.raises(DataError, match=told):
+    with pytest.raises(DataError, match=message):
         load_toml(path, TrainConfig())
 
 

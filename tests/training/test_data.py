@@ -6,7 +6,7 @@ pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError
 from stnreg.geometry.affine import Parameters, from_parameters
-from stnreg.training.data import Listed, load_scans, pack_scans, save_scans
+from stnreg.training.data import ScanList, load_scans, pack_scans, save_scans
 from stnreg.transforms.io.files import save_transform
 
 
@@ -43,7 +43,7 @@ def test_something_else_is_named(tmp_path, content):
 def test_packing_prepares_as_inference_does(tmp_path):
     path = tmp_path / "a.nii.gz"
     write_scan(path)
-    packed = pack_scans(Listed((path, path), ("train", "validation")), size=16, spacing_mm=8.0)
+    packed = pack_scans(ScanList((path, path), ("train", "validation")), size=16, spacing_mm=8.0)
     assert packed.images.shape == (2, 16, 16, 16)
     assert packed.images.max() == 255
     assert packed.extent_mm == 128.0
@@ -61,11 +61,11 @@ def table(tmp_path):
     paths = tuple(tmp_path / f"{number}.nii.gz" for number in range(5))
     splits = ("train", "train", "validation", "validation", "train")
     known = tmp_path / "known.tfm"
-    return Listed(paths, splits, ((0, 1, known), (1, 0, None), (2, 3, known), (0, 4, None)))
+    return ScanList(paths, splits, ((0, 1, known), (1, 0, None), (2, 3, known), (0, 4, None)))
 
 
 def test_a_bad_scan_is_named(table):
-    with pytest.raises(DataError, match=r"4\.nii\.gz.*--skip-bad"):
+    with pytest.raises(DataError, match=r"4\.nii\.gz.*left out"):
         pack_scans(table, size=16, spacing_mm=8.0)
 
 
@@ -90,7 +90,7 @@ def test_a_known_map_is_kept_as_theta(table, tmp_path):
     assert again.skipped == packed.skipped
 
 
-def test_nothing_left_is_told(table):
-    only_bad = Listed(table.paths, table.splits, ((0, 4, None), (2, 3, None)))
+def test_nothing_left_is_reported(table):
+    only_bad = ScanList(table.paths, table.splits, ((0, 4, None), (2, 3, None)))
     with pytest.raises(DataError, match="none is left"):
         pack_scans(only_bad, size=16, spacing_mm=8.0, skip_bad=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
 from stnreg.training.deformable import losses  # noqa: E402
@@ -164,7 +164,7 @@ def run_to(pack, folder, settings, steps):
 
 
 def test_export_agrees_with_torch(pack, tmp_path):
-    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'stnreg[train]'")
     from stnreg.training.deformable.export import export
 
     weights = train(pack, tmp_path / "out", steps=2, device="cpu", settings=replace(SETTINGS, batch=STILL))

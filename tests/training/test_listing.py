@@ -41,13 +41,13 @@ def test_the_last_tenth_is_for_validation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         (("a.nii,b.nii,train", "b.nii,c.nii,validation"), "split by person"),
         (("a.nii,b.nii,train",), "no pair with split 'validation'"),
         (("a.nii,b.nii,val", "c.nii,d.nii,train"), "got val"),
     ],
 )
-def test_a_table_that_cannot_be_trained_on_is_told(tmp_path, rows, told):
-    with pytest.raises(DataError, match=told):
+def test_an_unusable_table_is_reported(tmp_path, rows, message):
+    with pytest.raises(DataError, match=message):
         scans_of_table(write_table(tmp_path, *rows))

@@ -42,17 +42,17 @@ def rows(run):
         return list(csv.DictReader(file))
 
 
-def test_the_loss_falls_and_the_run_is_told(tmp_path, capsys):
+def test_the_loss_falls_and_progress_is_printed(tmp_path, capsys):
     best = train(Line(), QUICK, tmp_path, settings={"pair": 1})
     losses = [float(row["value"]) for row in rows(tmp_path) if row["name"] == "loss"]
     assert losses[-1] < losses[0]
     content = load_checkpoint(best)
     assert content["config"] == {"pair": 1, "loop": to_dict(QUICK)}
     assert content["scores"]["score"] == content["best"]
-    told = capsys.readouterr().err
-    assert "step 20/20" in told
-    assert "s/step" in told
-    assert "min left" in told
+    printed = capsys.readouterr().err
+    assert "step 20/20" in printed
+    assert "s/step" in printed
+    assert "min left" in printed
 
 
 @pytest.mark.parametrize("break_at", [10, 13])
@@ -91,7 +91,7 @@ def test_weights_to_start_from(tmp_path):
 
 def test_a_run_is_not_overwritten_and_an_absent_one_not_resumed(tmp_path):
     train(Line(), QUICK, tmp_path / "run", settings={})
-    with pytest.raises(UsageProblem, match="--resume"):
+    with pytest.raises(UsageProblem, match="resume it"):
         train(Line(), QUICK, tmp_path / "run", settings={})
     with pytest.raises(DataError, match="no such checkpoint"):
         train(Line(), QUICK, tmp_path / "none", settings={}, resume=True)
@@ -118,7 +118,7 @@ def test_schedules():
         learning_rate(LoopConfig(schedule="steps", warmup_steps=0), 0)
 
 
-def test_a_task_that_cannot_be_shared_out_is_told(tmp_path, monkeypatch):
+def test_a_task_that_cannot_be_sharded_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(UsageProblem, match="without torchrun"):
         train(Line(), QUICK, tmp_path, settings={})

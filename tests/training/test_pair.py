@@ -113,7 +113,7 @@ def test_shares_of_a_step_average_to_the_whole(scans, both_ways):
         assert float(sum(part[name] for part in parts)) / 2 == pytest.approx(float(value), rel=1e-4), name
 
 
-def test_pairs_that_cannot_be_shared_out_are_told(scans):
+def test_pairs_that_cannot_be_sharded_are_reported(scans):
     task = PairTask(make_task(scans, batch=2).config, scans, seed=0, steps=1, processes=Processes(0, 2))
     with pytest.raises(UsageProblem, match="cannot be shared out"):
         task.loss(task.build(), 0)

@@ -64,10 +64,10 @@ def test_without_torchrun_there_is_one():
 
 def test_each_process_takes_its_share():
     numbers = torch.arange(6)
-    assert [Processes(rank, 3).share(numbers)[0].tolist() for rank in range(3)] == [[0, 3], [1, 4], [2, 5]]
+    assert [Processes(rank, 3).shard(numbers)[0].tolist() for rank in range(3)] == [[0, 3], [1, 4], [2, 5]]
 
 
-def test_a_gpu_that_is_not_there_is_told(monkeypatch):
+def test_a_missing_gpu_is_reported(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert choose_device("auto").type == "cpu"
     with pytest.raises(UsageProblem, match="no GPU"):

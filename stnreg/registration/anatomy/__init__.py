@@ -1,1 +1,1 @@
-"""The default stage: structures found in each image alone, and the affine between them."""
+"""The default method: encode the structures of each image alone, and fit an affine between them."""

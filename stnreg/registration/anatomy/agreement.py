@@ -1,4 +1,4 @@
-"""How well two images' own maps of structures agree under a transform: the ground of the verdict."""
+"""Agreement of the structure maps of two images under a transform: the score of the quality assessment."""
 
 import numpy as np
 
@@ -6,14 +6,14 @@ from stnreg.geometry.affine import apply_affine
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.resampling.channels import sample_maps
 
-BRAIN_SHARE = 0.1  # map voxels with less brain than this are not compared
+BRAIN_SHARE = 0.1  # map voxels with a lower brain probability are not compared
 
 
 def map_agreement(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray) -> float:
-    """Return how much of the two images' structures lies on each other, 0 to 1, both ways and averaged.
+    """Return the overlap coefficient of the soft structure maps, 0 to 1, mean of both directions.
 
-    It is a share of the image that shows less: half a head on a whole one can agree as well as two whole ones. For
-    those it is the soft Dice. Structures count by their size.
+    The overlap is divided by the smaller of the two volumes, so that half a head can agree with a whole one. For equal
+    volumes it is the soft Dice coefficient. Structures are weighted by volume.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def _one_way(a: Encoding, b: Encoding, a_to_b: np.ndarray) -> float:
     index = apply_affine(b.maps_grid.lps_to_index, apply_affine(a_to_b, points))
     theirs = sample_maps(b.maps, index)[1:]
     mine = a.maps.reshape(len(a.maps), -1)[1:, brain]
-    # Both masses are of what can be compared: the part of b inside a's brain, and all of a.
+    # Volumes of what is compared: all structures of a, in voxels of b, and all of b.
     volume = abs(np.linalg.det(a.maps_grid.index_to_lps[:3, :3])) * abs(np.linalg.det(a_to_b[:3, :3]))
     share = volume / abs(np.linalg.det(b.maps_grid.index_to_lps[:3, :3]))
     least = min(mine.sum() * share, b.maps[1:].sum())
@@ -42,7 +42,7 @@ def _one_way(a: Encoding, b: Encoding, a_to_b: np.ndarray) -> float:
 
 
 def common_share(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray) -> float:
-    """Return the volume of the smaller brain in view over that of the larger one, on one scale, 0 to 1."""
+    """Return the ratio of the brain volumes in the two fields of view, smaller over larger, 0 to 1; scale removed."""
     mine, theirs = (e.maps[1:].sum() * abs(np.linalg.det(e.maps_grid.index_to_lps[:3, :3])) for e in (fixed, moving))
     mine = mine * abs(np.linalg.det(fixed_to_moving[:3, :3]))
     return float(min(mine, theirs) / max(mine, theirs, 1e-6))

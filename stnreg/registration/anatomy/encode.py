@@ -1,9 +1,9 @@
-"""From one scan to its pose, its structures and its brain. Onnxruntime and numpy.
+"""Encode one image: its pose, its structures and its brain mask. Onnxruntime and numpy.
 
-An image is looked at twice. The pose network sees a 256 mm cube in any rotation and finds the head; the fine
-network sees the brain turned upright and scaled to the template. Each gives soft maps of structures, whose
-centroids are fitted to the template's. What was found in one image (`Encoding`) can be kept and used with any
-other; `stnreg.registration.anatomy.fit` makes an affine of two.
+Two networks are run. The input of the pose network is a 256 mm cube in any rotation; it locates the head. The input of
+the fine network is the brain, rotated upright and scaled to the template. Each returns soft maps of structures, whose
+centroids are fitted to the template's. An `Encoding` depends on one image alone and can be used with any other;
+`stnreg.registration.anatomy.fit` estimates the affine between two.
 """
 
 import os
@@ -38,7 +38,7 @@ MAX_POSES = 10
 
 @dataclass(frozen=True)
 class AnatomyModel:
-    """The two networks."""
+    """The pose network and the fine network."""
 
     pose: PoseNetwork
     fine: MapNetwork
@@ -46,28 +46,28 @@ class AnatomyModel:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the networks found in one image.
+    """Pose, structures and brain mask of one image.
 
     Parameters
     ----------
     centroids_lps : (structures, 3) float64
-        mm; NaN where a structure was not found.
+        LPS mm; NaN if a structure was not found.
     weights : (structures,) float64
-        How sure each centroid is, 0 to 1, times the worth of its structure.
+        Confidence of each centroid, 0 to 1, over the squared spread of its structure, 1 / mm^2.
     maps : (structures, D, H, W) float32
-        Share of each structure, background first.
+        Soft segmentation: the fraction of each structure in each voxel, background first.
     maps_grid : Grid
-        Where the maps lie; turned with the head.
+        Grid of the maps; rotated with the head.
     template_to_lps : (4, 4) float64
         Similarity from the template to the image.
     residual_mm : float
-        Weighted root mean square distance of the centroids from where the similarity puts the template's.
+        Weighted root mean square distance of the centroids from the template's under the similarity.
     fit_residual_mm : float
-        The same with the head's shape taken out: whether this is a pose to believe.
+        The same after a mild affine fit, which accounts for the shape of the head. A pose is accepted by it.
     volumes_mm3 : (structures,) float64
-        What is in view of each structure.
+        Volume of each structure inside the field of view.
     calibration : Calibration
-        Of the network that found them.
+        Of the network.
     """
 
     centroids_lps: Array
@@ -82,7 +82,7 @@ class Encoding:
 
     @property
     def pose_uncertainty(self) -> float:
-        """The misfit over how sharp the maps are of what is in view; lower is better."""
+        """`fit_residual_mm` over the mean sharpness of the maps; lower is better."""
         flat = self.maps[1:].reshape(len(self.maps) - 1, -1)
         sharp = np.einsum("kv,kv->", flat, flat) / max(float(flat.sum()), 1e-6)
         return self.fit_residual_mm / max(float(sharp), 1e-3)
@@ -94,20 +94,20 @@ class Encoding:
 
     @property
     def brain(self) -> Array:
-        """Share of brain (ventricles included) in each voxel of `maps_grid`, (D, H, W) float32."""
+        """Soft brain mask (ventricles included) on `maps_grid`, (D, H, W) float32, 0 to 1."""
         return 1.0 - self.maps[0]
 
 
 @one_blas_thread()
 def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
-    """Find pose, structures and brain of one image, in any rotation.
+    """Encode one image, in any rotation.
 
     Parameters
     ----------
     array : (z, y, x) ndarray
         Intensities, any scale.
     grid : Grid
-        Where they lie.
+        Of `array`.
     model : AnatomyModel
     """
     tried: list[Encoding] = []
@@ -119,7 +119,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
 
 
 def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Encoding]:
-    """Give what one pose after the other leads to, the likeliest first, and whether it is believed or not.
+    """Yield the encoding from each candidate pose, most likely first; accepted or not.
 
     Parameters
     ----------
@@ -130,34 +130,34 @@ def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Enco
     center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
     for pose in find_poses(coarse, coarse_grid, center, model.pose):
-        yield _follow(middle, middle_grid, pose, model.fine)
+        yield _encode_from_pose(middle, middle_grid, pose, model.fine)
 
 
 @one_blas_thread()
 def encode_from(array: Array, grid: Grid, template_to_lps: Array, model: AnatomyModel) -> Encoding:
-    """Look at one image closely from a pose that is known from elsewhere.
+    """Encode one image from a given initial pose.
 
     Parameters
     ----------
     array, grid, model
         As `encode`.
     template_to_lps : (4, 4) float64
-        A similarity.
+        Initial pose: a similarity, LPS mm.
     """
-    return _follow(*block_mean(array, grid, model.fine.spacing_mm), template_to_lps, model.fine)
+    return _encode_from_pose(*block_mean(array, grid, model.fine.spacing_mm), template_to_lps, model.fine)
 
 
 def encode_both(
     fixed: tuple[Array, Grid], moving: tuple[Array, Grid], model: AnatomyModel, threads: int
 ) -> tuple[Encoding, Encoding]:
-    """Look at two images, at once where there are threads for it.
+    """Encode two images, in parallel if there are at least two threads.
 
     Parameters
     ----------
     fixed, moving : (array, Grid)
         As `encode` takes them.
     model : AnatomyModel
-        Whose networks each run on `threads_of_each(threads, 2)`.
+        Its networks run on `threads_of_each(threads, 2)` threads each.
     threads : int
     """
     if threads < 2:
@@ -169,24 +169,24 @@ def encode_both(
 
 @cache
 def _helpers() -> ThreadPoolExecutor:
-    """Keep threads that look at images: a new one would fetch all of a network's memory from the system again."""
-    return ThreadPoolExecutor(thread_name_prefix="stnreg-look")
+    """Keep encoding threads alive: a new thread would allocate the memory of the networks again."""
+    return ThreadPoolExecutor(thread_name_prefix="stnreg-encode")
 
 
-if hasattr(os, "register_at_fork"):  # a forked process has none of its parent's threads, and would wait for them
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
     os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def threads_of_each(threads: int, images: int) -> int:
-    """Return how many threads a network has to look at one of so many images: two at once share what there is.
+    """Return the threads of each network if `images` images are encoded in parallel.
 
-    A network on two threads is not twice as fast as on one, two images beside each other are.
+    Two images in parallel on one thread each are faster than one after the other on two threads.
     """
     return max(threads // images, 1) if images else threads
 
 
-def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
-    """Look closely from a pose, and again from the pose that the look gives, until it stays."""
+def _encode_from_pose(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
+    """Run the fine network from a pose, and again from the pose it returns, until that converges."""
     for _ in range(MAX_FINE_PASSES):
         encoding = _encode_upright(array, grid, template_to_lps, network)
         if brain_shift_mm(template_to_lps, encoding.template_to_lps) < network.calibration.repeat_mm:
@@ -196,7 +196,7 @@ def _follow(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwor
 
 
 def _encode_upright(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
-    """Run the fine network on the brain turned upright by `template_to_lps`."""
+    """Run the fine network on the brain, rotated upright by `template_to_lps`."""
     upright = Grid.cube(np.zeros(3), network.size, network.spacing_mm)
     cube = Grid(upright.size, template_to_lps @ upright.index_to_lps)
     maps = network.run(network_input(array, grid, cube))

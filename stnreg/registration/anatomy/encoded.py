@@ -1,4 +1,4 @@
-"""An image with what an anatomy network found in it, kept for many pairs."""
+"""An image with its encoding, for many pairs."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,16 @@ from stnreg.registration.anatomy.encode import Encoding
 
 @dataclass(frozen=True, eq=False)
 class EncodedImage:
-    """An image that an anatomy network has encoded. `register` takes it in place of the image.
+    """An image and its encoding. `register` accepts it in place of the image.
 
     Attributes
     ----------
     whole : Volume
         As read: all volumes of a series.
     volume : Volume
-        What is registered: `whole`, or one volume of it.
+        The volume that is registered: `whole`, or one volume of it.
     encoding : Encoding
-        Pose, structures and brain.
+        Pose, structures and brain mask.
     model : Weights
         The network that encoded it.
     """

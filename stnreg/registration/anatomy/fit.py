@@ -1,4 +1,4 @@
-"""From what was found in each of two images to the transform between them, and how far it reaches."""
+"""Least-squares affine between two encodings, and its standard error."""
 
 import numpy as np
 
@@ -11,17 +11,17 @@ from stnreg.registration.anatomy.maps import cauchy_weights, robust_similarity, 
 from stnreg.registration.anatomy.pose import CORNERS
 
 Array = np.ndarray
-WHOLE_SHARE = 0.9  # of the structures that are mapped: where so many are whole, centroids say all, however few they are
-RIDGE = 0.01  # pull towards a similarity; stronger where less of both heads is in view
-# Root mean square distances of a brain's voxels from its middle, LPS.
+WHOLE_SHARE = 0.9  # fraction of structures inside the field of view above which centroids alone are used
+RIDGE = 0.01  # regularization towards a similarity; stronger for a smaller field of view
+# Standard deviation of the voxels of a brain along L, P, S, mm.
 BRAIN_MM = (29.0, 38.0, 27.0)
 
 
 def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     """Fit the transform between two images from the centroids of their structures.
 
-    Symmetric: exchanging the images gives the inverse. 9 degrees of freedom start from the 12-parameter fit. Where the
-    structures in view leave too much of an affine open, whole maps are laid on each other, not their centroids alone.
+    Symmetric: exchanging the images gives the inverse. 9 degrees of freedom start from the 12-parameter fit. If the
+    structures inside the field of view do not determine an affine well, the maps are aligned voxel by voxel too.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     for _ in range(3):
         forward, backward = fit_affine(f, m, trusted, ridge=ridge), fit_affine(m, f, trusted, ridge=ridge)
         fixed_to_moving = geodesic_mean([forward, invert(backward)])
-        # Distances both ways, so that the weights do not depend on which image is which.
+        # Distances in both directions, so that the weights are symmetric in the images.
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
         back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
         trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
@@ -55,16 +55,16 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
 
 
 def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array, Array]:
-    """Return the structures that both images show.
+    """Return the structures that were found in both images.
 
     Returns
     -------
     fixed_lps, moving_lps : (structures, 3) float64
         Centroids, mm.
     weights : (structures,) float64
-        Worth, about 1 / mm^2.
+        Weights, about 1 / mm^2.
     whole : (structures,) float64
-        How far each can be believed to be all in view in both, 0 to 1.
+        Confidence that a structure is inside both fields of view completely, 0 to 1.
     """
     both = ~np.isnan(fixed.centroids_lps[:, 0]) & ~np.isnan(moving.centroids_lps[:, 0])
     growth = moving.volumes_mm3[both] / fixed.volumes_mm3[both]
@@ -74,10 +74,10 @@ def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, 
 
 
 def affine_standard_error_mm(fixed: Encoding, moving: Encoding) -> float:
-    """Return how far an affine through both images' structures may be off, root mean square over the whole brain.
+    """Return the standard error of the affine that the structures determine, root mean square over the whole brain.
 
-    The standard error of a least-squares fit, were every centroid off by itself as far as on validation scans: about
-    0.9 mm for two heads that are all in view, twice that for half of one, whose other half is only extrapolated.
+    The standard error of the least-squares fit if centroid errors are independent and as large as on validation scans:
+    about 0.9 mm for two whole heads, twice that for half a head, whose other half is extrapolated.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def affine_standard_error_mm(fixed: Encoding, moving: Encoding) -> float:
     Returns
     -------
     float
-        mm, fixed and moving space averaged; infinity where the structures lie in a plane, or there are fewer than four.
+        mm, mean of fixed and moving space. Infinite if the structures are coplanar or fewer than four.
     """
     f, m, weights, whole = common_structures(fixed, moving)
     return (_one_standard_error_mm(f, weights * whole, fixed) + _one_standard_error_mm(m, weights * whole, moving)) / 2

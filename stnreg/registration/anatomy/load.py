@@ -1,4 +1,4 @@
-"""The anatomy networks from their files: sessions, templates, calibrations."""
+"""Load the anatomy networks: sessions, templates, calibrations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AnatomyEncoder:
-    """Both networks, ready to encode images."""
+    """Both anatomy networks, open."""
 
     model: AnatomyModel
 
     def encode(self, volume: Volume) -> Encoding:
-        """Find pose, structures and brain of one image."""
+        """Encode one image."""
         return encode(volume.array, volume.grid, self.model)
 
     def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
-        """Encode two images, at once where there are threads for it."""
+        """Encode two images, in parallel if there are at least two threads."""
         return encode_both((fixed.array, fixed.grid), (moving.array, moving.grid), self.model, threads)
 
 
 def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:
-    """Open an anatomy network with its pose network; the last two are kept open."""
+    """Open an anatomy network with its pose network; the two most recent are cached."""
     return _kept_open(weights.path, weights.identity, threads, device)
 
 
@@ -56,13 +56,13 @@ def load(
     threads, device
         As `open_session` takes them.
     calibrated : bool
-        Whether a network without a calibration is refused; where it is not, thresholds are the defaults and all
-        structures count the same.
+        Whether a network without a calibration is an error; otherwise the default thresholds are used, and all
+        structures have equal weights.
 
     Raises
     ------
     DataError
-        If it is a network of another kind, or a sidecar lacks something.
+        If the network is of another kind, or a sidecar is incomplete.
     """
     pose = weights.pose
     if weights.kind != "anatomy" or pose is None:
@@ -129,7 +129,7 @@ def _network(weights: Weights, threads: int | None, device: str, *, calibrated: 
 
 def _runner(session: "InferenceSession", weights: Weights) -> Callable[[np.ndarray], np.ndarray]:
     def run(scan: np.ndarray) -> np.ndarray:
-        given = {"scan": np.ascontiguousarray(scan, np.float32)[None, None]}
-        return run_network(session, weights, given, "maps")[0]
+        inputs = {"scan": np.ascontiguousarray(scan, np.float32)[None, None]}
+        return run_network(session, weights, inputs, "maps")[0]
 
     return run

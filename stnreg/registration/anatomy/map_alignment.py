@@ -1,7 +1,7 @@
-"""Lay two images' soft maps of structures on each other: where much of a brain is out of view, surfaces say more.
+"""Align the soft structure maps of two images by symmetric robust Gauss-Newton, for small fields of view.
 
-Centroids of structures that are cut say nothing, and those of the few that are whole leave an affine loose. Inside
-what both images show of the brain every map is compared voxel by voxel, by robust Gauss-Newton both ways at once.
+The centroid of a truncated structure is biased, and the few structures that are complete do not determine an affine
+well. The maps are compared voxel by voxel instead, inside the overlap of both brains.
 """
 
 from dataclasses import dataclass
@@ -15,34 +15,37 @@ from stnreg.registration.anatomy.encode import Encoding
 from stnreg.resampling.channels import sample_maps_with_gradient
 
 Array = np.ndarray
-BRAIN_SHARE = 0.7  # where both images show this much of a brain, their maps are compared
-EVERY = 8  # voxel of the brain
+BRAIN_SHARE = 0.7  # maps are compared where both brain masks exceed this
+EVERY = 8  # every n-th brain voxel is sampled
 MAX_STEPS = 12
 STOP_MM = 0.01
-UNIT_MM = 50.0  # a step's linear part counts per so many: all twelve numbers move the brain about alike
+UNIT_MM = 50.0  # unit of length of an update: all twelve parameters move the brain about equally
 MIN_VOXELS = 50
 
 
 @dataclass(frozen=True)
 class _Samples:
-    """Voxels of one image's brain: their (N, K) shares, and (N, 3) where they lie, LPS mm."""
+    """Samples of one brain: map values (N, K), and points (N, 3), LPS mm."""
 
     shares: Array
     points_lps: Array
 
 
 @dataclass(frozen=True)
-class _View:
-    """What the samples of one image see in the other: (12, 12) and (12,) of least squares, squared residuals (N,)."""
+class _Linearization:
+    """Normal equations of one direction, (12, 12) and (12,); squared residuals (N,) and their robust scale."""
 
     normal: Array
-    pull: Array
+    rhs: Array
     squares: Array
     scale: float
 
 
+_Linearizations = tuple[_Linearization, _Linearization]  # fixed samples in moving, moving samples in fixed
+
+
 def fit_maps(fixed: Encoding, moving: Encoding, fixed_to_moving: Matrix) -> Matrix:
-    """Improve an affine that is a few millimetres off, by the maps where both images show the brain.
+    """Refine an affine by the structure maps inside the overlap of both brains.
 
     Symmetric: exchanging the images gives the inverse.
 
@@ -50,72 +53,75 @@ def fit_maps(fixed: Encoding, moving: Encoding, fixed_to_moving: Matrix) -> Matr
     ----------
     fixed, moving : Encoding
     fixed_to_moving : (4, 4) float64
-        The start, LPS mm.
+        Initial transform, a few millimetres off, LPS mm.
 
     Returns
     -------
     fixed_to_moving : (4, 4) float64
-        The start, where nothing fits better.
+        The initial transform if the cost does not fall.
     """
-    ours, theirs = _samples(fixed), _samples(moving)
+    fixed_samples, moving_samples = _samples(fixed), _samples(moving)
     to_unit = np.diag([1 / UNIT_MM, 1 / UNIT_MM, 1 / UNIT_MM, 1.0])
     to_unit[:3, 3] = -apply_affine(fixed.template_to_lps, np.zeros(3)) / UNIT_MM
 
-    def views_under(current: Matrix) -> tuple[_View, _View] | None:
-        back = invert(current)
-        there_view = _view(ours, moving, current, to_unit, current[:3, :3])
-        back_view = _view(theirs, fixed, back, to_unit @ back, -np.eye(3))
-        return None if there_view is None or back_view is None else (there_view, back_view)
+    def linearize_at(current: Matrix) -> _Linearizations | None:
+        inverse = invert(current)
+        there = _linearize(fixed_samples, moving, current, to_unit, current[:3, :3])
+        back = _linearize(moving_samples, fixed, inverse, to_unit @ inverse, -np.eye(3))
+        return None if there is None or back is None else (there, back)
 
-    current, first = fixed_to_moving, views_under(fixed_to_moving)
-    views = first
+    current, first = fixed_to_moving, linearize_at(fixed_to_moving)
+    linearized = first
     for _ in range(MAX_STEPS):
-        if views is None:
+        if linearized is None:
             break
-        step = exp_affine(_solve(views) @ to_unit)
-        moved_mm = _motion_mm(step, ours) + _motion_mm(compose(current, step, invert(current)), theirs)
+        step = exp_affine(_solve(linearized) @ to_unit)
+        moved_mm = _motion_mm(step, fixed_samples) + _motion_mm(compose(current, step, invert(current)), moving_samples)
         current = compose(current, step)
-        views = views_under(current)
+        linearized = linearize_at(current)
         if moved_mm < STOP_MM:
             break
-    return current if first and views and _cost(views, first) < _cost(first, first) else fixed_to_moving
+    return current if first and linearized and _cost(linearized, first) < _cost(first, first) else fixed_to_moving
 
 
-def _solve(views: tuple[_View, _View]) -> Array:
-    """Return the step, a (4, 4) generator in units; what the maps do not determine stays put."""
-    numbers = np.linalg.lstsq(views[0].normal + views[1].normal, views[0].pull + views[1].pull, rcond=1e-6)[0]
+def _solve(linearized: _Linearizations) -> Array:
+    """Solve the normal equations for the update, a (4, 4) generator in units of `UNIT_MM`; minimum norm."""
+    there, back = linearized
+    numbers = np.linalg.lstsq(there.normal + back.normal, there.rhs + back.rhs, rcond=1e-6)[0]
     return np.vstack([numbers.reshape(3, 4), np.zeros(4)])
 
 
-def _cost(views: tuple[_View, _View], first: tuple[_View, _View]) -> float:
-    """Return the mean robust cost both ways, at the scales of the first views."""
-    return sum(float(np.log1p(view.squares / by.scale).mean()) for view, by in zip(views, first, strict=True))
+def _cost(linearized: _Linearizations, first: _Linearizations) -> float:
+    """Return the mean robust cost of both directions, at the scales of the first linearization."""
+    return sum(float(np.log1p(one.squares / by.scale).mean()) for one, by in zip(linearized, first, strict=True))
 
 
 def _samples(encoding: Encoding) -> _Samples:
-    """Take every so many voxels of the brain."""
+    """Sample every `EVERY`-th voxel of the brain."""
     z, y, x = (axis[::EVERY] for axis in np.nonzero(encoding.brain > BRAIN_SHARE))
     return _Samples(encoding.maps[:, z, y, x].T, apply_affine(encoding.maps_grid.index_to_lps, np.c_[x, y, z]))
 
 
 def _motion_mm(step: Matrix, samples: _Samples) -> float:
-    """Return how far a step moves samples, mean."""
+    """Return the mean displacement of samples by an update, mm."""
     return float(np.linalg.norm(apply_affine(step, samples.points_lps) - samples.points_lps, axis=1).mean())
 
 
-def _view(samples: _Samples, other: Encoding, own_to_other: Matrix, own_to_step: Matrix, turn: Array) -> _View | None:
-    """Compare samples with the maps of the other image; None where next to nothing of both is brain.
+def _linearize(
+    samples: _Samples, other: Encoding, own_to_other: Matrix, own_to_step: Matrix, turn: Array
+) -> _Linearization | None:
+    """Compare samples with the maps of the other image; None if the overlap is too small.
 
-    A step moves a place `own_to_step` x by so many millimetres in fixed space, which is `turn` times as much where the
-    other image is looked up.
+    An update acts on `own_to_step` x, a point of fixed space. Its displacement in fixed space becomes `turn` times that
+    in the space of the other image.
     """
     to_index = other.maps_grid.lps_to_index
     index = apply_affine(to_index @ own_to_other, samples.points_lps)
-    seen, gradient, inside = sample_maps_with_gradient(other.maps, index)
-    ok = inside & (1 - seen[:, 0] > BRAIN_SHARE)
+    values, gradient, inside = sample_maps_with_gradient(other.maps, index)
+    ok = inside & (1 - values[:, 0] > BRAIN_SHARE)
     if ok.sum() < MIN_VOXELS:
         return None
-    residual = (samples.shares - seen)[ok]
+    residual = (samples.shares - values)[ok]
     squares = np.einsum("nk,nk->n", residual, residual)
     scale = 2.0 * float(np.median(squares)) + 1e-6
     weights = 1 / (1 + squares / scale)
@@ -124,4 +130,4 @@ def _view(samples: _Samples, other: Encoding, own_to_other: Matrix, own_to_step:
     force = np.einsum("ink,nk->in", slope, residual) * weights
     at = np.c_[apply_affine(own_to_step, samples.points_lps[ok]), np.ones(len(squares))]
     normal = np.einsum("ijn,na,nb->iajb", tensor, at, at, optimize=True).reshape(12, 12)
-    return _View(normal, (force @ at).reshape(12), squares, scale)
+    return _Linearization(normal, (force @ at).reshape(12), squares, scale)

@@ -1,4 +1,4 @@
-"""What a network that maps structures sees, what it answers, and the similarity that its answer stands for."""
+"""Networks that map structures: their input, their output, and the similarity fitted to it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,29 +14,29 @@ from stnreg.preprocessing.intensity import percentile
 from stnreg.resampling.resample import resample
 
 Array = np.ndarray
-MIN_MASS_VOXELS = 0.3  # of map voxels: less of a structure than this is not a centroid
-STRAIN_MM = 12.0  # what a strain of 1 costs beside distances: heads differ by 0.1
-CUT_LOG = 0.4  # two heads' structures differ in volume by a factor of exp(0.25), a cut one by exp(0.7) and more
-SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # of the template; outside, the scale is not believed
+MIN_MASS_VOXELS = 0.3  # minimum mass of a structure, in map voxels, to have a centroid
+STRAIN_MM = 12.0  # penalty of a strain of 1, as a distance; heads differ by a strain of 0.1
+CUT_LOG = 0.4  # log volume ratio: between heads about 0.25, of a truncated structure 0.7 and more
+SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # scale of the template; outside, a rigid transform is fitted
 
 
 @dataclass(frozen=True)
 class MapNetwork:
-    """One network that maps structures, and what is needed to use it.
+    """A network that maps structures, with its template.
 
     Parameters
     ----------
     run : callable
-        (z, y, x) float32 in, (maps, z/2, y/2, x/2) float32 shares out.
+        From (z, y, x) float32 to soft maps (maps, z/2, y/2, x/2) float32.
     size, spacing_mm : tuple of int, float
-        Its input box, voxels along (x, y, z); for the fine network the spacing is in millimetres of the template.
+        Its input box, voxels along (x, y, z), and their spacing; for the fine network in template mm.
     template : (maps, 3) float64
         Mean centroids, template LPS mm; NaN for the background.
     spread_mm : (maps,) float64
-        Mean distance, on validation scans, of a structure's centroid from that of its labels: the worth of a structure
-        (`stnreg.training.anatomy.calibrate`). NaN for the background.
+        Mean distance, on validation scans, of the centroid of a structure from that of its labels
+        (`stnreg.training.anatomy.calibrate`). Sets the weights. NaN for the background.
     volumes_mm3 : (maps,) float64, optional
-        Mean volumes in the template; NaN for the background. Structures that are much smaller are taken to be cut.
+        Mean volumes in the template; NaN for the background. Much smaller structures are taken as truncated.
     """
 
     run: Callable[[Array], Array]
@@ -50,13 +50,13 @@ class MapNetwork:
 
 @dataclass(frozen=True)
 class PoseNetwork(MapNetwork):
-    """The network that finds the head in a cube, in any rotation."""
+    """The network that locates the head in a cube, in any rotation."""
 
     pose_calibration: PoseCalibration = field(default_factory=PoseCalibration)
 
 
 def network_input(array: Array, grid: Grid, cube: Grid) -> Array:
-    """Return what the network sees of an image in a cube, normalised as in its training."""
+    """Resample an image to a cube, and normalise it as in training."""
     return percentile(resample(array, grid, cube, np.eye(4)), 1.0, 99.5, ceiling=1.5)
 
 
@@ -74,14 +74,14 @@ def voxel_mm3(grid: Grid) -> float:
 
 
 def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
-    """Return what each map says of its structure.
+    """Return centroid, sharpness and mass of each map.
 
     Returns
     -------
     centroids : (maps, 3) float64
         Map voxels (x, y, z); NaN where the structure is absent, and for the background.
     sharp : (maps,) float64
-        How sharp each map is, 0 to 1.
+        Sharpness of each map, 0 to 1.
     mass : (maps,) float64
         Map voxels.
     """
@@ -97,17 +97,17 @@ def centroids_of(maps: Array) -> tuple[Array, Array, Array]:
 
 
 class TemplateFit(NamedTuple):
-    """Where the template's head lies in an image.
+    """Fit of the template to an image.
 
     Parameters
     ----------
     template_to_lps : (4, 4) float64
         Similarity.
     residual_mm : float
-        Weighted root mean square distance of the structures from where it puts them.
+        Weighted root mean square distance of the centroids from the template's.
     fit_residual_mm : float
-        The same where the head may also be wider, shorter or sheared, which has a price: what tells a right pose from
-        a wrong one, whatever the head's shape.
+        The same after an affine fit with penalised strain. It separates right from wrong poses, whatever the shape of
+        the head.
     """
 
     template_to_lps: Array
@@ -118,10 +118,10 @@ class TemplateFit(NamedTuple):
 def fit_template(
     network: MapNetwork, centroids_lps: Array, confidence: Array, volumes_mm3: Array | None = None
 ) -> TemplateFit:
-    """Fit the template's structures to those of an image.
+    """Fit a similarity from the centroids of the template to those of an image.
 
-    Where volumes are given, a structure that has much less than its share of the template's is cut by the end of the
-    field of view; its centroid is that of a part, and is not believed.
+    If volumes are given, structures that are much smaller than in the template are taken as truncated by the field of
+    view, and their centroids are weighted down.
     """
     both = ~np.isnan(centroids_lps[:, 0]) & ~np.isnan(network.template[:, 0])
     if both.sum() < 4:
@@ -143,7 +143,7 @@ def fit_template(
 
 
 def _fit_residual_mm(a: Array, b: Array, weights: Array) -> float:
-    """Return the weighted RMS distance that a mild affine from a to b leaves, its strain counted in."""
+    """Return the weighted RMS residual of an affine from a to b with penalised strain, penalty included."""
     trust = np.ones(len(a))
     for _ in range(6):
         trusted = weights * trust
@@ -158,12 +158,12 @@ def _fit_residual_mm(a: Array, b: Array, weights: Array) -> float:
 
 
 def wholeness(ratio: Array) -> Array:
-    """Return how far a structure that has `ratio` of its volume can be believed to be all in view, 0 to 1."""
+    """Return the confidence, 0 to 1, that a structure with this volume ratio is complete in the field of view."""
     return np.exp(-((np.log(np.maximum(ratio, 1e-3)) / CUT_LOG) ** 2)) + 1e-4
 
 
 def _upright(centroids_lps: Array, found: Array) -> Array:
-    """Return the pose of an upright head where next to nothing was found: only a place, if any."""
+    """Return an upright pose if too little was found: a translation, if anything."""
     pose = np.eye(4)
     if found.any():
         pose[:3, 3] = centroids_lps[found].mean(0)
@@ -171,17 +171,17 @@ def _upright(centroids_lps: Array, found: Array) -> Array:
 
 
 def robust_similarity(a: Array, b: Array, weights: Array, *, scale: bool = True) -> tuple[Array, Array]:
-    """Return the similarity from a to b by reweighted least squares, and the last robust weights."""
+    """Fit a similarity from a to b by iteratively reweighted least squares; also return the last robust weights."""
     trust = np.ones(len(a))
     for _ in range(8):
         a_to_b = fit_similarity(a, b, weights * trust, scale=scale)
         there = np.linalg.norm(apply_affine(a_to_b, a) - b, axis=1)
-        factor = np.cbrt(np.linalg.det(a_to_b[:3, :3]))  # half of it, so that b to a has the same weights
+        factor = np.cbrt(np.linalg.det(a_to_b[:3, :3]))  # symmetric: b to a gives the same weights
         trust = cauchy_weights(there / np.sqrt(factor), floor_mm=4.0)
     return a_to_b, trust
 
 
 def cauchy_weights(distance_mm: Array, floor_mm: float) -> Array:
-    """Return weights that fall where a distance is well above the typical one."""
+    """Return the weights of the Cauchy loss; its scale is 1.5 times the median distance, at least `floor_mm`."""
     typical = max(1.5 * float(np.median(distance_mm)), floor_mm)
     return 1 / (1 + (distance_mm / typical) ** 2)

@@ -1,4 +1,4 @@
-"""The pose of a head: where it is and how it is turned, whatever its rotation."""
+"""Estimate the pose of a head: position and rotation, any rotation."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ from stnreg.registration.anatomy.maps import (
 
 Array = np.ndarray
 Found = TypeVar("Found")
-LIKELY = 12  # poses that are tried, of 24, where none was accepted
+LIKELY = 12  # candidate poses that are returned, of 24, if none was accepted
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
 def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
-    """Return where to put the cube: the field's middle, or near the foreground's where the field is larger."""
+    """Return the centre of the cube: that of the field of view, moved towards the foreground if that is larger."""
     threshold = 0.2 * np.percentile(array, 99)
     weight = np.maximum(array - threshold, 0)
     total = weight.sum() or 1.0
@@ -39,38 +39,38 @@ def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A pose that the pose network found, and how well the structures fit the template under it."""
+    """A candidate pose, and the residual of its fit to the template."""
 
     template_to_lps: Array
     fit_residual_mm: float
-    pose_uncertainty: float  # the residual over how sharp the maps are; lower is better
+    pose_uncertainty: float  # residual over sharpness of the maps; lower is better
 
 
 def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[Array]:
-    """Give template_to_lps, the likeliest first, from cubes around `center_lps` that the pose network sees.
+    """Yield candidate template_to_lps, most likely first, from the pose network on cubes around `center_lps`.
 
-    One cube is enough for a head that is about upright. Where its structures do not fit the template, or the caller
-    rejects that pose and asks for more, the cube is turned on its other faces, and the likeliest poses are estimated
-    again from an upright cube.
+    One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
+    for more, the other 23 rotations of the cube are tried, and the most likely poses are estimated again from an
+    upright cube.
     """
     limits = network.pose_calibration
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
-    seen = network_input(array, grid, cube)
+    scan = network_input(array, grid, cube)
 
     def upright(pose: _Candidate) -> _Candidate:
         return _pose_upright(array, grid, pose, network)
 
-    first = _pose_in(seen, cube, network)
+    first = _pose_in(scan, cube, network)
     if first.fit_residual_mm <= limits.accept_mm:
         if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
-            first = _surer(first, upright(first))
+            first = _more_certain(first, upright(first))
         yield first.template_to_lps
     found = [first]
     for turn in CUBE_TURNS[1:]:
         turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
-        found.append(_pose_in(permuted(seen, turn), turned, network))
+        found.append(_pose_in(permuted(scan, turn), turned, network))
         if found[-1].fit_residual_mm <= limits.accept_mm:
-            yield _surer(found[-1], upright(found[-1])).template_to_lps
+            yield _more_certain(found[-1], upright(found[-1])).template_to_lps
     straight = np.eye(4)
     straight[:3, 3] = center_lps
     uprights = sorted(map(upright, found), key=lambda pose: pose.pose_uncertainty)
@@ -78,12 +78,12 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     yield from distinct(likely, lambda pose: pose, limits.same_pose_mm)
 
 
-def _surer(a: _Candidate, b: _Candidate) -> _Candidate:
+def _more_certain(a: _Candidate, b: _Candidate) -> _Candidate:
     return min(a, b, key=lambda pose: pose.pose_uncertainty)
 
 
 def distinct(found: Iterable[Found], pose_of: Callable[[Found], Array], same_pose_mm: float) -> Iterator[Found]:
-    """Leave out what puts the brain where an earlier one does, by its template_to_lps."""
+    """Drop items whose template_to_lps equals an earlier one to `same_pose_mm`."""
     kept: list[Array] = []
     for one in found:
         pose = pose_of(one)
@@ -93,13 +93,13 @@ def distinct(found: Iterable[Found], pose_of: Callable[[Found], Array], same_pos
 
 
 def brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
-    """Return how far two template_to_lps put the outline of the brain apart, mm (mean of 8 points)."""
+    """Return the mean distance of 8 points at the outline of the brain under two template_to_lps, mm."""
     corners = 55.0 * CORNERS
     return float(np.linalg.norm(apply_affine(a_to_lps, corners) - apply_affine(b_to_lps, corners), axis=1).mean())
 
 
-def _pose_in(seen: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
-    maps = network.run(seen)
+def _pose_in(scan: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
+    maps = network.run(scan)
     centroids, confidence, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)
@@ -110,7 +110,7 @@ def _pose_in(seen: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
 
 
 def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwork) -> _Candidate:
-    """Estimate the pose again in a cube that is turned and placed as a first estimate says the head is."""
+    """Estimate the pose again in a cube that is rotated and centred by a first estimate."""
     linear = pose.template_to_lps[:3, :3]
     upright = linear / np.cbrt(np.linalg.det(linear))
     cube = Grid.cube(pose.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
@@ -118,7 +118,7 @@ def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwo
 
 
 def _is_off_center(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
-    """Tell whether the head was far from the middle of the cube, and its structures not clear for all that."""
+    """Return whether the head is far from the centre of the cube, and its residual is not small."""
     distance_mm = np.linalg.norm(pose.template_to_lps[:3, 3] - center_lps)
     return bool(distance_mm > limits.center_mm and pose.fit_residual_mm > limits.clear_mm)
 
@@ -131,7 +131,7 @@ def _angle_deg(template_to_lps: Array) -> float:
 
 
 def _cube_turns() -> tuple[Array, ...]:
-    """Return the 24 rotations of a cube as (3, 3) signed permutations, the mildest first."""
+    """Return the 24 rotations of a cube as (3, 3) signed permutations, smallest angle first."""
     turns = []
     for order in permutations(range(3)):
         for signs in product((1.0, -1.0), repeat=3):
@@ -142,7 +142,7 @@ def _cube_turns() -> tuple[Array, ...]:
 
 
 def permuted(cube: Array, turn: Array) -> Array:
-    """Return a cube's voxels as they lie on its turned self: voxel axis k of the result runs along `turn[:, k]`."""
+    """Rotate the voxels of a cube: voxel axis k of the result runs along `turn[:, k]` of the cube."""
     axes = np.abs(turn).argmax(0)  # x, y, z of the result are these of the cube
     signs = turn.sum(0)
     out = np.transpose(cube, [2 - axes[2 - k] for k in range(3)])

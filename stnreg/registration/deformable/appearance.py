@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.geometry.grid import Grid
+from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.refine.region import Image, Region, box_mean
+from stnreg.registration.refine.region import Region, box_mean
 from stnreg.resampling.block_mean import block_mean
 from stnreg.resampling.resample import resample
 
@@ -36,7 +36,7 @@ class Appearance:
     excluded: Array
 
 
-def appearance(image: Image, region: Region, frame_to_lps: Matrix, box: Grid, threads: int) -> Appearance:
+def appearance(image: ArrayOnGrid, region: Region, frame_to_lps: Matrix, box: Grid, threads: int) -> Appearance:
     """Sample a head in the frame, as the network was trained to see it.
 
     Parameters
@@ -53,7 +53,7 @@ def appearance(image: Image, region: Region, frame_to_lps: Matrix, box: Grid, th
     """
     cube = Grid(box.size, frame_to_lps @ box.index_to_lps)
 
-    def on_cube(one: Image) -> Array:
+    def on_cube(one: ArrayOnGrid) -> Array:
         return resample(one[0].astype(np.float32), one[1], cube, np.eye(4), threads=threads)
 
     values = on_cube(block_mean(*image, float(box.spacing.min())))

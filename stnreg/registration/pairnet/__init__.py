@@ -1,1 +1,1 @@
-"""Networks that see both images at once and give the affine, as the published method does."""
+"""Pair networks: both images in, an affine out, as in the published method."""

@@ -1,4 +1,4 @@
-"""Two scans in, one affine out, by a pair network run as a cascade."""
+"""Estimate the affine between two scans by a pair network, run as a cascade."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 PASSES = 3
-SMALLEST_VOLUME_CHANGE = 0.05  # a map that leaves less than this of a volume is a collapse, not a registration
+SMALLEST_VOLUME_CHANGE = 0.05  # determinants below this are rejected as collapsed
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What a pair network made of two scans.
+    """The estimate of a pair network.
 
     Attributes
     ----------
     fixed_to_moving : (4, 4) float64
-        Takes fixed LPS points to moving LPS points, mm: the best of `steps`.
+        Maps fixed LPS points to moving LPS points, mm: the one of `steps` with the lowest `mse`.
     steps : tuple of (4, 4) float64
-        The start, and the map after each pass of the cascade.
+        The initial transform, and the affine after each pass of the cascade.
     mse : tuple of float
         Mean squared difference on the whole fixed cube under each of `steps`, intensities in [0, 1].
     """
@@ -56,9 +56,9 @@ def predict_pair(
 ) -> Estimate:
     """Estimate the affine between two scans.
 
-    The network is shown the moving scan as it lies under the map so far, each time sampled from the original, and
-    its answers are composed. Of the start and all passes the one with the smallest error is kept, so the result
-    is never further off, by the measure that the network was trained on, than the start.
+    In each pass the network gets the moving scan, resampled from the original through the current affine, and its
+    output is composed with that. The pass with the lowest mean squared difference is returned, or the initial transform
+    if that is lower.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def predict_pair(
     session : InferenceSession
         Of these weights.
     initial : (4, 4) float64, optional
-        A `fixed_to_moving` to start from; the two grids' middles on each other when left out.
+        Initial `fixed_to_moving`; by default the centres of the grids are aligned.
     passes : int
-        Most runs of the network.
+        Maximum number of runs of the network.
     threads : int, optional
         Of ITK.
 
@@ -89,7 +89,7 @@ def predict_pair(
     shrunk = shrink_volume(moving, finest_mm)
 
     def moved_by(fixed_to_moving: Matrix) -> tuple[Grid, NDArray[np.float32]]:
-        """Lay the fixed cube into moving space, and sample the moving scan there."""
+        """Map the fixed cube into moving space, and resample the moving scan on it."""
         cube = Grid(fixed_cube.size, fixed_to_moving @ fixed_cube.index_to_lps)
         return cube, prepare_image(shrunk, cube, weights.normalise, threads)
 
@@ -113,5 +113,5 @@ def _mse(moved: NDArray[np.float32], fixed: NDArray[np.float32]) -> float:
 
 
 def _is_usable(theta: NDArray[np.float32]) -> bool:
-    """Tell whether a network's answer is a map that keeps volumes and sides; the `affine` head is free not to."""
+    """Return whether theta is finite, not collapsed and not a reflection; the `affine` head does not ensure it."""
     return bool(np.isfinite(theta).all() and np.linalg.det(theta[:, :3]) > SMALLEST_VOLUME_CHANGE)

@@ -1,4 +1,4 @@
-"""The last millimetre: a numpy Gauss-Newton that starts where the network ends."""
+"""Refinement: symmetric Gauss-Newton on intensities inside the brain, in numpy."""
 
 from stnreg.registration.refine.refinement import Refined, refine_affine
 

@@ -1,7 +1,7 @@
-"""What an affine is allowed to do: 6, 7, 9 or 12 degrees of freedom, as directions of a small step and the step itself.
+"""Updates of an affine with 6, 7, 9 or 12 degrees of freedom: the tangent directions, and the update itself.
 
-A small step acts on a fixed point before the map does, in coordinates about a centre, with lengths in units of
-`UNIT_MM`: x -> x + L x + t. Its twelve numbers are the rows of the (3, 4) matrix [L t].
+An update acts on fixed points before the affine does, about a centre, with lengths in units of `UNIT_MM`:
+x -> x + L x + t. Its twelve parameters are the rows of the (3, 4) matrix [L t].
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ from stnreg.geometry.lie import exp_affine
 from stnreg.geometry.matrix import Matrix
 
 Array = np.ndarray
-UNIT_MM = 50.0  # about the radius of a brain, so that turns and shifts weigh alike
+UNIT_MM = 50.0  # about the radius of a brain, so that rotations and translations weigh alike
 _TURNS = np.zeros((3, 3, 3))
 for _axis, (_row, _column) in enumerate(((2, 1), (0, 2), (1, 0))):
     _TURNS[_axis, _row, _column], _TURNS[_axis, _column, _row] = 1.0, -1.0
 
 
 def directions(fixed_to_moving: Matrix, dof: int) -> Array:
-    """Return the directions a map with `dof` degrees of freedom may take from here, (12, dof).
+    """Return the tangent directions of affines with `dof` degrees of freedom, (12, dof).
 
-    Nine degrees of freedom are R S: a turn must act after the scales S, the lengths of the columns.
+    Nine degrees of freedom are R S: the rotation acts after the scales S, which are the lengths of the columns.
     """
     if dof == 12:
         return np.eye(12)
@@ -36,16 +36,16 @@ def directions(fixed_to_moving: Matrix, dof: int) -> Array:
 
 
 def step(fixed_to_moving: Matrix, numbers: Array, center_lps: Array, dof: int) -> Matrix:
-    """Take a step of the twelve `numbers`; the result has `dof` degrees of freedom again, to rounding.
+    """Apply an update to an affine; the result has `dof` degrees of freedom again, to rounding.
 
     Parameters
     ----------
     fixed_to_moving : (4, 4) float64
         LPS mm, of at most `dof` degrees of freedom.
     numbers : (12,) float64
-        A combination of `directions`.
+        Parameters of the update: a combination of `directions`.
     center_lps : (3,) float64
-        Fixed point about which the numbers are meant.
+        Centre of the update: a fixed point, LPS mm.
     dof : int
         6, 7, 9 or 12.
     """
@@ -56,7 +56,7 @@ def step(fixed_to_moving: Matrix, numbers: Array, center_lps: Array, dof: int) -
     about[:3, 3], back[:3, 3] = center_lps, -np.asarray(center_lps)
     if dof != 9:
         return compose(fixed_to_moving, about, exp_affine(small), back)
-    # R S exp would leave the family in second order: turn R and stretch S each on its own instead.
+    # R S exp(...) has nine degrees of freedom to first order only: update R and S separately.
     scale = np.linalg.norm(fixed_to_moving[:3, :3], axis=0)
     inner = small[:3, :3] * scale[:, None] / scale
     turn, stretch = np.zeros((4, 4)), np.exp(np.diag(small[:3, :3]))
@@ -76,10 +76,9 @@ def supported_dof(wanted: int, thinnest_mm: float, volume_ml: float) -> int:
     wanted : int
         6, 7, 9 or 12.
     thinnest_mm : float
-        Standard deviation of what both images see along its thinnest direction: 30 and more for a brain, 9 for 44 mm
-        of it.
+        Standard deviation of the overlap along its thinnest axis: 30 and more for a brain, 9 for a slab of 44 mm.
     volume_ml : float
-        Of what both images see; 1200 for a whole brain.
+        Volume of the overlap; 1200 for a whole brain.
     """
     if thinnest_mm >= 8.0 and volume_ml >= 150.0:
         return wanted

@@ -1,7 +1,7 @@
-"""Gauss-Newton on an affine between two locally normalised images, each sampled and looked up in the other.
+"""Symmetric Gauss-Newton: an affine between two locally normalised images, each sampled in the other.
 
-Both directions count alike. Fixed samples x see the moving image at T x, moving samples see the fixed image at
-T^-1 x. A step acts on fixed space, so exchanging the images only renames the step, and the result is the inverse.
+Both directions weigh alike. Fixed samples x are compared with the moving image at T x, moving samples with the fixed
+image at T^-1 x. The update acts on fixed space, so exchanging the images inverts the result.
 """
 
 from concurrent.futures import Executor
@@ -11,8 +11,8 @@ import numpy as np
 
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import directions, step
-from stnreg.registration.refine.linearization import View, linearize_both, mean_correlation, total_cost
-from stnreg.registration.refine.samples import Scene, middle, motion_mm
+from stnreg.registration.refine.linearization import Linearizations, linearize_both, mean_correlation, total_cost
+from stnreg.registration.refine.samples import SampledImage, middle, motion_mm
 
 Array = np.ndarray
 MAX_HALVINGS = 4
@@ -21,22 +21,22 @@ DAMPING = 0.05
 
 @dataclass(frozen=True)
 class Outcome:
-    """Where the steps of one level ended: the map, how many steps, the last one's size, and the last views."""
+    """Result of the iterations at one level; `linearized` is at the final affine."""
 
     fixed_to_moving: Matrix
     steps: int
     last_step_mm: float
-    views: tuple[View, View]
+    linearized: Linearizations
 
     @property
     def correlation(self) -> float:
-        """Local correlation left, mean of both directions."""
-        return mean_correlation(self.views)
+        """Local correlation at the end, mean of both directions."""
+        return mean_correlation(self.linearized)
 
 
-def descend(
-    fixed: Scene,
-    moving: Scene,
+def minimize(
+    fixed: SampledImage,
+    moving: SampledImage,
     fixed_to_moving: Matrix,
     *,
     dof: int,
@@ -45,47 +45,51 @@ def descend(
     newton: bool = False,
     pool: Executor | None = None,
 ) -> Outcome:
-    """Step until nothing moves any more, or a step no longer helps.
+    """Minimise the robust cost by Gauss-Newton; stop when the update is small or no longer lowers the cost.
 
     Parameters
     ----------
-    fixed, moving : Scene
-        Both images at one level.
+    fixed, moving : SampledImage
+        Both images at one pyramid level.
     fixed_to_moving : (4, 4) float64
-        The start, LPS mm, of at most `dof` degrees of freedom.
-    dof, max_steps : int
-        Degrees of freedom, and when to give up.
-    newton : bool
-        Whether to step by the truer curvature, which only holds near the end.
+        Initial transform, LPS mm, of at most `dof` degrees of freedom.
+    dof : int
+        6, 7, 9 or 12.
+    max_steps : int
+        Maximum number of iterations.
     stop_mm : float
-        Root mean square motion of the samples below which nothing moves.
+        Stop when the root mean square motion of the samples falls below this.
+    newton : bool
+        Use `Linearization.cross` as the Hessian. It is more accurate, but only near the minimum.
+    pool : Executor, optional
+        A second thread for the other direction.
     """
     center_lps = middle(fixed, moving, fixed_to_moving)
-    current, views = fixed_to_moving, linearize_both(fixed, moving, fixed_to_moving, center_lps, pool)
+    current, linearized = fixed_to_moving, linearize_both(fixed, moving, fixed_to_moving, center_lps, pool)
     moved_mm, steps = np.inf, 0
     while steps < max_steps and moved_mm >= stop_mm:
-        numbers = _solve(views, directions(current, dof), newton)
+        numbers = _solve(linearized, directions(current, dof), newton)
         for _ in range(MAX_HALVINGS):
             trial = step(current, numbers, center_lps, dof)
-            seen = linearize_both(fixed, moving, trial, center_lps, pool)
-            if total_cost(seen, views) <= total_cost(views, views):
+            trial_linearized = linearize_both(fixed, moving, trial, center_lps, pool)
+            if total_cost(trial_linearized, linearized) <= total_cost(linearized, linearized):
                 break
             numbers = numbers / 2
         else:
             break
         moved_mm = motion_mm(fixed, moving, current, trial)
-        current, views, steps = trial, seen, steps + 1
-    return Outcome(current, steps, float(moved_mm), views)
+        current, linearized, steps = trial, trial_linearized, steps + 1
+    return Outcome(current, steps, float(moved_mm), linearized)
 
 
-def _solve(views: tuple[View, View], basis: Array, newton: bool) -> Array:
-    """Return the step, twelve numbers in the span of `basis`."""
-    pull = basis.T @ (views[0].pull + views[1].pull)
-    normal = basis.T @ (views[0].normal + views[1].normal) @ basis
+def _solve(linearized: Linearizations, basis: Array, newton: bool) -> Array:
+    """Solve the normal equations for the update, (12,), in the span of `basis`."""
+    rhs = basis.T @ (linearized[0].rhs + linearized[1].rhs)
+    normal = basis.T @ (linearized[0].normal + linearized[1].normal) @ basis
     if newton:
-        # A share of the Gauss-Newton curvature stays: in much noise there is next to no other.
-        cross = basis.T @ (views[0].cross + views[1].cross) @ basis
+        # Damping by the Gauss-Newton matrix: in strong noise `cross` is close to zero.
+        cross = basis.T @ (linearized[0].cross + linearized[1].cross) @ basis
         values, vectors = np.linalg.eigh(cross)
         normal = (vectors * np.maximum(values, 0)) @ vectors.T + DAMPING * normal
-    # What the images do not determine stays put: least squares of smallest norm.
-    return basis @ np.linalg.lstsq(normal, pull, rcond=1e-6)[0]
+    # Minimum-norm solution: directions that the images do not determine are not changed.
+    return basis @ np.linalg.lstsq(normal, rhs, rcond=1e-6)[0]

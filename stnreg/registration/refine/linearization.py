@@ -1,7 +1,7 @@
-"""What the samples of one image see in the other under a map, how well it fits, and where it would fit better.
+"""Linearize the residual between the samples of one image and the other image: normal equations, cost, correlation.
 
-The seen intensities are mapped to the sampled ones by a cubic, fitted along: a gain of either sign for a plain
-contrast, a bend where the order of the tissues differs.
+A cubic polynomial maps the intensities of the other image to those of the samples, and is fitted along. It covers
+gains of either sign, and contrasts in which the order of the tissues differs.
 """
 
 from collections.abc import Callable
@@ -13,85 +13,92 @@ import numpy as np
 from stnreg.geometry.affine import invert
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import UNIT_MM
-from stnreg.registration.refine.pyramid import Level, transform
-from stnreg.registration.refine.samples import Samples, Scene
+from stnreg.registration.refine.pyramid import PyramidLevel, transform
+from stnreg.registration.refine.samples import SampledImage, Samples
 
 Array = np.ndarray
-ROBUST = 2.0  # times the median residual: from here on a sample counts less
-DEGREE = 3  # of the polynomial between intensities
+ROBUST = 2.0  # Cauchy scale, in median absolute residuals
+DEGREE = 3  # of the intensity polynomial
 MIN_SAMPLES = 200
-UNSEEN_COST = 1.0  # of a sample beyond the other image: more than that of a residual at the robust scale
+OUTSIDE_COST = 1.0  # of a sample outside the other image; a residual at the robust scale costs log 2
 
 
 @dataclass(frozen=True)
-class View:
-    """What the samples of one image see in the other under some map.
+class Linearization:
+    """The normal equations of one direction under an affine.
 
     Parameters
     ----------
     normal : (12, 12) float64
-        Mean of weight times Jacobian times its transpose, per squared robust scale, intensity map eliminated.
+        Gauss-Newton matrix: weighted mean of J J^T over the squared robust scale, intensity polynomial eliminated.
     cross : (12, 12) float64
-        The same with the sampled image's own derivative for one of the two Jacobians. Their noise is not the same
-        noise, so that near the end this is the truer curvature, and steps by it arrive at once.
-    pull : (12,) float64
-        The same of the Jacobian times the residual: where the cost falls.
+        The same with the gradient of the sampled image in one of the two J, symmetrised. The noise of the two images
+        is independent, so near the minimum this is the less biased Hessian.
+    rhs : (12,) float64
+        Right-hand side: weighted mean of J times the residual, minus half the gradient of the cost.
     residual : (n,) float32
-        Sampled less mapped intensity, where something is seen.
+        Samples minus mapped intensities, for the samples inside the other image.
     scale : float
         Robust scale of the residual.
     correlation : float
         Between samples and mapped intensities, robustly weighted, 0 to 1.
     raw_correlation : float
-        Between samples and seen intensities as they are, -1 to 1: the correlation itself where the contrast is alike.
-    share : float
-        Of the samples, how many see the other image.
+        Between samples and unmapped intensities, -1 to 1. Equals `correlation` where the contrasts agree.
+    overlap : float
+        Fraction of the samples that lie inside the other image.
     """
 
     normal: Array
     cross: Array
-    pull: Array
+    rhs: Array
     residual: Array
     scale: float
     correlation: float
     raw_correlation: float
-    share: float
+    overlap: float
 
     def cost(self, scale: float) -> float:
-        """Return the mean robust cost at a scale; a sample that sees nothing costs `UNSEEN_COST`."""
+        """Return the mean robust cost at a scale; a sample outside the other image costs `OUTSIDE_COST`."""
         if not len(self.residual):
-            return UNSEEN_COST
-        return self.share * float(np.log1p((self.residual / scale) ** 2).mean()) + (1 - self.share) * UNSEEN_COST
+            return OUTSIDE_COST
+        return self.overlap * float(np.log1p((self.residual / scale) ** 2).mean()) + (1 - self.overlap) * OUTSIDE_COST
 
 
-def view(samples: Samples, other: Level, own_to_other: Matrix, own_to_step: Matrix, sign: float) -> View:
-    """See the other image from the samples, and how that changes with a small step.
+Linearizations = tuple[Linearization, Linearization]  # fixed samples in moving, moving samples in fixed
+
+
+def linearize(
+    samples: Samples, other: PyramidLevel, own_to_other: Matrix, own_to_step: Matrix, sign: float
+) -> Linearization:
+    """Compare samples with the other image, and differentiate by the twelve parameters of an update.
 
     Parameters
     ----------
     samples : Samples
         Of one image.
-    other : Level
+    other : PyramidLevel
         The other one.
     own_to_other : (4, 4) float64
         Between their LPS spaces, mm.
     own_to_step : (4, 4) float64
-        Takes own LPS points to the coordinates of a step: fixed points about its centre, in its units.
+        Takes own LPS points to the coordinates of an update: fixed points about its centre, in its units.
     sign : float
-        +1 where a step moves the seen point along, -1 where it moves it back.
+        +1 if an update moves the point in the other image forwards, -1 if backwards.
     """
-    seen, gradient = other.values_and_gradient_at(samples.points, own_to_other @ samples.to_lps)
-    ok = np.isfinite(seen)
+    theirs, gradient = other.values_and_gradient_at(samples.points, own_to_other @ samples.to_lps)
+    ok = np.isfinite(theirs)
     count = int(ok.sum())
-    share = count / max(len(ok), 1)
+    overlap = count / max(len(ok), 1)
     if count < MIN_SAMPLES:
-        return View(np.zeros((12, 12)), np.zeros((12, 12)), np.zeros(12), np.empty(0, np.float32), 1.0, 0.0, 0.0, share)
+        zeros, nothing = np.zeros((12, 12)), np.empty(0, np.float32)
+        return Linearization(zeros, zeros, np.zeros(12), nothing, 1.0, 0.0, 0.0, overlap)
     at, values, own_gradient = transform(own_to_step @ samples.to_lps, samples.points), samples.values, samples.gradient
     if count < len(ok):
-        seen, gradient, at, values, own_gradient = seen[ok], gradient[:, ok], at[:, ok], values[ok], own_gradient[:, ok]
+        theirs, gradient, at = theirs[ok], gradient[:, ok], at[:, ok]
+        values, own_gradient = values[ok], own_gradient[:, ok]
     powers = np.ones((DEGREE + 1, count), np.float32)
     for k in range(DEGREE):
-        np.multiply(powers[k], seen, out=powers[k + 1])
+        np.multiply(powers[k], theirs, out=powers[k + 1])
     coefficients, weights, scale = _map_intensities(powers, values)
     mapped = coefficients @ powers
     slope = sum(k * coefficients[k] * powers[k - 1] for k in range(1, DEGREE + 1))
@@ -102,54 +109,54 @@ def view(samples: Samples, other: Level, own_to_other: Matrix, own_to_step: Matr
     weighted = columns * weights
     free = _without(powers, weights)
     factor = 1.0 / (count * scale**2)
-    # Weights fall as residuals grow, so the cost curves less than weighted least squares with fixed weights does.
+    # Second derivative of the Cauchy cost: smaller than that of least squares with fixed weights.
     curving = float((weights * (2 * weights - 1)).mean() / weights.mean())
     cross = (weighted @ free(own_columns).T).astype(float)
-    return View(
+    return Linearization(
         (weighted @ free(columns).T).astype(float) * (factor * curving),
         (cross + cross.T) / 2 * (factor * curving),
         (weighted @ free(residual[None]).T)[:, 0].astype(float) * factor,
         residual,
         scale,
         _correlation(values, mapped, weights),
-        _correlation(values, seen, weights),
-        share,
+        _correlation(values, theirs, weights),
+        overlap,
     )
 
 
 def linearize_both(
-    fixed: Scene, moving: Scene, fixed_to_moving: Matrix, center_lps: Array, pool: Executor | None = None
-) -> tuple[View, View]:
-    """See the moving image from the fixed samples, and the other way round; at once where there is a pool."""
+    fixed: SampledImage, moving: SampledImage, fixed_to_moving: Matrix, center_lps: Array, pool: Executor | None = None
+) -> Linearizations:
+    """Linearize fixed samples in the moving image and moving samples in the fixed image; in parallel with a pool."""
     fixed_to_step = np.diag([1 / UNIT_MM, 1 / UNIT_MM, 1 / UNIT_MM, 1.0])
     fixed_to_step[:3, 3] = -np.asarray(center_lps) / UNIT_MM
     moving_to_fixed = invert(fixed_to_moving)
     there = (fixed.samples, moving.level, fixed_to_moving, fixed_to_step, 1.0)
     back = (moving.samples, fixed.level, moving_to_fixed, fixed_to_step @ moving_to_fixed, -1.0)
     if pool is None:
-        return view(*there), view(*back)
-    waiting = pool.submit(view, *there)
-    second = view(*back)
+        return linearize(*there), linearize(*back)
+    waiting = pool.submit(linearize, *there)
+    second = linearize(*back)
     return waiting.result(), second
 
 
-def mean_correlation(views: tuple[View, View]) -> float:
+def mean_correlation(linearized: Linearizations) -> float:
     """Return the local correlation, mean of both directions."""
-    return (views[0].correlation + views[1].correlation) / 2
+    return (linearized[0].correlation + linearized[1].correlation) / 2
 
 
-def mean_raw_correlation(views: tuple[View, View]) -> float:
-    """Return the correlation without a map of intensities, mean of both directions."""
-    return (views[0].raw_correlation + views[1].raw_correlation) / 2
+def mean_raw_correlation(linearized: Linearizations) -> float:
+    """Return the correlation of unmapped intensities, mean of both directions."""
+    return (linearized[0].raw_correlation + linearized[1].raw_correlation) / 2
 
 
-def total_cost(views: tuple[View, View], scales_of: tuple[View, View]) -> float:
-    """Return the cost of two views at the robust scales of two others."""
-    return sum(v.cost(other.scale) for v, other in zip(views, scales_of, strict=True))
+def total_cost(linearized: Linearizations, scales_of: Linearizations) -> float:
+    """Return the cost of both directions, at the robust scales of `scales_of`."""
+    return sum(one.cost(other.scale) for one, other in zip(linearized, scales_of, strict=True))
 
 
 def _map_intensities(powers: Array, values: Array) -> tuple[Array, Array, float]:
-    """Fit the polynomial robustly; return its coefficients, the weights of the samples and the robust scale."""
+    """Fit the intensity polynomial robustly; return its coefficients, the sample weights and the robust scale."""
     weights = np.ones_like(values)
     for _ in range(3):
         weighted = powers * weights
@@ -163,7 +170,7 @@ def _map_intensities(powers: Array, values: Array) -> tuple[Array, Array, float]
 
 
 def _columns(gradient: Array, at: Array) -> Array:
-    """Return the derivative by the twelve numbers of a step, (12, n), of what has that gradient at those places."""
+    """Return the Jacobian by the twelve parameters of an update, (12, n), from gradients (3, n) at points (3, n)."""
     columns = np.empty((12, at.shape[1]), np.float32)
     for row in range(3):
         np.multiply(gradient[row], at, out=columns[4 * row : 4 * row + 3])
@@ -172,7 +179,7 @@ def _columns(gradient: Array, at: Array) -> Array:
 
 
 def _without(powers: Array, weights: Array) -> Callable[[Array], Array]:
-    """Return a function that takes out of (k, n) rows what the intensity map can explain."""
+    """Return a function that projects the intensity polynomial out of (k, n) rows."""
     weighted = powers * weights
     own = (weighted @ powers.T).astype(float)
     own[np.diag_indices_from(own)] *= 1 + 1e-6

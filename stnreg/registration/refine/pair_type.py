@@ -1,15 +1,15 @@
-"""What kind of pair is it? Read from the correlation that an affine leaves between locally normalised images."""
+"""Classify a pair by its local correlation after affine registration: same person, same contrast, noise."""
 
-# At 2 mm inside the brain 0.3 to 0.69 is left between two people, whose folds differ; 0.76 and more in one head.
+# Local correlation at 2 mm inside the brain: 0.3 to 0.69 between two people, 0.76 and more within one.
 SAME_PERSON_CORRELATION = 0.73
-# Skull and scalp of one head in one contrast correlate better than its brain; where they do not, something differs.
+# In one head and one contrast, skull and scalp correlate better than the brain.
 HEAD_LOSS = 0.03
 NOISE_SHARE = 0.9
 CONTRAST_SHARE = 0.9  # T1 to T1 0.97 and more; T1 to FLAIR below 0.7, to T2 negative
 
 
 def is_same_person(local_correlation: float) -> bool:
-    """Tell whether two images show one head.
+    """Return whether two images show the same person.
 
     Parameters
     ----------
@@ -20,23 +20,23 @@ def is_same_person(local_correlation: float) -> bool:
 
 
 def heads_agree(brain_correlation: float, head_correlation: float) -> bool:
-    """Tell whether skull and scalp of one person help: whether they fit as well as the brain alone does."""
+    """Return whether skull and scalp fit as well as the brain alone, so that they can be used."""
     return head_correlation >= brain_correlation - HEAD_LOSS
 
 
 def is_same_contrast(correlation: float, raw_correlation: float) -> bool:
-    """Tell whether two images have one contrast: whether intensities agree as they are, without a map between them.
+    """Return whether two images have the same contrast: their intensities correlate without a map between them.
 
     Parameters
     ----------
     correlation, raw_correlation : float
-        Inside the brain, with and without such a map.
+        Inside the brain, with and without the intensity map.
     """
     return raw_correlation >= CONTRAST_SHARE * correlation
 
 
 def is_noise_dominated(fine_correlation: float, coarse_correlation: float) -> bool:
-    """Tell whether noise leaves too little of the finest voxels to be worth looking at.
+    """Return whether noise dominates the finest level, so that a coarser one is used.
 
     Parameters
     ----------

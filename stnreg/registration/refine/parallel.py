@@ -1,18 +1,21 @@
-"""The same work on both images of a pair, at once where there is a second thread."""
+"""Process both images of a pair in parallel, if there is a second thread."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from stnreg.registration.refine.region import Image, Region
+from stnreg.geometry.grid import ArrayOnGrid
+from stnreg.registration.refine.region import Region
 
 Built = TypeVar("Built")
-Side = tuple[Image, Region]
+Side = tuple[ArrayOnGrid, Region]
 
 
-def on_both(build: Callable[[Image, Region], Built], sides: tuple[Side, Side], pool: Executor | None) -> list[Built]:
-    """Do the same for both images, at once where there is a pool."""
+def on_both(
+    build: Callable[[ArrayOnGrid, Region], Built], sides: tuple[Side, Side], pool: Executor | None
+) -> list[Built]:
+    """Apply `build` to both images, in parallel with a pool."""
     if pool is None:
         return [build(*side) for side in sides]
     waiting = pool.submit(build, *sides[0])
@@ -22,7 +25,7 @@ def on_both(build: Callable[[Image, Region], Built], sides: tuple[Side, Side], p
 
 @contextmanager
 def second_worker(threads: int) -> Iterator[Executor | None]:
-    """Give a second thread to work on the other image; None where there is only one."""
+    """Provide a second thread for the other image; None if only one thread may be used."""
     if threads < 2:
         yield None
         return

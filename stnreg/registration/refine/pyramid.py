@@ -1,4 +1,4 @@
-"""One image, coarse to fine, as the refinement looks at it: locally normalised, and where to take samples."""
+"""The image pyramid of the refinement: block means, locally normalised, with a soft sampling mask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,20 +6,28 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stnreg.errors import DataError
-from stnreg.geometry.grid import Grid
+from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.geometry.orientation import closest_canonical
-from stnreg.registration.refine.region import BLOCK_MM, BRAIN_SHARE, Image, Region, at_voxels, box_mean, crop, share_on
+from stnreg.registration.refine.region import (
+    BLOCK_MM,
+    BRAIN_SHARE,
+    Region,
+    at_voxels,
+    box_mean,
+    crop,
+    share_on,
+)
 from stnreg.resampling.block_mean import block_mean, shrink_factors
 from stnreg.resampling.trilinear import interpolate, interpolate_with_gradient
 
 Array = np.ndarray
-WINDOW_MM = 24.0  # edge of the box that is normalised over
-FLOOR_SHARE = 0.03  # of the brightest: a deviation below this is noise, and is not blown up
+WINDOW_MM = 24.0  # edge of the normalisation window
+FLOOR_SHARE = 0.03  # lower bound of the local standard deviation, relative to the brightest intensity
 
 
 @dataclass(frozen=True)
-class Local:
-    """Local mean and deviation of an image on a coarse grid; NaN where nothing may be seen."""
+class LocalMoments:
+    """Local mean and standard deviation of an image on a coarse grid; NaN where the image is not used."""
 
     mean: Array
     deviation: Array
@@ -27,31 +35,31 @@ class Local:
 
 
 @dataclass(frozen=True)
-class Level:
+class PyramidLevel:
     """One image at one resolution.
 
     Parameters
     ----------
     values : (z, y, x) ndarray
-        Normalised, float32, NaN where nothing may be seen; or intensities of any type, with `local` to normalise by.
+        Normalised, float32, NaN where the image is not used; or intensities of any type, to be normalised by `local`.
     grid : Grid
-        Where the voxels lie.
+        Grid of `values`.
     share : (z, y, x) float32
-        How much is looked at, 0 to 1, in blocks; NaN where nothing may be seen.
+        Soft sampling mask in blocks, 0 to 1; NaN where the image is not used.
     share_grid : Grid
-        Where the blocks lie.
-    local : Local, optional
-        What turns intensities into normalised ones, where that is left to the moment of looking.
+        Grid of `share`.
+    local : LocalMoments, optional
+        Local moments, if normalisation is left to interpolation.
     """
 
     values: Array
     grid: Grid
     share: Array
     share_grid: Grid
-    local: Local | None = None
+    local: LocalMoments | None = None
 
     def values_at(self, points: Array, points_to_lps: Array) -> Array:
-        """Return the normalised image at (3, N) points; (N,) float32, NaN where nothing is seen."""
+        """Interpolate the normalised image at (3, N) points; (N,) float32, NaN outside."""
         found = interpolate(self.values, transform(self.grid.lps_to_index @ points_to_lps, points))
         if self.local is None:
             return found
@@ -59,13 +67,13 @@ class Level:
         return (found - mean) / deviation
 
     def values_and_gradient_at(self, points: Array, points_to_lps: Array) -> tuple[Array, Array]:
-        """Return the normalised image at points, and its (3, N) derivative by them."""
+        """Interpolate the normalised image at (3, N) points, and return its gradient by them, (3, N)."""
         to_index = self.grid.lps_to_index @ points_to_lps
         found, gradient = interpolate_with_gradient(self.values, transform(to_index, points))
         gradient = to_index[:3, :3].T.astype(np.float32) @ gradient
         if self.local is None:
             return found, gradient
-        # The window is wide and the motion small: mean and deviation need no derivative.
+        # The gradient of the local moments is neglected: the window is wide.
         mean, deviation = self._moments(points, points_to_lps)
         gradient /= deviation
         return (found - mean) / deviation, gradient
@@ -77,13 +85,13 @@ class Level:
 
 
 def transform(a_to_b: Array, points: Array) -> Array:
-    """Take (3, N) float32 points to another space, in float32."""
+    """Map (3, N) float32 points to another space, in float32."""
     moved = a_to_b[:3, :3].astype(np.float32) @ points
     moved += a_to_b[:3, 3].astype(np.float32)[:, None]
     return moved
 
 
-def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> list[Level]:
+def build_levels(image: ArrayOnGrid, spacings_mm: Sequence[float], region: Region) -> list[PyramidLevel]:
     """Average an image down to each spacing and normalise it there.
 
     Parameters
@@ -93,7 +101,7 @@ def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> 
     spacings_mm : sequence of float
         In any order; each is averaged from the next finer one.
     region : Region
-        Where to look; the foreground where it says nothing.
+        The part of the image to use; an empty region means the foreground.
 
     Raises
     ------
@@ -109,14 +117,14 @@ def build_levels(image: Image, spacings_mm: Sequence[float], region: Region) -> 
         mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
         values = (part - mean) / deviation
         values[np.isnan(share)] = np.nan
-        levels[spacing_mm] = Level(values, part_grid, blocks, block_grid)
+        levels[spacing_mm] = PyramidLevel(values, part_grid, blocks, block_grid)
     return [levels[spacing_mm] for spacing_mm in spacings_mm]
 
 
-def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) -> list[Level]:
-    """Look at the image itself (averaged only below `spacing_mm`) in several regions, normalised as it is looked at.
+def finest_levels(image: ArrayOnGrid, spacing_mm: float, regions: Sequence[Region]) -> list[PyramidLevel]:
+    """Build one level at full resolution (averaged only below `spacing_mm`) for each of several regions.
 
-    Mean and deviation are found in blocks of `BLOCK_MM`, which is what makes a fine level cheap.
+    Local moments are computed in blocks of `BLOCK_MM` and applied during interpolation, which keeps fine levels cheap.
     """
     array, grid = check_image(image)
     means, means_grid = upright(*block_mean(array, grid, BLOCK_MM))
@@ -130,14 +138,14 @@ def finest_levels(image: Image, spacing_mm: float, regions: Sequence[Region]) ->
         share = share_on(region, part, part_grid)
         mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
         mean[np.isnan(share)] = np.nan
-        levels.append(Level(array, grid, share, part_grid, Local(mean, deviation, part_grid)))
+        levels.append(PyramidLevel(array, grid, share, part_grid, LocalMoments(mean, deviation, part_grid)))
     return levels
 
 
-def with_checkerboard_brain(level: Level, region: Region) -> Level:
-    """Leave every other block of the brain unsampled, where what surrounds the brain is looked at as well.
+def with_checkerboard_brain(level: PyramidLevel, region: Region) -> PyramidLevel:
+    """Sample the brain at half density, if its surroundings are sampled too.
 
-    Skull and scalp keep their size over years in which a brain loses some of its own.
+    Skull and scalp keep their size over years in which the brain shrinks.
     """
     if region.brain is None or region.mask is not None:
         return level
@@ -146,13 +154,13 @@ def with_checkerboard_brain(level: Level, region: Region) -> Level:
     return replace(level, share=np.where(inside & odd, np.float32(0), level.share))
 
 
-def upright(array: Array, grid: Grid) -> Image:
-    """Store a small image along L, P, S, so that the order of its voxels has no say in which of them are looked at."""
+def upright(array: Array, grid: Grid) -> ArrayOnGrid:
+    """Reorder the voxels of a small image along L, P, S, so that sampling does not depend on their order."""
     turned, turned_grid = closest_canonical(array, grid)
     return np.ascontiguousarray(turned), turned_grid
 
 
-def check_image(image: Image) -> Image:
+def check_image(image: ArrayOnGrid) -> ArrayOnGrid:
     """Return the image, whose array must be on its grid."""
     if image[0].shape != image[1].shape:
         raise DataError(f"expected an image on its grid, {image[1].shape}, got {image[0].shape}")
@@ -175,9 +183,9 @@ def _shares(means: Array, grid: Grid, region: Region) -> tuple[Array, Grid, Arra
 
 
 def _local_moments(values: Array, within: Array, spacing_mm: Array) -> tuple[Array, Array]:
-    """Return mean and deviation over the part of a box that is `within`; (z, y, x) float32 each.
+    """Return local mean and standard deviation over the voxels `within` the mask; (z, y, x) float32 each.
 
-    The deviation is kept from below by `FLOOR_SHARE` of the brightest value.
+    The standard deviation is at least about `FLOOR_SHARE` of the brightest value.
     """
     top = np.float32(np.percentile(values[within], 99.5)) if within.any() else np.float32(1)
     top = top if top > 0 else np.float32(1)

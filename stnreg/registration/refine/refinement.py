@@ -1,4 +1,4 @@
-"""From a start within a few millimetres to the last one: Gauss-Newton, coarse to fine, inside the brain."""
+"""Refinement of an affine on the intensities inside both brain masks: symmetric Gauss-Newton, coarse to fine."""
 
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -8,27 +8,28 @@ import numpy as np
 
 from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import check_affine, nearest_dof
+from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
-from stnreg.registration.refine.gauss_newton import Outcome, descend
+from stnreg.registration.refine.gauss_newton import Outcome, minimize
 from stnreg.registration.refine.linearization import (
-    View,
+    Linearizations,
     linearize_both,
     mean_correlation,
     mean_raw_correlation,
     total_cost,
 )
-from stnreg.registration.refine.mirror import fits_better_mirrored, try_mirrored
+from stnreg.registration.refine.mirror import check_mirror, is_mirrored
 from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
-from stnreg.registration.refine.pyramid import Level, build_levels, finest_levels, with_checkerboard_brain
-from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Image, Region
-from stnreg.registration.refine.samples import Scene, extent, middle, motion_mm, take_samples
+from stnreg.registration.refine.pyramid import PyramidLevel, build_levels, finest_levels, with_checkerboard_brain
+from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
+from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
 
 
 @dataclass(frozen=True)
 class Pass:
-    """One level of the refinement: voxels of that spacing, so many samples of each image, when to stop."""
+    """Settings of one pyramid level: voxel spacing, samples of each image, stopping criteria (see `minimize`)."""
 
     spacing_mm: float
     samples: int
@@ -39,42 +40,42 @@ class Pass:
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
-# One head: the image itself, until nothing moves.
+# Images of one person: full resolution, to convergence.
 LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)
-FEW_SAMPLES = 10_000  # to tell what the last pass should look at
+FEW_SAMPLES = 10_000  # to choose the region and the spacing of the last pass
 
 
 @dataclass(frozen=True)
 class Refined:
-    """What the refinement found.
+    """The result of a refinement.
 
     Parameters
     ----------
     fixed_to_moving : (4, 4) float64
-        LPS mm; of `dof` degrees of freedom to rounding.
+        LPS mm, of `dof` degrees of freedom to rounding.
     improved : bool
-        Whether it is better than the start by the refinement's own measure; the start is kept if not.
+        Whether the cost is lower than at the initial transform; otherwise the initial transform is kept.
     dof : int
-        Of the result: less than wanted where the overlap does not support it.
+        Degrees of freedom of the result: fewer than requested if the overlap does not support them.
     same_person, same_contrast : bool
-        Whether both images show one head, and whether in one contrast.
+        Whether both images show the same person, and in the same contrast.
     local_correlation, start_correlation : float
         Inside the brain at the finest level, after and before; 0 to 1.
     overlap : float
-        Of the samples, how many see the other image: the smaller share of both.
+        Fraction of the samples inside the other image; the smaller of both directions.
     residual : float
-        Median absolute residual, in local deviations; the larger of both.
+        Median absolute residual, in local standard deviations; the larger of both directions.
     motion_mm : float
-        Root mean square motion of the brain from the start.
+        Root mean square displacement of the brain from the initial transform.
     mirror_gain : float or None
-        How much better the mirrored moving image would fit (`stnreg.registration.refine.mirror`); None where it was
-        not asked.
+        Gain in local correlation of the mirrored moving image (`stnreg.registration.refine.mirror`); None if not
+        checked.
     steps : tuple of int
-        Per level, coarse to fine.
+        Iterations per level, coarse to fine.
     timings_s : dict
-        Wall time of building the levels and of stepping.
+        Wall time of building the levels and of the iterations, seconds.
     notes : tuple of str
-        What a user should hear, in words.
+        Notes for the user.
     """
 
     fixed_to_moving: Matrix
@@ -94,48 +95,48 @@ class Refined:
 
     @property
     def mirrored(self) -> bool:
-        """Whether the mirror of the moving image was found to fit clearly better."""
-        return self.mirror_gain is not None and fits_better_mirrored(self.mirror_gain)
+        """Whether the mirrored moving image fits clearly better."""
+        return self.mirror_gain is not None and is_mirrored(self.mirror_gain)
 
 
 def refine_affine(
-    fixed: Image,
-    moving: Image,
+    fixed: ArrayOnGrid,
+    moving: ArrayOnGrid,
     fixed_to_moving: Matrix,
     *,
-    fixed_brain: Image | None = None,
-    moving_brain: Image | None = None,
-    fixed_mask: Image | None = None,
-    moving_mask: Image | None = None,
-    fixed_exclude: Image | None = None,
-    moving_exclude: Image | None = None,
+    fixed_brain: ArrayOnGrid | None = None,
+    moving_brain: ArrayOnGrid | None = None,
+    fixed_mask: ArrayOnGrid | None = None,
+    moving_mask: ArrayOnGrid | None = None,
+    fixed_exclude: ArrayOnGrid | None = None,
+    moving_exclude: ArrayOnGrid | None = None,
     moving_mirror: Matrix | None = None,
     dof: int = 12,
     threads: int = 2,
 ) -> Refined:
     """Refine an affine that is a few mm and degrees off.
 
-    Symmetric: with the images exchanged and the start inverted the result is the inverse (except for 9 degrees of
-    freedom, which scale along the fixed image's axes and so are not the same family from the other side).
+    Symmetric: with the images exchanged and the initial transform inverted, the result is the inverse. The exception
+    is 9 degrees of freedom, which scale along the axes of the fixed image.
 
     Parameters
     ----------
     fixed, moving : (array, Grid)
-        Intensities, (z, y, x), any real type, and where they lie.
+        Intensities, (z, y, x), any real type, and their grid.
     fixed_to_moving : (4, 4) float64
-        The start, LPS mm.
+        Initial transform, LPS mm.
     fixed_brain, moving_brain : (array, Grid), optional
-        Soft brain maps, 0 to 1, on grids of their own; the foreground is used without one.
+        Soft brain maps, 0 to 1, on any grid. Without one the foreground is used.
     fixed_mask, moving_mask : (array, Grid), optional
-        Non-zero where to look, instead of the brain map.
+        Non-zero where the image is used, instead of the brain map.
     fixed_exclude, moving_exclude : (array, Grid), optional
-        Non-zero where not to look: lesions, resections.
+        Non-zero where it is not used: lesions, resections.
     moving_mirror : (4, 4) float64, optional
-        The reflection in the moving head's midplane, LPS mm: whether its mirror would fit better is then found out.
+        The reflection in the moving head's midplane, LPS mm. If given, exchanged left and right is checked for.
     dof : int
         6, 7, 9 or 12.
     threads : int
-        1, or 2 to work on both images at once; the result is the same.
+        1, or 2 to process both images in parallel; the result is the same.
 
     Returns
     -------
@@ -146,7 +147,7 @@ def refine_affine(
     DataError
         If an array is not on its grid.
     GeometryError
-        If the start is not affine, or dof is none of these.
+        If the initial transform is not affine, or `dof` is none of these.
     """
     begun = perf_counter()
     start = check_affine(fixed_to_moving)
@@ -158,55 +159,56 @@ def refine_affine(
         levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
-        descent = _coarse_to_fine(pairs, start, dof, pool)
+        result = _coarse_to_fine(pairs, start, dof, pool)
         gain = None
         if moving_mirror is not None:
-            descent, gain = _escape_mirror(pairs, descent, moving_mirror, dof, pool)
+            result, gain = _escape_mirror(pairs, result, moving_mirror, dof, pool)
         stepped = perf_counter()
-        refined = _last_pass(sides, descent, pool) if descent.improved and descent.same_person else None
-    end = refined.fixed_to_moving if refined else descent.fixed_to_moving
+        refined = _last_pass(sides, result, pool) if result.improved and result.same_person else None
+    end = refined.fixed_to_moving if refined else result.fixed_to_moving
     return Refined(
         fixed_to_moving=end,
-        improved=descent.improved,
-        dof=descent.dof,
-        same_person=descent.same_person,
-        same_contrast=descent.same_contrast,
-        local_correlation=mean_correlation(descent.after),
-        start_correlation=mean_correlation(descent.before),
-        overlap=min(v.share for v in descent.after),
-        residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in descent.after),
-        motion_mm=motion_mm(*descent.scenes, descent.start, end),
+        improved=result.improved,
+        dof=result.dof,
+        same_person=result.same_person,
+        same_contrast=result.same_contrast,
+        local_correlation=mean_correlation(result.after),
+        start_correlation=mean_correlation(result.before),
+        overlap=min(v.overlap for v in result.after),
+        residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in result.after),
+        motion_mm=motion_mm(*result.sampled, result.start, end),
         mirror_gain=gain,
-        steps=descent.steps + ((refined.steps,) if refined else ()),
+        steps=result.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
-        notes=_notes(descent, dof),
+        notes=_notes(result, dof),
     )
 
 
-Scenes = tuple[Scene, Scene]
+SampledPair = tuple[SampledImage, SampledImage]
+LevelPair = tuple[PyramidLevel, PyramidLevel]
 
 
-def _notes(descent: "_Descent", dof: int) -> tuple[str, ...]:
-    if not descent.improved:
-        return () if descent.start_is_best else ("the refinement found nothing better than its start",)
-    return () if descent.dof == dof else (f"the overlap supports {descent.dof} degrees of freedom, not {dof}",)
+def _notes(result: "_PyramidResult", dof: int) -> tuple[str, ...]:
+    if not result.improved:
+        return () if result.start_is_best else ("the refinement did not improve the initial transform, which is kept",)
+    return () if result.dof == dof else (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
 
 
 @dataclass(frozen=True)
-class _Descent:
-    """Where the passes through the brain ended; `before` and `after` are views at the finest of them.
+class _PyramidResult:
+    """The result of all pyramid levels; `before` and `after` are linearized at the finest of them.
 
-    They ended `returned_mm` from the start, which is kept where it is better.
+    They ended `returned_mm` from the initial transform, which is kept if it is better.
     """
 
     start: Matrix
     fixed_to_moving: Matrix
     dof: int
     same_contrast: bool
-    before: tuple[View, View]
-    after: tuple[View, View]
+    before: Linearizations
+    after: Linearizations
     steps: tuple[int, ...]
-    scenes: Scenes
+    sampled: SampledPair
     returned_mm: float
 
     @property
@@ -223,77 +225,79 @@ class _Descent:
         return not self.improved and self.same_person and self.returned_mm <= PASSES[-1].stop_mm
 
 
-def _coarse_to_fine(levels: list[tuple[Level, Level]], start: Matrix, dof: int, pool: Executor | None) -> _Descent:
-    first = _scenes(levels[0], PASSES[0].samples)
+def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Executor | None) -> _PyramidResult:
+    first = _sample_both(levels[0], PASSES[0].samples)
     usable = supported_dof(dof, *extent(*first, start))
-    given = nearest_dof(start, middle(*first, start), dof)
-    current = nearest_dof(given, middle(*first, given), usable)
+    initial = nearest_dof(start, middle(*first, start), dof)
+    current = nearest_dof(initial, middle(*first, initial), usable)
     steps, same_contrast = [], False
     for pair, level_pass in zip(levels, PASSES, strict=True):
-        scenes = _scenes(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
-        outcome = _descend(scenes, current, usable, level_pass, pool)
+        sampled = _sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
+        outcome = _run_level(sampled, current, usable, level_pass, pool)
         current = outcome.fixed_to_moving
         steps.append(outcome.steps)
         if level_pass is PASSES[-2]:
-            same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.views))
-    before = linearize_both(*scenes, given, middle(*scenes, given), pool)
-    returned_mm = motion_mm(*scenes, given, current)
-    descent = _Descent(given, current, usable, same_contrast, before, outcome.views, tuple(steps), scenes, returned_mm)
-    return descent if descent.improved else replace(descent, fixed_to_moving=given, dof=dof, after=before)
+            same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.linearized))
+    before = linearize_both(*sampled, initial, middle(*sampled, initial), pool)
+    returned_mm = motion_mm(*sampled, initial, current)
+    result = _PyramidResult(
+        initial, current, usable, same_contrast, before, outcome.linearized, tuple(steps), sampled, returned_mm
+    )
+    return result if result.improved else replace(result, fixed_to_moving=initial, dof=dof, after=before)
 
 
 def _escape_mirror(
-    levels: list[tuple[Level, Level]], descent: _Descent, moving_mirror: Matrix, dof: int, pool: Executor | None
-) -> tuple[_Descent, float]:
-    """Return by how much the mirror fits better, and the descent from where it showed the way, if that is better."""
-    look = try_mirrored(levels[MIRROR_LEVEL], descent.fixed_to_moving, moving_mirror, descent.dof, pool)
-    if look.unmirrored_restart is None:
-        return descent, look.gain
-    again = _coarse_to_fine(levels, look.unmirrored_restart, dof, pool)
-    if mean_correlation(again.after) > mean_correlation(descent.after):
-        descent = replace(again, start=descent.start, before=descent.before)
-    return descent, look.gain
+    levels: list[LevelPair], result: _PyramidResult, moving_mirror: Matrix, dof: int, pool: Executor | None
+) -> tuple[_PyramidResult, float]:
+    """Check the mirror; return the better of the result and its restart, and the gain of the mirror."""
+    check = check_mirror(levels[MIRROR_LEVEL], result.fixed_to_moving, moving_mirror, result.dof, pool)
+    if check.unmirrored_restart is None:
+        return result, check.gain
+    again = _coarse_to_fine(levels, check.unmirrored_restart, dof, pool)
+    if mean_correlation(again.after) > mean_correlation(result.after):
+        result = replace(again, start=result.start, before=result.before)
+    return result, check.gain
 
 
-def _last_pass(sides: tuple[Side, Side], descent: _Descent, pool: Executor | None) -> Outcome:
-    """Finish one person on the images themselves: on the head if skull and scalp agree as the brain does.
+def _last_pass(sides: tuple[Side, Side], result: _PyramidResult, pool: Executor | None) -> Outcome:
+    """Refine a pair of one person at full resolution.
 
-    A brain that has shrunk is measured against its skull, and has half a say there. Where one image is stripped, or
-    the contrasts differ, what surrounds the brain does not help. Where noise drowns the finest voxels, coarser ones
-    are used.
+    If skull and scalp fit as well as the brain, they are sampled too, and the brain at half density: it may have
+    shrunk since the other scan. They do not fit if an image is skull-stripped, or if the contrasts differ. If noise
+    dominates the finest level, the 2 mm level is used.
     """
-    current = descent.fixed_to_moving
+    current = result.fixed_to_moving
 
-    def build(spacing_mm: float) -> tuple[tuple[Level, Level], tuple[Level, Level], float, float]:
-        """Return both images' brains, both images' heads, and how well each of the two fits."""
+    def build(spacing_mm: float) -> tuple[LevelPair, LevelPair, float, float]:
+        """Return the levels of both brains and of both heads, and the local correlation of each of the two."""
 
-        def both_regions(image: Image, region: Region) -> list[Level]:
+        def both_regions(image: ArrayOnGrid, region: Region) -> list[PyramidLevel]:
             return finest_levels(image, spacing_mm, (region, region.with_surroundings()))
 
         brains, heads = zip(*on_both(both_regions, sides, pool), strict=True)
 
-        def fit(levels: tuple[Level, Level]) -> float:
-            few = _scenes(levels, FEW_SAMPLES)
+        def correlation(levels: LevelPair) -> float:
+            few = _sample_both(levels, FEW_SAMPLES)
             return mean_correlation(linearize_both(*few, current, middle(*few, current), pool))
 
-        return brains, heads, fit(brains), fit(heads)
+        return brains, heads, correlation(brains), correlation(heads)
 
     brains, heads, brain, head = build(LAST.spacing_mm)
-    if is_noise_dominated(brain, mean_correlation(descent.after)):
+    if is_noise_dominated(brain, mean_correlation(result.after)):
         brains, heads, brain, head = build(PASSES[-1].spacing_mm)
     if heads_agree(brain, head):
         first, second = (
             with_checkerboard_brain(level, region) for level, (_, region) in zip(heads, sides, strict=True)
         )
         brains = first, second
-    return _descend(_scenes(brains, LAST.samples), current, descent.dof, LAST, pool)
+    return _run_level(_sample_both(brains, LAST.samples), current, result.dof, LAST, pool)
 
 
-def _scenes(levels: tuple[Level, Level], count: int, least_share: float = BRAIN_SHARE) -> Scenes:
-    fixed, moving = (Scene(take_samples(level, count, least_share), level) for level in levels)
+def _sample_both(levels: LevelPair, count: int, least_share: float = BRAIN_SHARE) -> SampledPair:
+    fixed, moving = (SampledImage(take_samples(level, count, least_share), level) for level in levels)
     return fixed, moving
 
 
-def _descend(scenes: Scenes, start: Matrix, dof: int, level_pass: Pass, pool: Executor | None) -> Outcome:
+def _run_level(sampled: SampledPair, start: Matrix, dof: int, level_pass: Pass, pool: Executor | None) -> Outcome:
     p = level_pass
-    return descend(*scenes, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, newton=p.newton, pool=pool)
+    return minimize(*sampled, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, newton=p.newton, pool=pool)

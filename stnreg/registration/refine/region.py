@@ -1,21 +1,20 @@
-"""Where to look in an image: its brain, a user's mask, the whole head around the brain; never what is excluded."""
+"""The region of an image to use: its brain map, a user's mask, or the head around the brain; minus what is excluded."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stnreg.geometry.grid import Grid
+from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.resampling.trilinear import interpolate
 
 Array = np.ndarray
-Image = tuple[Array, Grid]  # (z, y, x) values and where they lie
 
-# Shares of the soft map. Where it is half, the brain ends: what lies beyond differs between contrasts and between
-# people, and is missing in a stripped image. In one contrast the surface itself says more about folds than about
-# the pose of another person's brain, so that samples are then taken further in.
+# Thresholds of the soft brain map. The brain ends at 0.5: what lies outside differs between contrasts and people, and
+# is missing after skull stripping. Within one contrast the surface reflects folds more than pose, so that samples are
+# taken further inside.
 BRAIN_SHARE = 0.5
 INNER_SHARE = 0.7
-BLOCK_MM = 4.0  # the soft map has voxels of 5 mm: finer than this it has nothing to say
+BLOCK_MM = 4.0  # the soft brain map has voxels of 5 mm, and no finer detail
 FOREGROUND_SHARE = 0.15  # of the brightest, where neither a brain map nor a mask is given
 HEAD_MM = 20.0  # skull and scalp lie within this of the brain
 MARGIN_MM = 24.0
@@ -23,24 +22,24 @@ MARGIN_MM = 24.0
 
 @dataclass(frozen=True)
 class Region:
-    """Where to look in an image; each member is (array, Grid) on any grid, or None.
+    """The region of an image to use; each member is (array, Grid) on any grid, or None.
 
     Parameters
     ----------
-    brain : Image, optional
-        Soft map, 0 to 1.
-    mask : Image, optional
-        Non-zero where to look; stands in for the brain, and nothing outside it is seen.
-    exclude : Image, optional
-        Non-zero where not to look.
+    brain : ArrayOnGrid, optional
+        Soft brain map, 0 to 1.
+    mask : ArrayOnGrid, optional
+        Non-zero where the image is used, instead of the brain map; voxels outside it are ignored.
+    exclude : ArrayOnGrid, optional
+        Non-zero where the image is not used.
     """
 
-    brain: Image | None = None
-    mask: Image | None = None
-    exclude: Image | None = None
+    brain: ArrayOnGrid | None = None
+    mask: ArrayOnGrid | None = None
+    exclude: ArrayOnGrid | None = None
 
     def with_surroundings(self) -> "Region":
-        """Return the region that holds skull and scalp too, next to the brain."""
+        """Return the region with skull and scalp added to the brain."""
         if self.brain is None or self.mask is not None:
             return self
         array, grid = self.brain
@@ -55,19 +54,19 @@ class Region:
 
 
 def share_on(region: Region, means: Array, grid: Grid) -> Array:
-    """Return how much each voxel of a grid is looked at.
+    """Return the soft sampling mask of a region on a grid.
 
     Parameters
     ----------
     region : Region
     means : (z, y, x) float32
-        Intensities on the grid, for the foreground where the region says nothing.
+        Intensities on the grid; an empty region means their foreground.
     grid : Grid
 
     Returns
     -------
     share : (z, y, x) float32
-        0 to 1; NaN where nothing may be seen.
+        0 to 1; NaN where the image is not used.
     """
     if region.mask is not None:
         share = at_voxels(_presence(region.mask), grid)
@@ -81,8 +80,8 @@ def share_on(region: Region, means: Array, grid: Grid) -> Array:
     return share
 
 
-def crop(means: Array, grid: Grid, region: Region) -> Image:
-    """Cut an image down to what is looked at and `MARGIN_MM` around it."""
+def crop(means: Array, grid: Grid, region: Region) -> ArrayOnGrid:
+    """Crop an image to its region and `MARGIN_MM` around it."""
     chosen = region.mask or region.brain
     place: Array = np.empty((0, 3), np.intp)
     if chosen is not None:
@@ -101,7 +100,7 @@ def crop(means: Array, grid: Grid, region: Region) -> Image:
     return part, Grid(part.shape[::-1], grid.index_to_lps @ corner)
 
 
-def at_voxels(image: Image, grid: Grid) -> Array:
+def at_voxels(image: ArrayOnGrid, grid: Grid) -> Array:
     """Interpolate an image at the voxel centres of a grid; (z, y, x) float32, 0 outside it."""
     array, own = image
     grid_to_own = (own.lps_to_index @ grid.index_to_lps).astype(np.float32)
@@ -129,5 +128,5 @@ def box_mean(values: Array, reach: list[int]) -> Array:
     return out
 
 
-def _presence(mask: Image) -> Image:
+def _presence(mask: ArrayOnGrid) -> ArrayOnGrid:
     return mask[0] != 0, mask[1]

@@ -7,7 +7,7 @@ const PLANES = [
   { name: "axial", normal: 2, width: NX, height: NY, at: (s, c, r) => [c, r, s], letters: ["R", "L"] },
 ];
 const COUNT = [NX, NY, NZ];
-const NAMES = { fixed: "fixed", before: "moving, by the headers", after: "moving, registered" };
+const NAMES = { fixed: "fixed", before: "moving, before", after: "moving, after registration" };
 const EDGE = [255, 140, 0];
 const state = { shown: "after", edges: false, place: [...DATA.place], last: 2, timer: null };
 const volumes = {};

@@ -1,1 +1,1 @@
-"""Training of the anatomy networks: packing of label maps, painting of scans, the task."""
+"""Training of the anatomy networks: packed label maps, painted scans, the task."""

@@ -1,4 +1,4 @@
-"""What scanners and people do to a scan: bias field, slices, noise, crops, stripping, defacing, lesions."""
+"""Augmentation: bias field, thick slices, noise, truncation, skull stripping, defacing, lesions."""
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ def bias_field(image: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_curve(image: Tensor, generator: torch.Generator, *, monotone: bool) -> Tensor:
-    """Pass intensities in 0..1 through a random piecewise linear curve: another contrast of the same anatomy."""
+    """Map intensities in 0..1 by a random piecewise linear function: another contrast of the same anatomy."""
     knots = 6
     if monotone:
         values = torch.cumsum(0.15 + torch.rand(knots, generator=generator), 0)
@@ -35,7 +35,7 @@ def random_curve(image: Tensor, generator: torch.Generator, *, monotone: bool) -
 
 
 def gaussian_blur(image: Tensor, sigma_voxels: tuple[float, ...]) -> Tensor:
-    """Blur separably, (D, H, W); a sigma of zero leaves its axis alone."""
+    """Gaussian blur, (D, H, W), separable; axes with a sigma of zero are not blurred."""
     out = image[None, None]
     for axis, sigma in enumerate(sigma_voxels):
         if sigma < 0.1:
@@ -50,7 +50,7 @@ def gaussian_blur(image: Tensor, sigma_voxels: tuple[float, ...]) -> Tensor:
 
 
 def thick_slices(image: Tensor, spacing_mm: float, generator: torch.Generator) -> Tensor:
-    """Average along one axis into slices of up to 6 mm and interpolate back."""
+    """Average along one axis to slices of up to 6 mm, and interpolate back."""
     factor = uniform(generator, spacing_mm, 6.5) / spacing_mm
     if factor < 1.2:
         return image
@@ -64,7 +64,7 @@ def thick_slices(image: Tensor, spacing_mm: float, generator: torch.Generator) -
 
 
 def blur(image: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur a little, differently along the axes."""
+    """Blur slightly, with random sigma per axis."""
     sigma = uniform(generator, 0, 0.9)
     return gaussian_blur(image, tuple(sigma * uniform(generator, 0.5, 1) for _ in range(3)))
 
@@ -82,13 +82,13 @@ def half_space(points: Tensor, normal: Tensor, offset_mm: float) -> Tensor:
     return points @ normal > offset_mm
 
 
-def unseen(box_points: Tensor, generator: torch.Generator, *, hard: bool) -> Tensor:
-    """Cut the field of view by one or two planes, most often along the box's axes; a hard cut can take half a head.
+def outside_field_of_view(box_points: Tensor, generator: torch.Generator, *, hard: bool) -> Tensor:
+    """Truncate the field of view by one or two planes, mostly along the axes of the box; `hard` can remove half a head.
 
     Returns
     -------
     (D, H, W) bool
-        Where there is no image.
+        Outside of the field of view.
     """
     hidden = torch.zeros(box_points.shape[:3], dtype=torch.bool)
     for _ in range(1 if uniform(generator) < 0.6 else 2):
@@ -109,7 +109,7 @@ def deface(image: Tensor, template_points: Tensor, generator: torch.Generator) -
 
 
 def strip(image: Tensor, brain: Tensor, generator: torch.Generator) -> Tensor:
-    """Keep the brain alone, grown by a random rim."""
+    """Skull stripping: keep the brain, dilated by a random margin."""
     grow = int(uniform(generator, 0, 2.99))
     kept = brain[None, None].float()
     for _ in range(grow):
@@ -118,7 +118,7 @@ def strip(image: Tensor, brain: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def random_lesions(image: Tensor, template_points: Tensor, generator: torch.Generator) -> Tensor:
-    """Put one to three lesions or resections into the head: dark, bright or empty balls of 8 to 28 mm radius."""
+    """Add one to three lesions or resections: dark, bright or empty spheres of 8 to 28 mm radius."""
     out = image
     for _ in range(1 + int(uniform(generator, 0, 2.99))):
         center = torch.randn(3, generator=generator) * 40.0

@@ -1,4 +1,4 @@
-"""From packed subjects to training images and the share of each structure in each voxel."""
+"""Make training images with soft segmentations from packed subjects."""
 
 import math
 from dataclasses import dataclass
@@ -14,30 +14,30 @@ from stnreg.training.anatomy import augment, poses
 from stnreg.training.anatomy.painting import paint
 from stnreg.training.anatomy.poses import MoveRanges, uniform
 
-CUT_SHARE = 0.5  # of the images, whose field of view is cut
-LEAST_LEFT = 0.3  # of the brain that is in view, after a cut of an image that is shown again
+CUT_SHARE = 0.5  # fraction of images with a truncated field of view
+LEAST_LEFT = 0.3  # minimum fraction of the visible brain that a second truncation must keep
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One network's kind of training image."""
+class ImageSpec:
+    """The training images of one network."""
 
     shape: tuple[int, int, int]  # voxels along z, y, x
     spacing_mm: float
-    oversampling: tuple[float, ...]  # painting happens on a grid this much finer; one of them is drawn
+    oversampling: tuple[float, ...]  # factor of the finer grid for painting; one is drawn
     ranges: MoveRanges
     grouped: bool  # maps of `GROUPS` rather than of `STRUCTURES`
 
 
-POSE = Recipe(
+POSE = ImageSpec(
     shape=(64, 64, 64),
     spacing_mm=4.0,
     oversampling=(1.0, 1.0, 1.5),
     ranges=MoveRanges(85, 0.3, 40, 45, 0.25, 0.08, 0.08, 6.0),
     grouped=True,
 )
-FINE = Recipe(
-    shape=(64, 80, 64),  # an upright brain is longer than it is high or wide
+FINE = ImageSpec(
+    shape=(64, 80, 64),  # an upright brain is longest along y
     spacing_mm=2.5,
     oversampling=(1.0,),
     ranges=MoveRanges(18, 0.3, 6, 14, 0.10, 0.10, 0.12, 6.0),
@@ -46,7 +46,7 @@ FINE = Recipe(
 
 
 class Subjects:
-    """Packed subjects in memory, by kind: scans (with images) and anatomies (to be painted)."""
+    """Packed subjects in memory, by kind: scans (with images) and anatomies (label maps to paint)."""
 
     def __init__(self, folder: Path, names: list[str]) -> None:
         self.template = torch.from_numpy(np.load(folder / "template.npy"))  # (structures, 3) LPS mm, NaN for 0
@@ -90,7 +90,7 @@ def normalise(image: Tensor) -> Tensor:
 
 
 def local_scalings(template: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """Draw ventricles that grow or shrink, and a few random spots: centres, strengths, radii in mm."""
+    """Draw local scalings of the ventricles and of a few random spots: centres, strengths, radii in mm."""
     ventricles = template[[NAMES.index("lateral_ventricle_L"), NAMES.index("lateral_ventricle_R")]].float()
     pull = uniform(generator, -0.35, 0.6)
     spots = 1 + int(uniform(generator, 0, 3))
@@ -101,22 +101,22 @@ def local_scalings(template: Tensor, generator: torch.Generator) -> tuple[Tensor
 
 
 def training_image(
-    subject: dict[str, np.ndarray], template: Tensor, recipe: Recipe, generator: torch.Generator
+    subject: dict[str, np.ndarray], template: Tensor, spec: ImageSpec, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Make one training image and its shares.
+    """Make one training image and its soft segmentation.
 
     Returns
     -------
-    image : (*recipe.shape) float32
+    image : (*spec.shape) float32
         Normalised.
     shares : (maps, D/2, H/2, W/2) float32
         Sum to 1 over the maps in each voxel.
     """
-    finer = recipe.oversampling[int(uniform(generator, 0, len(recipe.oversampling)))]
-    fine = tuple(int(n * finer) for n in recipe.shape)
-    box = poses.box_points(fine, recipe.spacing_mm * recipe.shape[0] / fine[0])
-    box_to_template = poses.random_box_to_template(recipe.ranges, generator)
-    points = poses.template_points(box, box_to_template, recipe.ranges.warp_mm, generator)
+    finer = spec.oversampling[int(uniform(generator, 0, len(spec.oversampling)))]
+    fine = tuple(int(n * finer) for n in spec.shape)
+    box = poses.box_points(fine, spec.spacing_mm * spec.shape[0] / fine[0])
+    box_to_template = poses.random_box_to_template(spec.ranges, generator)
+    points = poses.template_points(box, box_to_template, spec.ranges.warp_mm, generator)
     if uniform(generator) < 0.7:
         points = poses.local_scaling(points, *local_scalings(template, generator))
     template_to_index = torch.from_numpy(subject["template_to_index"]).float()
@@ -130,21 +130,21 @@ def training_image(
             image = augment.random_curve(image, generator, monotone=uniform(generator) < 0.5)
     hidden = torch.zeros(classes.shape, dtype=torch.bool)
     if uniform(generator) < CUT_SHARE:
-        hidden = augment.unseen(box, generator, hard=uniform(generator) < 0.6)
-    image = augment_scan(image, classes > 0, hidden, points, recipe, generator)
-    # Only what is in view is asked for: where a structure is cut, a guess at the rest would be one at the pose.
+        hidden = augment.outside_field_of_view(box, generator, hard=uniform(generator) < 0.6)
+    image = augment_scan(image, classes > 0, hidden, points, spec, generator)
+    # The target is the visible part of each structure: the rest of a truncated one could only be guessed.
     classes = classes.masked_fill(hidden, 0)
-    maps = int(GROUP_OF.max()) + 1 if recipe.grouped else len(NAMES)
-    wanted = torch.from_numpy(GROUP_OF)[classes.long()] if recipe.grouped else classes
-    return normalise(image), class_shares(wanted, tuple(n // 2 for n in recipe.shape), maps)
+    maps = int(GROUP_OF.max()) + 1 if spec.grouped else len(NAMES)
+    wanted = torch.from_numpy(GROUP_OF)[classes.long()] if spec.grouped else classes
+    return normalise(image), class_shares(wanted, tuple(n // 2 for n in spec.shape), maps)
 
 
 def augment_scan(
-    image: Tensor, brain: Tensor, hidden: Tensor, points: Tensor, recipe: Recipe, generator: torch.Generator
+    image: Tensor, brain: Tensor, hidden: Tensor, points: Tensor, spec: ImageSpec, generator: torch.Generator
 ) -> Tensor:
-    """Put the image through what happens to scans, and bring it to the network's grid.
+    """Augment an image, and resample it to the grid of the network.
 
-    What is `hidden` is cut off either before noise and blur (an image that was padded) or after (the field's end).
+    `hidden` voxels are removed before noise and blur (a padded image) or after (the edge of the field of view).
     """
 
     def chance(share: float) -> bool:
@@ -161,14 +161,14 @@ def augment_scan(
     padded = chance(0.5)
     if padded:
         image = image.masked_fill(hidden, 0.0)
-    if tuple(image.shape) != recipe.shape:
-        image = augment.gaussian_blur(image, (0.4 * image.shape[0] / recipe.shape[0],) * 3)
-        image = functional.interpolate(image[None, None], size=recipe.shape, mode="trilinear")[0, 0]
-        hidden = functional.interpolate(hidden[None, None].float(), size=recipe.shape, mode="nearest")[0, 0] > 0
+    if tuple(image.shape) != spec.shape:
+        image = augment.gaussian_blur(image, (0.4 * image.shape[0] / spec.shape[0],) * 3)
+        image = functional.interpolate(image[None, None], size=spec.shape, mode="trilinear")[0, 0]
+        hidden = functional.interpolate(hidden[None, None].float(), size=spec.shape, mode="nearest")[0, 0] > 0
     elif chance(0.7):
         image = augment.blur(image, generator)
     if chance(0.25):
-        image = augment.thick_slices(image, recipe.spacing_mm, generator)
+        image = augment.thick_slices(image, spec.spacing_mm, generator)
     if chance(0.8):
         image = augment.noise(image, generator)
     if not padded:
@@ -179,16 +179,16 @@ def augment_scan(
 
 
 def augment_again(image: Tensor, shares: Tensor, points: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Make another training image of one: cut, another contrast, bias field and noise.
+    """Augment a training image once more: truncation, contrast, bias field and noise.
 
-    Painting an image takes longer than a step on it, so each is shown a few times, never twice the same.
+    Painting an image takes longer than a training step, so each is used several times, augmented anew.
 
     Parameters
     ----------
     image : (D, H, W) float32
     shares : (maps, D/2, H/2, W/2) float32
     points : (D, H, W, 3) float32
-        Voxel centres of the image, as `poses.box_points` gives them.
+        Voxel centres of the image, from `poses.box_points`.
 
     Returns
     -------
@@ -200,7 +200,7 @@ def augment_again(image: Tensor, shares: Tensor, points: Tensor, generator: torc
         return uniform(generator) < share
 
     if chance(CUT_SHARE):
-        image, shares = _cut(image, shares, augment.unseen(points, generator, hard=chance(0.75)))
+        image, shares = _cut(image, shares, augment.outside_field_of_view(points, generator, hard=chance(0.75)))
     if chance(0.5):
         image = augment.bias_field(image, generator)
     image = image.clamp_min(0) ** uniform(generator, 0.7, 1.4)
@@ -212,9 +212,9 @@ def augment_again(image: Tensor, shares: Tensor, points: Tensor, generator: torc
 
 
 def _cut(image: Tensor, shares: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """Take what is hidden out of an image and its shares, unless next to nothing of the brain would be left."""
-    seen = 1 - functional.avg_pool3d(hidden.float()[None, None], 2)[0, 0]
-    left = shares[1:] * seen
+    """Remove hidden voxels from an image and its shares, unless too little of the brain would be left."""
+    visible = 1 - functional.avg_pool3d(hidden.float()[None, None], 2)[0, 0]
+    left = shares[1:] * visible
     if left.sum() <= LEAST_LEFT * shares[1:].sum():
         return image, shares
     background = shares[:1] + (shares[1:] - left).sum(0, keepdim=True)

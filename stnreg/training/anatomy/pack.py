@@ -1,8 +1,8 @@
-"""Turn scans with label maps, and label maps alone, into the small arrays that the painter samples.
+"""Pack scans with label maps, and label maps alone, into small arrays for painting.
 
 A packed subject is one `.npz`: `classes` (uint8 index into `stnreg.core.structures.STRUCTURES`), either `tissue`
-(uint8, the original code, for painting) or `image` (uint8 scan), and `template_to_index`, the similarity that
-takes millimetres of the template to (x, y, z) voxel indices. The template is the mean, left-right symmetric
+(uint8, the original code, for painting) or `image` (uint8 scan), and `template_to_index`, the similarity from
+template mm to (x, y, z) voxel indices. The template is the mean, left-right symmetric
 configuration of the structures' centroids.
 """
 
@@ -24,10 +24,10 @@ from stnreg.core.structures import (
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.fitting import fit_affine, fit_similarity
 
-VOTERS = 12  # scans that vote on the parcels of a label map that has none
+VOTERS = 12  # number of scans for the majority vote of parcels
 MIN_VOXELS = 20
 VALIDATION_ANATOMIES = ("anatomy_13", "anatomy_14", "anatomy_15")
-VALIDATION_SCANS = 18  # the last ones by name
+VALIDATION_SCANS = 18  # the last by name
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Subject:
 
 
 def class_centroids(classes: np.ndarray, index_to_ras: np.ndarray) -> np.ndarray:
-    """Return the centroid of every structure in LPS mm, (structures, 3); NaN under `MIN_VOXELS` voxels."""
+    """Return the centroid of every structure, (structures, 3) LPS mm; NaN below `MIN_VOXELS` voxels."""
     z, y, x = np.nonzero(classes)
     found = classes[z, y, x]
     count = np.bincount(found, minlength=len(NAMES)).astype(float)
@@ -67,7 +67,7 @@ def load_scan(image_path: Path, labels_path: Path) -> Subject:
 
 
 def load_anatomy(path: Path, voters: list[Subject]) -> Subject:
-    """Load a FreeSurfer-coded label map; its parcels are those that affinely aligned voters put there."""
+    """Load a FreeSurfer-coded label map; its parcels come from a majority vote of affinely aligned scans."""
     volume = Nifti1Image.from_filename(path)
     codes = np.asanyarray(volume.dataobj).astype(np.int16).T
     tissue, index_to_ras = _crop(codes, volume.affine)
@@ -84,7 +84,7 @@ def load_anatomy(path: Path, voters: list[Subject]) -> Subject:
 
 
 def _crop(codes: np.ndarray, index_to_ras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Crop empty margins, keep one voxel of background around."""
+    """Crop empty margins, except one voxel of background."""
     low = [max(int(np.flatnonzero(codes.any(axis=tuple(k for k in range(3) if k != a)))[0]) - 1, 0) for a in range(3)]
     high = [int(np.flatnonzero(codes.any(axis=tuple(k for k in range(3) if k != a)))[-1]) + 2 for a in range(3)]
     shifted = index_to_ras.copy()
@@ -93,7 +93,7 @@ def _crop(codes: np.ndarray, index_to_ras: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def _vote_parcels(subject: Subject, tissue: np.ndarray, voters: list[Subject]) -> None:
-    """Write parcels of cortex, white matter and cerebellum into `subject.classes` by a vote of aligned scans."""
+    """Set parcels of cortex, white matter and cerebellum in `subject.classes` by a majority vote of aligned scans."""
     mine = subject.centroids()
     shared = np.array([not s.is_parcel for s in STRUCTURES])
     voters_to_mine = []
@@ -108,7 +108,7 @@ def _vote_parcels(subject: Subject, tissue: np.ndarray, voters: list[Subject]) -
         for voter, to_mine in zip(voters, voters_to_mine, strict=True):
             found = _classes_at(voter, apply_affine(invert(to_mine), lps))
             votes += found[:, None] == np.array(allowed)
-        # Where nobody voted, the nearest parcel centroid decides.
+        # Without votes, the nearest parcel centroid is used.
         empty = votes.sum(1) == 0
         middles = [apply_affine(t, v.centroids()[allowed]) for v, t in zip(voters, voters_to_mine, strict=True)]
         distance = np.linalg.norm(lps[empty, None] - np.nanmean(middles, axis=0)[None], axis=2)
@@ -176,7 +176,7 @@ def mean_template(centroids: list[np.ndarray], rounds: int = 5) -> np.ndarray:
 
 
 def save_subject(subject: Subject, template: np.ndarray, folder: Path) -> None:
-    """Write `folder/NAME.npz`; see the module for its arrays."""
+    """Write `folder/NAME.npz`; see the module docstring for its arrays."""
     mine = subject.centroids()
     good = ~np.isnan(mine[:, 0]) & ~np.isnan(template[:, 0])
     template_to_lps = fit_similarity(template[good], mine[good])
@@ -189,7 +189,7 @@ def save_subject(subject: Subject, template: np.ndarray, folder: Path) -> None:
 
 
 def split(folder: Path, validation: int = VALIDATION_SCANS) -> tuple[list[str], list[str]]:
-    """Return the names of packed training and validation subjects; `validation` scans, the last by name, are kept."""
+    """Return the names of packed training and validation subjects; the last `validation` scans by name are kept."""
     names = sorted(p.stem for p in folder.glob("*.npz"))
     scans = [n for n in names if not n.startswith("anatomy")]
     anatomies = [n for n in names if n.startswith("anatomy")]
@@ -198,16 +198,16 @@ def split(folder: Path, validation: int = VALIDATION_SCANS) -> tuple[list[str], 
 
 
 def pack(root: Path, folder: Path, validation: int = VALIDATION_SCANS) -> None:
-    """Pack subjects into `folder`, with `template.npy`; those for validation too, told apart by name later.
+    """Pack all subjects, also those for validation, and `template.npy` into `folder`.
 
     Parameters
     ----------
     root : Path
-        `root/ixi` holds `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/labelmaps` FreeSurfer-coded maps.
+        `root/ixi` has `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/labelmaps` FreeSurfer-coded maps.
     folder : Path
-        Made where it is missing.
+        Created if missing.
     validation : int
-        Scans, the last by name, that have no part in the template and vote on no parcels.
+        Scans, the last by name, that are not used for the template or the parcels.
     """
     folder.mkdir(parents=True, exist_ok=True)
     images = sorted((root / "ixi").glob("*_T1.nii.gz"))
@@ -216,7 +216,7 @@ def pack(root: Path, folder: Path, validation: int = VALIDATION_SCANS) -> None:
     voters = training[:: max(len(training) // VOTERS, 1)][:VOTERS]
     anatomies = [load_anatomy(p, voters) for p in sorted((root / "labelmaps").glob("*.nii.gz"))]
     old = [a for a in anatomies if a.name not in VALIDATION_ANATOMIES]
-    # Anatomies weigh as much as scans: there are few, but they are the old and the ill.
+    # Anatomies have the same total weight as scans: there are few, but they cover age and disease.
     template = mean_template([s.centroids() for s in training] + [a.centroids() for a in old] * 4)
     with open_atomic(folder / "template.npy") as stream:
         np.save(stream, template)

@@ -1,4 +1,4 @@
-"""Paint scans from label maps: random contrast per tissue, T1-like most often, with parts, texture and blur.
+"""Paint scans from label maps: random contrast per tissue, mostly T1-like, with parts, texture and blur.
 
 The tissues and their contrasts are those of `stnreg.simulation.tissues`, and codes are its byte codes.
 """
@@ -10,13 +10,13 @@ from torch.nn import functional
 from stnreg.simulation.tissues import CONTRASTS, EYES, HEAD, NAMES, tissue_of_code
 from stnreg.training.anatomy.poses import uniform
 
-SHARES = {"t1": 0.5, "t2": 0.14, "flair": 0.12, "pd": 0.08}  # the rest: any contrast at all
+SHARES = {"t1": 0.5, "t2": 0.14, "flair": 0.12, "pd": 0.08}  # the rest: random contrasts
 
 _TISSUE = torch.from_numpy(tissue_of_code())
 
 
 def random_palette(generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a mean and a texture level for every code: (256,) each, shares of white matter."""
+    """Draw mean intensity and texture level of every code: (256,) each, relative to white matter."""
     draw, name = uniform(generator), "random"
     for candidate, share in SHARES.items():
         if draw < share:
@@ -31,7 +31,7 @@ def random_palette(generator: torch.Generator) -> tuple[Tensor, Tensor]:
         spread[NAMES.index("soft") :] = 0.2
         mean = torch.tensor(CONTRASTS[name]) + spread * torch.randn(len(NAMES), generator=generator)
         brain = slice(1, 5)
-        middle = mean[brain].mean()  # more or less contrast between the brain's tissues
+        middle = mean[brain].mean()  # scale the contrast between brain tissues
         mean[brain] = middle + (mean[brain] - middle) * uniform(generator, 0.6, 1.3)
     per_code = mean[_TISSUE] + 0.02 * torch.randn(256, generator=generator)
     per_code[EYES] = mean[NAMES.index("fluid")]  # eyes are fluid
@@ -74,7 +74,7 @@ def paint(codes: Tensor, generator: torch.Generator) -> Tensor:
     smooth = functional.interpolate(coarse, size=codes.shape, mode="trilinear", align_corners=False)[0, 0]
     fine = torch.randn(codes.shape, generator=generator)
     image = image + level * (0.8 * smooth + 0.5 * fine)
-    if uniform(generator) < 0.7:  # what lies outside the brain is many things that the map calls one
+    if uniform(generator) < 0.7:  # tissue outside the brain has one label only
         outside = codes >= HEAD
         parts = voronoi_parts(tuple(codes.shape), int(uniform(generator, 20, 120)), generator)
         offset = torch.randn(128, generator=generator) * uniform(generator, 0.05, 0.25)

@@ -1,6 +1,6 @@
-"""Random poses and smooth deformations: where in a packed subject each voxel of a training image lies.
+"""Random poses and smooth deformations: the positions of the voxels of a training image in a packed subject.
 
-All coordinates here are millimetres of the template (LPS, centred in the brain) unless a name says otherwise;
+All coordinates are template mm (LPS, centred in the brain) unless a name says otherwise;
 arrays and grids are (z, y, x), coordinates (x, y, z).
 """
 
@@ -14,14 +14,14 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class MoveRanges:
-    """How far a training image may be from upright and centred."""
+    """Ranges of random poses relative to upright and centred."""
 
-    rotation_deg: float  # 180 means any rotation at all, uniform on SO(3)
-    upright_share: float  # share of images turned by at most `upright_deg`
+    rotation_deg: float  # 180: any rotation, uniform on SO(3)
+    upright_share: float  # fraction of images rotated by at most `upright_deg`
     upright_deg: float
     translation_mm: float
     scale: float  # log-uniform in 1/(1+s) .. 1+s, common to all axes
-    stretch: float  # the same, per axis, on top
+    stretch: float  # the same per axis, in addition
     shear: float
     warp_mm: float  # largest standard deviation of the smooth displacement
 
@@ -34,7 +34,7 @@ def rotation_matrix(axis: Tensor, angle_rad: float) -> Tensor:
 
 
 def random_rotation(ranges: MoveRanges, generator: torch.Generator) -> Tensor:
-    """Draw a rotation: uniform on SO(3) where any is allowed, else about a random axis by a bounded angle."""
+    """Draw a rotation: uniform on SO(3), or about a random axis by a bounded angle."""
     upright = uniform(generator) < ranges.upright_share
     if ranges.rotation_deg >= 180 and not upright:
         w, x, y, z = functional.normalize(torch.randn(4, generator=generator, dtype=torch.float64), dim=0).tolist()
@@ -79,12 +79,12 @@ def box_points(shape: tuple[int, ...], spacing_mm: float) -> Tensor:
 
 
 def template_points(points: Tensor, box_to_template: Tensor, warp_mm: float, generator: torch.Generator) -> Tensor:
-    """Take box points to the template and deform them smoothly there.
+    """Map box points to the template, and deform them smoothly.
 
     Parameters
     ----------
     points : (D, D, D, 3) float32
-        As `box_points` gives them.
+        From `box_points`.
     box_to_template : (4, 4) float64
     warp_mm : float
         Largest standard deviation of the smooth random displacement, mm.
@@ -92,7 +92,7 @@ def template_points(points: Tensor, box_to_template: Tensor, warp_mm: float, gen
     Returns
     -------
     (D, D, D, 3) float32
-        Template points, mm, where the subject is to be sampled.
+        Template points, mm, at which the subject is sampled.
     """
     matrix = box_to_template.to(points.dtype)
     out = points @ matrix[:3, :3].T + matrix[:3, 3]
@@ -109,8 +109,8 @@ def template_points(points: Tensor, box_to_template: Tensor, warp_mm: float, gen
 def local_scaling(points: Tensor, centers: Tensor, strength: Tensor, radius_mm: Tensor) -> Tensor:
     """Magnify (strength > 0) or shrink (< 0) the anatomy around some template points.
 
-    Sampling positions within about a radius of a centre are pulled towards it by the share `strength`, which
-    makes what lies there (a ventricle, say) larger in the image.
+    Sampling positions within about a radius of a centre are moved towards it by the fraction `strength`, which enlarges
+    the anatomy there, such as a ventricle.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What an exported anatomy network carries beside its weights: template, volumes and names of its structures.
+"""Export of anatomy networks: the sidecar with template, volumes and names of the structures.
 
 How far its centroids lie off, and its thresholds, are measured afterwards: `stnreg calibrate` adds them.
 """

@@ -1,4 +1,4 @@
-"""From what a command line says to a trained anatomy network: packed subjects, settings, the loop."""
+"""Train an anatomy network from command-line options: packed subjects, settings, the loop."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ ALIASES = {"anatomy": "anatomy-fine"}  # as the released network is called
 
 
 def anatomy_model(wanted: PairRun) -> str | None:
-    """Return `anatomy-pose` or `anatomy-fine`, as `--model` or the run to go on with says; None for a pair network."""
+    """Return `anatomy-pose` or `anatomy-fine`, from `--model` or the run to resume; None for a pair network."""
     name = wanted.head
     if name is None and wanted.resume and (wanted.folder / "last.ckpt").is_file():
         name = str(load_checkpoint(wanted.folder / "last.ckpt")["task"])
@@ -37,12 +37,12 @@ def train_anatomy(wanted: PairRun) -> Path:
     Raises
     ------
     UsageProblem
-        If there is nothing to pack or settings contradict each other.
+        If there are no subjects to pack, or settings contradict each other.
     DataError
         If a file cannot be used, or there is nothing to train on or to validate with.
     """
     if wanted.resume and wanted.start:
-        raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
+        raise UsageProblem("a run is resumed, or started from weights: give one of --resume and --from")
     kind = str(anatomy_model(wanted)).removeprefix("anatomy-")
     validation = VALIDATION_SCANS if wanted.validation is None else wanted.validation
     if validation < 1:
@@ -85,7 +85,9 @@ def packed_subjects(wanted: PairRun, validation: int = VALIDATION_SCANS) -> Path
     folder = wanted.cache or wanted.folder / "packed"
     if not (folder / "template.npy").is_file():
         if len(wanted.scans) != 1:
-            raise UsageProblem("an anatomy network needs --scans ROOT (with ixi/ and labelmaps/) or a packed --cache")
+            raise UsageProblem(
+                "an anatomy network needs one folder of scans (with ixi/ and labelmaps/) or a packed cache"
+            )
         root = wanted.scans[0]
         if not any((root / "labelmaps").glob("*.nii*")) or not any((root / "ixi").glob("*_T1.nii.gz")):
             raise DataError(f"{root}: expected ixi/*_T1.nii.gz with their *_labels.nii.gz, and labelmaps/*.nii.gz")
@@ -100,12 +102,12 @@ def settings_of(task: AnatomyTask, packed: Path) -> dict[str, Any]:
     maps = len(NAMES) if task.kind == "fine" else len(template)
     return {
         "pass": task.kind,
-        "shape": list(task.recipe.shape),
-        "spacing_mm": task.recipe.spacing_mm,
+        "shape": list(task.spec.shape),
+        "spacing_mm": task.spec.spacing_mm,
         "maps": maps,
         "widths": list(task.widths),
         "template_lps_mm": rows(template),
-        "volumes_mm3": mean_volumes(packed, names, grouped=task.recipe.grouped),
+        "volumes_mm3": mean_volumes(packed, names, grouped=task.spec.grouped),
         "validation_scans": task.validation,
     }
 

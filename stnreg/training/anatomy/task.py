@@ -12,15 +12,15 @@ from stnreg.training.anatomy.data import FINE, POSE, Subjects, augment_again, tr
 from stnreg.training.anatomy.pack import VALIDATION_SCANS, split
 from stnreg.training.anatomy.poses import box_points
 
-RECIPES = {"pose": POSE, "fine": FINE}
-KINDS = tuple(RECIPES)
-KEPT_STEPS = 120  # an image is shown again in about as many of them as there are images in a step
+IMAGE_SPECS = {"pose": POSE, "fine": FINE}
+KINDS = tuple(IMAGE_SPECS)
+KEPT_STEPS = 120  # number of steps for which new images are kept for reuse
 
 
 def share_losses(logits: Tensor, shares: Tensor, points_mm: Tensor) -> dict[str, Tensor]:
-    """Compare maps with the true shares; each part has its optimum where they agree.
+    """Return the terms of the loss between predicted and true soft segmentations.
 
-    Written with dot products, because on a CPU the temporaries cost more than the convolutions.
+    Implemented by dot products: on a CPU temporary tensors would take longer than the convolutions.
 
     Parameters
     ----------
@@ -55,18 +55,18 @@ def _row_dots(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _small(image: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what is kept of an image, at half the size."""
+    """Return an image and its shares in half the memory."""
     return image.half(), shares.half()
 
 
 @dataclass
 class AnatomyTask:
-    """Soft maps of structures from single scans: half of them painted, half real."""
+    """Training task: soft segmentation of single scans, half of them painted, half real."""
 
     kind: str  # "pose" or "fine"
     folder: Path
     batch: int = 4
-    fresh: int = 2  # images of a step that are made for it; the others were, and are spoilt again
+    fresh: int = 2  # new images per step; the others are reused, augmented again
     seed: int = 1
     validation: int = VALIDATION_SCANS  # scans that are kept for it, the last by name
     widths: tuple[int, ...] = (24, 48, 96, 96)
@@ -76,18 +76,18 @@ class AnatomyTask:
 
     def __post_init__(self) -> None:
         self.name = f"anatomy-{self.kind}"
-        self.recipe = RECIPES[self.kind]
+        self.spec = IMAGE_SPECS[self.kind]
         training, validation = split(self.folder, self.validation)
         self.subjects = Subjects(self.folder, training)
         self.held_out = Subjects(self.folder, validation)
-        self.points = box_points(tuple(n // 2 for n in self.recipe.shape), self.recipe.spacing_mm * 2)
-        self.voxels = box_points(self.recipe.shape, self.recipe.spacing_mm)
+        self.points = box_points(tuple(n // 2 for n in self.spec.shape), self.spec.spacing_mm * 2)
+        self.voxels = box_points(self.spec.shape, self.spec.spacing_mm)
         self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def build(self) -> nn.Module:
         """Return the untrained network."""
-        maps = len(GROUPS) if self.recipe.grouped else len(NAMES)
-        return AnatomyNet(AnatomyShape(self.recipe.shape, self.recipe.spacing_mm, maps, self.widths))
+        maps = len(GROUPS) if self.spec.grouped else len(NAMES)
+        return AnatomyNet(AnatomyShape(self.spec.shape, self.spec.spacing_mm, maps, self.widths))
 
     def make_batch(
         self, step: int, subjects: Subjects | None = None, batch: int | None = None
@@ -105,14 +105,14 @@ class AnatomyTask:
         return torch.stack(images)[:, None], torch.stack(shares)
 
     def _make(self, step: int, k: int, subjects: Subjects) -> tuple[Tensor, Tensor]:
-        """Make image `k` of a step: real scans and painted anatomies in turn."""
+        """Make image `k` of a step: real scans and painted anatomies alternate."""
         generator = self._generator(step, k)
         kind = subjects.anatomies if k % 2 else subjects.scans
         chosen = kind[int(torch.randint(len(kind), (1,), generator=generator))]
-        return training_image(chosen, subjects.template, self.recipe, generator)
+        return training_image(chosen, subjects.template, self.spec, generator)
 
     def _again(self, step: int, k: int) -> tuple[Tensor, Tensor]:
-        """Spoil an image of an earlier step once more; after a resumption it is made again."""
+        """Augment an image of an earlier step again; after a resumption the image is recomputed."""
         generator = self._generator(step, k)
         earlier = int(torch.randint(max(0, step - KEPT_STEPS), step, (1,), generator=generator))
         which = int(torch.randint(self.fresh, (1,), generator=generator))

@@ -48,7 +48,7 @@ def group_template(folder: Path, names: list[str]) -> np.ndarray:
     for name in names:
         with np.load(folder / f"{name}.npz") as arrays:
             groups = GROUP_OF[arrays["classes"]].astype(np.uint8)
-            # `class_centroids` speaks RAS and answers in LPS; template points are LPS.
+            # `class_centroids` takes RAS matrices and returns LPS points; template points are LPS.
             index_to_template = lps_to_ras @ np.linalg.inv(arrays["template_to_index"])
             found.append(class_centroids(groups, index_to_template)[: len(GROUPS)])
     mean = mean_present(found)

@@ -1,1 +1,1 @@
-"""Non-linear transforms on disk: one file per format, each turned into LPS mm, fixed to moving, at the border."""
+"""Transform files: one module per format. All are converted to LPS mm, fixed to moving, when read."""

@@ -1,4 +1,4 @@
-"""How ANTs says on its command line which way a transform goes, `[FILE,1]`, answered with how it is said here."""
+"""Hints for `[FILE,1]`, the notation of inverse transforms in ANTs."""
 
 import re
 
@@ -6,7 +6,7 @@ _BRACKETS = re.compile(r"\[(.+?)\s*,\s*([01])\s*\]")
 
 
 def ants_hint(text: str) -> str | None:
-    """Return what to write instead of `[FILE,1]` or `[FILE,0]`; None for what is not written so.
+    """Return a hint what to write instead of `[FILE,1]` or `[FILE,0]`; None for other text.
 
     Examples
     --------

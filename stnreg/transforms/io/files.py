@@ -1,4 +1,4 @@
-"""Transforms on disk, whatever the tool: told apart by content when read, by suffix when written.
+"""Transform files: the format is detected by content when read, by suffix when written.
 
 See `itk`, `lta` and `fsl` for the formats of linear ones, `warp` and `h5` for those of others, and `links` for reading
 any of them, several one after the other too.
@@ -27,26 +27,26 @@ from stnreg.transforms.io.h5 import is_our_h5, save_h5
 from stnreg.transforms.io.itk import HDF5_HEAD, is_itk, matlab_bytes, read_itk, text_bytes
 from stnreg.transforms.io.lta import OURS, Geometry, is_lta, lta_bytes, read_lta
 from stnreg.transforms.io.text_matrix import read_text_matrix, text_matrix_bytes
-from stnreg.transforms.io.warp import is_our_warp, save_warp
+from stnreg.transforms.io.warp import is_stnreg_warp, save_warp
 
 ITK_SUFFIXES = (".tfm", ".txt", ".mat")
 LINEAR_SUFFIXES = (*ITK_SUFFIXES, ".lta", ".fslmat")
 FIELD_SUFFIXES = (".nii", ".nii.gz")
 SUFFIXES = (*LINEAR_SUFFIXES, ".h5", *FIELD_SUFFIXES)
 MAX_BYTES = 2**24
-"""More than any linear transform needs; what is larger is an image or a field, and is not read into memory."""
+"""Larger files are images or displacement fields, and are not read into memory."""
 
 
 def load_transform(path: str | os.PathLike[str]) -> Matrix:
-    """Read a linear transform that says itself what it maps: ITK text, .mat or .h5, or FreeSurfer's .lta.
+    """Read a linear transform: ITK text, .mat or .h5, or FreeSurfer's .lta.
 
-    Any linear class of ITK is taken, alone or in a composite; a centre is folded in. A bare 4x4 says nothing of its
-    space: see `links.load_chain`, which reads fields too.
+    All linear classes of ITK are supported, alone or in a composite; the centre is folded into the translation. Plain
+    4x4 matrices do not name their space: see `links.load_chain`, which also reads displacement fields.
 
     Returns
     -------
     fixed_to_moving : (4, 4) float64
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def save_transform(
     moving: Reference | Volume | None = None,
     threads: int = 1,
 ) -> None:
-    """Write a transform, whole or not at all; the same transform gives the same bytes.
+    """Write a transform, atomically; the same transform gives the same bytes.
 
     Parameters
     ----------
@@ -82,16 +82,16 @@ def save_transform(
         (FreeSurfer) or .fslmat (FLIRT). Any transform ends in .nii or .nii.gz (a displacement field in ITK's form, on
         the grid of `fixed`) or .h5 (ITK's composite: affine members and displacement fields as they are).
     fixed_to_moving : (4, 4) float64, or Transform
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
     fixed, moving : Reference or Volume, optional
-        The images: both for .lta and .fslmat, which say nothing without them, the fixed one for a field.
+        The images: both are required for .lta and .fslmat, the fixed one for a field.
     threads : int
-        To pack a field with; the bytes do not depend on it.
+        To compress a field with; the bytes do not depend on it.
 
     Raises
     ------
     UsageProblem
-        If the suffix is not one of these, it needs images that are not given, or cannot hold this transform.
+        If the suffix is not one of these, images that it needs are missing, or it cannot hold this transform.
     DataError
         If the file cannot be written.
     """
@@ -103,7 +103,7 @@ def save_transform(
     matrix = fixed_to_moving.matrix if isinstance(fixed_to_moving, Transform) else check_affine(fixed_to_moving)
     if matrix is None:
         raise UsageProblem(
-            f"{path}: the transform bends space, and {suffix} holds linear ones alone. Write it as .nii.gz (one "
+            f"{path}: the transform is non-linear, and {suffix} holds only linear ones. Write it as .nii.gz (one "
             "displacement field) or .h5 (ITK's composite)."
         )
     if suffix == ".mat":
@@ -121,35 +121,32 @@ def save_transform(
 
 
 def check_transform_output(path: str | os.PathLike[str]) -> None:
-    """Make sure that a transform may be written here, before any work is done for it.
+    """Check that a transform may be written to a path, before any work is done.
 
     Raises
     ------
     UsageProblem
-        If the suffix is not one we write, or a transform is there that stnreg did not write: in ANTs `-t` names an
-        input, and that habit must not cost a transform.
+        If the suffix is not supported, or the file exists and was not written by stnreg: in ANTs `-t` names an input,
+        which must not be overwritten.
     DataError
-        If the place cannot be written to.
+        If the file cannot be written.
     """
     _suffix(path)
     check_output(path)
-    if Path(path).is_file() and not written_by_us(path):
-        raise UsageProblem(
-            f"{path}: is there already, and stnreg did not write it. Choose another name for the output. "
-            "To start from that transform, did you mean --init?"
-        )
+    if Path(path).is_file() and not written_by_stnreg(path):
+        raise UsageProblem(f"{path}: exists already, and stnreg did not write it. Choose another name for the output.")
 
 
-def written_by_us(path: str | os.PathLike[str]) -> bool:
-    """Tell whether a transform file is what `save_transform` writes, so that it may be overwritten.
+def written_by_stnreg(path: str | os.PathLike[str]) -> bool:
+    """Return whether `save_transform` wrote a file, so that it may be overwritten.
 
-    ITK's files and FLIRT's are, byte for byte, what comes of writing them again; an .lta says it in its first line, an
-    .h5 in its last, and a displacement field in its header.
+    For ITK and FLIRT files: whether writing the transform again gives the same bytes. An .lta has it in its first line,
+    an .h5 in its last, and a displacement field in its header.
     """
     found = Path(path)
     try:
         if is_image_name(found):
-            return is_our_warp(found)
+            return is_stnreg_warp(found)
         content = read_content(found)
         if is_lta(content):
             return content.startswith(OURS)
@@ -164,7 +161,7 @@ def written_by_us(path: str | os.PathLike[str]) -> bool:
 
 
 def read_content(path: Path) -> bytes:
-    """Return a transform file whole, unless it is larger than any linear transform (an HDF5 file is left to ITK).
+    """Read a transform file, unless it is larger than any linear transform (HDF5 files are left to ITK).
 
     Raises
     ------
@@ -217,13 +214,13 @@ def _save_field(
 
 def _refuse(content: bytes, path: Path) -> NoReturn:
     if is_image_name(path):
-        guess = "is an image. A displacement field bends space, and a linear transform is expected here."
+        guess = "is an image. A displacement field is non-linear, and a linear transform is expected here."
     elif path.suffix.lower() == ".m3z":
         guess = "is a warp of FreeSurfer's own. Convert it: mri_warp_convert --inm3z FILE --outitk OUT.nii.gz"
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (
-            "is a bare 4x4 matrix, whose space is written nowhere. Say `fsl:FILE` if FLIRT wrote it, or `ras:FILE` if "
-            "it maps RAS mm points."
+            "is a bare 4x4 matrix, which does not name its coordinate system. Write "
+            "`fsl:FILE` if FLIRT wrote it, or `ras:FILE` if it maps RAS points in mm."
         )
     else:
         guess = "is not a transform that is read here (ITK .tfm .txt .mat .h5, FreeSurfer .lta, fsl:FILE, ras:FILE)."

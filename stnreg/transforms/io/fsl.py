@@ -1,4 +1,4 @@
-"""FSL's FLIRT matrices: from moving to fixed, in a space of scaled voxels that only the two images define."""
+"""FSL's FLIRT matrices: from moving to fixed, in scaled voxel coordinates of the two images."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -24,10 +24,10 @@ def lps_to_fsl(image: Located) -> Matrix:
     if header is not None:
         pixdim = np.abs(np.asarray(header["pixdim"][1:4], dtype=np.float64))
         spacing = np.where(np.isfinite(pixdim) & (pixdim > 0), pixdim, spacing)
-        # Single precision in the header: where it only rounds what the form says, the form is the better number.
+        # pixdim is single precision: if it equals the spacing of the form to rounding, the latter is used.
         spacing = np.where(np.isclose(spacing, grid.spacing, rtol=1e-6), grid.spacing, spacing)
     index_to_fsl = np.diag([*spacing, 1.0])
-    if np.linalg.det(grid.index_to_lps[:3, :3]) > 0:  # LPS and RAS differ by a half turn: the same sign
+    if np.linalg.det(grid.index_to_lps[:3, :3]) > 0:  # the same sign in LPS and RAS
         index_to_fsl[0, 0] *= -1
         index_to_fsl[0, 3] = (grid.size[0] - 1) * spacing[0]
     return compose(index_to_fsl, grid.lps_to_index)

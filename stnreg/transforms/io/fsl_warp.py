@@ -1,9 +1,9 @@
 """FSL's displacement fields, as FNIRT and `convertwarp --relout` write them.
 
 FSL counts millimetres from an image's first voxel along its voxel axes, x backwards where the voxel axes are
-right-handed: see `fsl.lps_to_fsl`. A relative field d, on the fixed image's grid, takes a point f of the fixed image in
-these coordinates to f + d(f), a point of the moving image in the moving image's own. So even a field of zeros moves
-points, wherever two images do not begin at the same place, and the affine between them can be part of the field.
+right-handed: see `fsl.lps_to_fsl`. A relative field d, on the fixed image's grid, maps a point f of the fixed image in
+these coordinates to f + d(f) in those of the moving image. So a field of zeros is not the identity if the images have
+different origins, and the field can include the affine between them.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from stnreg.transforms.sampling import Vectors, moved, slabs, voxel_points
 def from_fsl_warp(
     vectors: NDArray[np.floating], fixed: Reference | Volume, moving: Reference | Volume
 ) -> DisplacementField:
-    """Turn a relative field of FSL into displacements in LPS mm.
+    """Convert a relative field of FSL to displacements in LPS mm.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def from_fsl_warp(
     fixed : Reference or Volume
         The image whose grid `vectors` are on: the field's own file.
     moving : Reference or Volume
-        The image that the field brings over.
+        The image that the field warps.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def from_fsl_warp(
     Raises
     ------
     TransformError
-        If the field is absolute: if it holds positions in place of displacements.
+        If the field is absolute: positions instead of displacements.
     """
     _refuse_absolute(vectors, fixed)
     to_fsl, from_fsl = lps_to_fsl(fixed), invert(lps_to_fsl(moving))
@@ -67,7 +67,7 @@ def to_fsl_warp(fixed_to_moving: Transform, fixed: Reference | Volume, moving: R
 
 
 def _refuse_absolute(vectors: NDArray[np.floating], fixed: Reference | Volume) -> None:
-    """Tell positions from displacements as FSL's own tools do: displacements vary less."""
+    """Raise TransformError on an absolute field, detected as in FSL: displacements vary less than positions."""
     to_fsl, absolute, relative = lps_to_fsl(fixed), 0.0, 0.0
     for slab in slabs(fixed.grid):
         part = vectors[:, slab]
@@ -81,5 +81,5 @@ def _refuse_absolute(vectors: NDArray[np.floating], fixed: Reference | Volume) -
 
 
 def _mapped(matrix: Points, points: Points) -> Points:
-    """Take points (3, z, y, x) through a (4, 4)."""
+    """Map points (3, z, y, x) by a (4, 4) matrix."""
     return moved(matrix, points.reshape(3, -1)).reshape(points.shape)

@@ -1,7 +1,7 @@
-"""ITK's composite transforms in HDF5, .h5: affine transforms and displacement fields one after the other.
+"""ITK's composite transforms in HDF5, .h5: affine transforms and displacement fields.
 
-LPS mm, fixed to moving. ITK lists the members of a composite last-applied first; a `Chain` has them in the order in
-which a fixed point meets them. antsRegistration writes such files with `--write-composite-transform 1`.
+LPS mm, fixed to moving. ITK lists the members of a composite last-applied first; a `Chain` lists them first-applied
+first. antsRegistration writes such files with `--write-composite-transform 1`.
 """
 
 import json
@@ -40,7 +40,7 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
     Raises
     ------
     TransformError
-        If it is damaged, or holds something else, such as ITK's B-splines.
+        If it is damaged, or has members of other kinds, such as ITK's B-splines.
     DataError
         If there is no such file.
     """
@@ -57,7 +57,7 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
 
 
 def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid | None = None) -> None:
-    """Write a chain as an ITK composite, double precision; whole or not at all, and always the same bytes.
+    """Write a chain as an ITK composite, double precision; atomic, and always the same bytes.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid
     fixed_to_moving : Transform
         LPS mm. Linear members are written as AffineTransform, displacement fields as they are.
     grid : Grid, optional
-        Where members of other kinds are sampled, which ITK does not know.
+        Grid on which other members are sampled as displacement fields.
 
     Raises
     ------
     TransformError
-        If there is such a member and no grid, or a grid that ITK refuses since it is sheared.
+        If there is such a member and no grid, or the grid is sheared, which ITK does not support.
     DataError
         If the file cannot be written.
     """
@@ -94,7 +94,7 @@ def is_our_h5(path: str | os.PathLike[str]) -> bool:
 
 
 def _members(transform: Any) -> list[Any]:
-    """Return the members of a transform in ITK's order, composites in it taken apart."""
+    """Return the members of a transform in ITK's order, nested composites flattened."""
     import SimpleITK as sitk
 
     if transform.GetTransformEnum() != sitk.sitkComposite:
@@ -152,7 +152,7 @@ def _to_itk(member: Transform, grid: Grid | None, path: str | os.PathLike[str]) 
 
 
 def _check_readable(path: Path) -> None:
-    """Let ITK read the file in another process first: it takes what a damaged one says on trust, and ends with it."""
+    """Let ITK read the file in another process first: a damaged file can crash ITK."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from {__name__} import _say_readable; _say_readable()", str(path)],
@@ -169,7 +169,7 @@ def _check_readable(path: Path) -> None:
 
 
 def _say_readable() -> None:
-    """Print, as JSON, what is wrong with the file that the command line names; nothing in quotes if ITK reads it."""
+    """Print the error of reading the file in `sys.argv` as JSON; an empty string if ITK reads it."""
     import SimpleITK as sitk
 
     try:

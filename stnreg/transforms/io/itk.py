@@ -1,6 +1,6 @@
-"""ITK's transform files, .tfm .txt .mat .h5: any linear class is read, one form is written.
+"""ITK's transform files, .tfm .txt .mat .h5: all linear classes are read, one is written.
 
-That form is a single `AffineTransform_double_3_3` with its centre at 0: the 3x3 row by row, then the translation,
+It is a single `AffineTransform_double_3_3` with its centre at 0: the 3x3 row by row, then the translation,
 fixed points to moving points, LPS mm. See docs/decisions/0001-lps-fixed-to-moving.md.
 """
 
@@ -27,13 +27,13 @@ _CLASS = re.compile(r"^(\w+?)_(?:double|float)_(\d)_(\d)$")
 
 
 def is_itk(content: bytes) -> bool:
-    """Tell whether bytes begin as one of ITK's transform files does."""
+    """Return whether bytes are the start of an ITK transform file."""
     is_text = content.lstrip().startswith(TEXT_HEAD[:23].encode())
     return is_text or content.startswith(HDF5_HEAD) or matlab.is_matlab4(content)
 
 
 def read_itk(content: bytes, path: Path) -> Matrix:
-    """Return the `fixed_to_moving` of a linear ITK transform, LPS mm; a centre is folded in.
+    """Return the `fixed_to_moving` of a linear ITK transform, LPS mm, the centre folded into the translation.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def read_itk(content: bytes, path: Path) -> Matrix:
         return _read_hdf5(path)
     members = [matlab.read_transform(content, path)] if matlab.is_matlab4(content) else _text_members(content, path)
     matrices = [_matrix_of(*member, path) for member in members]
-    # A composite lists its members last-applied first, as matrices are written.
+    # A composite lists its members last-applied first, in the order of a matrix product.
     return check_invertible(compose(*matrices), path)
 
 
@@ -56,7 +56,7 @@ def text_bytes(matrix: Matrix) -> bytes:
         "Transform: AffineTransform_double_3_3",
         f"Parameters: {' '.join(map(digits, _numbers(matrix)))}",
         "FixedParameters: 0 0 0",
-        # A blank line, which ITK does not leave, tells our files from others. A comment would end nitransforms.
+        # The blank line marks files of stnreg: ITK writes none. nitransforms fails on a comment.
         "\n",
     )
     return "\n".join(lines).encode("ascii")
@@ -73,7 +73,7 @@ def digits(number: float) -> str:
 
 
 def check_invertible(matrix: Matrix, path: Path) -> Matrix:
-    """Return the matrix; TransformError, with the file's name, where it is no affine or flattens space."""
+    """Check that a matrix is affine and invertible, and return it; TransformError with the file's name if not."""
     try:
         invert(matrix)
     except DataError as error:
@@ -120,7 +120,7 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
     kind, *dimensions = match.groups()
     if kind in ("DisplacementFieldTransform", "BSplineTransform") or "VelocityField" in kind:
         raise TransformError(
-            f"{path}: {kind} bends space, and is not read from text or .mat. Write it as an image or a composite .h5."
+            f"{path}: {kind} is non-linear, and is not read from text or .mat. Write it as an image or a composite .h5."
         )
     if dimensions != ["3", "3"]:
         raise TransformError(f"{path}: is a transform of {dimensions[0]}-D points; 3-D was expected.")
@@ -131,12 +131,12 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
         raise TransformError(f"{path}: {name} needs {COUNTS[kind]} finite numbers, got {numbers.tolist()[:20]}.")
     if len(center) not in ((0, 3, 4) if kind == "Euler3DTransform" else (0, 3)) or not np.isfinite(center).all():
         raise TransformError(f"{path}: {name} needs a centre of 3 finite numbers, got {center.tolist()[:20]}.")
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is checked
+    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked
         return check_invertible(matrix_of(kind, numbers, center), path)
 
 
 def _read_hdf5(path: Path) -> Matrix:
-    """Let ITK read an HDF5 file, in another process: it takes what a damaged one says on trust, and ends with it."""
+    """Let ITK read an HDF5 file in another process: a damaged file can crash ITK."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from {__name__} import _say_hdf5; _say_hdf5()", str(path)],
@@ -154,7 +154,7 @@ def _read_hdf5(path: Path) -> Matrix:
 
 
 def _say_hdf5() -> None:
-    """Print the matrix of the HDF5 file that the command line names, or what is wrong with it, as JSON."""
+    """Print the matrix of the HDF5 file in `sys.argv`, or the error, as JSON."""
     import SimpleITK as sitk
 
     try:

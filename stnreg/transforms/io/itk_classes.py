@@ -1,6 +1,6 @@
 """ITK's linear transform classes, from their parameters to y = A (x - c) + t + c.
 
-Written out here because ITK's own reader takes parameters on trust: a text file with too few of them ends the process.
+Implemented here because ITK does not check the number of parameters: a text file with too few crashes the process.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.geometry.affine import axis_rotations
 from stnreg.geometry.matrix import Matrix
 
 Array = NDArray[np.float64]
@@ -26,7 +27,7 @@ def matrix_of(kind: str, parameters: Array, fixed: Array) -> Matrix:
     parameters : (N,) float64
         N is `COUNTS[kind]`.
     fixed : (0,), (3,) or (4,) float64
-        The centre, mm; of Euler3DTransform also whether the angles turn in the order z, y, x.
+        The centre, mm; for Euler3DTransform also whether the rotation is Rz Ry Rx.
     """
     if kind == "Euler3DTransform":
         linear, translation = _euler(parameters, len(fixed) > 3 and fixed[3] != 0)
@@ -40,10 +41,7 @@ def matrix_of(kind: str, parameters: Array, fixed: Array) -> Matrix:
 
 
 def _euler(p: Array, is_zyx: bool) -> Parts:
-    (sx, sy, sz), (cx, cy, cz) = np.sin(p[:3]), np.cos(p[:3])
-    about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
-    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    about_z = np.array([[cz, -sz, 0], [sz, cz, 0], [0, 0, 1]])
+    about_x, about_y, about_z = axis_rotations(p[:3])
     return about_z @ (about_y @ about_x if is_zyx else about_x @ about_y), p[3:]
 
 
@@ -58,7 +56,7 @@ def _quaternion(x: float, y: float, z: float, w: float) -> Array:
 
 
 def _versor(vector: Array) -> Array:
-    """Return the rotation of a versor's vector part; one that is too long is cut to just below one, as in ITK."""
+    """Return the rotation of a versor's vector part; its length is clipped to just below one, as in ITK."""
     length = float(np.linalg.norm(vector))
     x, y, z = vector / (length * (1 + 1e-10)) if length >= 1 - 1e-10 else vector
     return _quaternion(x, y, z, np.sqrt(max(1 - (x * x + y * y + z * z), 0.0)))
@@ -94,7 +92,7 @@ _CLASSES: Mapping[str, tuple[int, Callable[[Array], Parts]]] = MappingProxyType(
         "VersorTransform": (3, lambda p: (_versor(p), NOWHERE)),
         "VersorRigid3DTransform": (6, lambda p: (_versor(p[:3]), p[3:])),
         "Similarity3DTransform": (7, lambda p: (p[6] * _versor(p[:3]), p[3:6])),
-        # These two add to the rotation, where one would expect a product: so it is in ITK.
+        # These two add to the rotation instead of multiplying, as in ITK.
         "ScaleVersor3DTransform": (9, lambda p: (_versor(p[:3]) + np.diag(p[6:9] - 1), p[3:6])),
         "ScaleSkewVersor3DTransform": (
             15,
@@ -105,4 +103,4 @@ _CLASSES: Mapping[str, tuple[int, Callable[[Array], Parts]]] = MappingProxyType(
 )
 
 COUNTS: Mapping[str, int] = MappingProxyType({kind: count for kind, (count, _) in _CLASSES.items()})
-"""How many parameters each class has that is read here."""
+"""Number of parameters of each supported class."""

@@ -1,8 +1,7 @@
-"""Chains of transforms, as `-t` gives them: links in text, a `Chain` once they are read.
+"""Chains of transforms, as given by `-t`: links are text, and a `Chain` once they have been read.
 
-A chain takes a point through worlds that meet at boundaries: the first is the reference's, the last the moving
-image's. Each link takes points over one boundary to the next. What FSL writes is between coordinates of two images, so
-its links need to know the images at their boundaries.
+A chain maps points through a sequence of spaces, from that of the reference to that of the moving image; each link maps
+points to the next space. Files of FSL are between coordinates of two images: such a link needs both images.
 """
 
 import os
@@ -32,23 +31,23 @@ from stnreg.transforms.io.warp import Space, is_fsl_warp, load_warp
 
 PREFIXES = ("inv", "ras", "fsl")
 End = Reference | Volume | None
-"""An image at the end of a chain; None where it is not known, as for points."""
+"""The image at an end of a chain; None if not known, as for points."""
 
 
 @dataclass(frozen=True)
 class Link:
-    """One `-t`: `inv:` and `fsl:` or `ras:` before a file, and after one of FSL's perhaps an image.
+    """One `-t`: an optional `inv:`, an optional `fsl:` or `ras:`, a file, and after one of FSL's an optional image.
 
     Attributes
     ----------
     path : Path
     is_inverted : bool
     space : {"fsl", "ras", ""}
-        Of a bare 4x4, or of a displacement field.
+        Space of a plain 4x4, or of a displacement field.
     image : Path or None
         The image between a FLIRT matrix and its neighbour in the chain, or the moving image of FSL's field.
     transform : Transform or None
-        Given as it is, where there is no file.
+        Given instead of a file.
     """
 
     path: Path = Path()
@@ -59,7 +58,7 @@ class Link:
 
     @property
     def paths(self) -> list[Path]:
-        """Every file that is read."""
+        """All files that are read."""
         return [self.path, *([self.image] if self.image else [])]
 
     @property
@@ -84,12 +83,12 @@ LinkLike = str | os.PathLike[str] | Matrix | Transform
 
 
 def parse_link(text: str | os.PathLike[str]) -> Link:
-    """Take a link apart. A file whose own name begins like a prefix is taken for what it is, where it exists.
+    """Parse a link. If a file of that name exists, its prefix is part of the name.
 
     Raises
     ------
     UsageProblem
-        If both spaces are named, or it is written as ANTs writes it, `[FILE,1]`.
+        If both spaces are named, or it is in the notation of ANTs, `[FILE,1]`.
     """
     rest, prefixes = str(text), []
     hint = ants_hint(rest)
@@ -115,15 +114,15 @@ def load_chain(
     Parameters
     ----------
     links : sequence of str, of (4, 4) in LPS mm, or of Transform
-        A reference point goes through them in this order, which is that of `-t` in ANTs. A file is a linear
-        transform, a displacement field in an image, or a composite of both in .h5. `inv:FILE` is taken the other way
-        round. `ras:FILE` is a bare 4x4 of numbers, fixed to moving, or a field, both in RAS mm; `fsl:FILE` a matrix
-        that FLIRT wrote, or a field that FSL wrote. A FLIRT matrix next to a transform of another tool names the
-        image between them: `fsl:FILE,IMAGE`. A field of FSL that does not stand last names its moving image.
+        In the order in which they act on a reference point, which is that of `-t` in ANTs. A file is a linear
+        transform, a displacement field in an image, or a composite of both in .h5. `inv:FILE` is inverted. `ras:FILE`
+        is a plain 4x4, fixed to moving, or a field, both in RAS mm; `fsl:FILE` is a FLIRT matrix, or a field of FSL. A
+        FLIRT matrix next to a transform of another tool names the image between them: `fsl:FILE,IMAGE`. A field of FSL
+        that does not stand last names its moving image.
     reference, moving : Reference or Volume, optional
         The images at the two ends. What FSL wrote needs them; LTAs are checked against them.
     is_inverted : bool
-        Whether the links, as they stand, lead from moving to reference.
+        Whether the links, in their order, map moving to reference.
 
     Returns
     -------
@@ -133,7 +132,7 @@ def load_chain(
     Raises
     ------
     UsageProblem
-        If what FSL wrote stands where its images are not known.
+        If the images of a FLIRT matrix or of a field of FSL are not known.
     TransformError
         If a file cannot be used, or a displacement field that folds is to be inverted.
     """
@@ -152,7 +151,7 @@ def _parsed(link: LinkLike) -> Link:
 
 
 def _ends(links: list[Link], reference: End, moving: End) -> list[End]:
-    """Return the image at each boundary, where it is known or links name it."""
+    """Return the image of each space, if it is known or named by a link."""
     ends: list[End] = [reference, *[None] * (len(links) - 1), moving]
     fields = [link.fsl_warp_ends(place) for place, link in enumerate(links)]
     last = len(links)
@@ -172,7 +171,7 @@ def _ends(links: list[Link], reference: End, moving: End) -> list[End]:
         if field is not None and ends[field[0]] is None:
             ends[field[0]] = load_reference(link.path)  # a field lies on the grid of its fixed image
     for link, field in zip(links, fields, strict=True):
-        # Next to a FLIRT matrix the space of the field's moving image cancels, whatever it is.
+        # Next to a FLIRT matrix the space of the moving image of the field cancels.
         if field is not None and ends[field[1]] is None and _meets_flirt(links, field[1]):
             ends[field[1]] = load_reference(link.path)
     return ends
@@ -183,7 +182,7 @@ def _meets_flirt(links: list[Link], boundary: int) -> bool:
 
 
 def _step(place: int, links: list[Link], ends: list[End]) -> Transform:
-    """Read one link: the transform in the direction of the chain, and what to say of it."""
+    """Read one link: the transform in the direction of the chain, with warnings."""
     link, before, after = links[place], ends[place], ends[place + 1]
     if link.transform is not None:
         return link.transform
@@ -197,7 +196,7 @@ def _step(place: int, links: list[Link], ends: list[End]) -> Transform:
 
 
 def _of_content(link: Link, fixed: End, moving: End) -> Chain:
-    """Read a file that says itself what it is, or `ras:FILE`, as it stands."""
+    """Read `ras:FILE`, or a file whose format is detected by content, without inverting it."""
     content = read_content(link.path)
     if link.space == "ras":
         return Chain((Affine(swap_lps_ras(read_text_matrix(content, link.path))),))
@@ -209,11 +208,11 @@ def _of_content(link: Link, fixed: End, moving: End) -> Chain:
 
 
 def _flirt(place: int, links: list[Link], ends: list[End]) -> Affine:
-    """Read a FLIRT matrix, and bring it from FSL's coordinates to LPS mm."""
+    """Read a FLIRT matrix, converted from FSL coordinates to LPS mm."""
     link = links[place]
     moving_to_fixed = read_text_matrix(read_content(link.path), link.path)
     matrix = moving_to_fixed if link.is_inverted else invert(moving_to_fixed)
-    # A boundary between two FLIRT matrices needs no image: its space cancels, whatever it is.
+    # Between two FLIRT matrices no image is needed: its space cancels.
     before = _to_fsl(link, ends[place], place > 0 and links[place - 1].is_flirt)
     after = _to_fsl(link, ends[place + 1], place + 1 < len(links) and links[place + 1].is_flirt)
     return Affine(compose(invert(after), matrix, before))
@@ -232,6 +231,6 @@ def _to_fsl(link: Link, image: End, cancels: bool) -> Matrix:
     if cancels:
         return np.eye(4)
     raise UsageProblem(
-        f"{link.path}: a FLIRT matrix says nothing without both its images. It stands first or last in a chain, and "
+        f"{link.path}: a FLIRT matrix is valid only with both its images. It stands first or last in a chain, and "
         "names the image between it and its neighbour: fsl:FILE,IMAGE."
     )

@@ -1,7 +1,7 @@
-"""FreeSurfer's .lta: moving to fixed, RAS mm, with the geometries of both images beside the matrix.
+"""FreeSurfer's .lta: moving to fixed, RAS mm, with the geometries of both images.
 
-`src` is the moving image and `dst` the fixed one, as FreeSurfer's own tools have it. nitransforms writes the two the
-other way round (and the matrix as all do), and says in its first line that it was there.
+`src` is the moving image and `dst` the fixed one, as in FreeSurfer. nitransforms exchanges the two (not the matrix);
+its files are recognised by their first line.
 """
 
 import re
@@ -20,15 +20,15 @@ from stnreg.transforms.io.itk import check_invertible, digits
 
 VOXEL_TO_VOXEL, RAS_TO_RAS = 0, 1
 SAME_PLACE_MM = 0.5
-"""How far a geometry may be from an image's before it is called another's: older writers keep few digits."""
+"""Tolerance between a geometry and an image, mm: older writers store few digits."""
 
 OURS = b"# LTA written by stnreg: takes RAS points of src, the moving image, to RAS points of dst, the fixed one"
-"""The first line of what we write."""
+"""First line of files that stnreg writes."""
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """An image as an LTA describes it: `grid`, or None where it is marked as not valid; and its file's name."""
+    """An image as an LTA describes it: `grid`, or None if it is marked as not valid; and its file's name."""
 
     grid: Grid | None
     name: str = ""
@@ -41,7 +41,7 @@ class Lta:
     Attributes
     ----------
     moving_to_fixed_ras : (4, 4) float64
-        Takes moving RAS points to fixed RAS points, mm.
+        Maps moving RAS points to fixed RAS points, mm.
     moving, fixed : Geometry
         `src` and `dst`.
     """
@@ -56,9 +56,9 @@ class Lta:
         return invert(swap_lps_ras(self.moving_to_fixed_ras))
 
     def mismatches(self, fixed: Grid | None, moving: Grid | None) -> Iterator[str]:
-        """Say which of the images that are known here the transform was not made for, and whether it is turned round.
+        """Yield warnings if the geometries are not those of the images, or if they are exchanged.
 
-        The matrix counts in millimetres and not in voxels, so another grid in the same world is no error.
+        The matrix is in millimetres, so another grid in the same world space is not an error.
         """
         for known, own, role in ((fixed, self.fixed, "fixed (dst)"), (moving, self.moving, "moving (src)")):
             if known is not None and own.grid is not None and not known.is_close(own.grid, SAME_PLACE_MM):
@@ -78,7 +78,7 @@ def lta_bytes(moving_to_fixed_ras: Matrix, moving: Geometry, fixed: Geometry) ->
 
 
 def is_lta(content: bytes) -> bool:
-    """Tell whether text begins as an LTA does: a `type`, after comments."""
+    """Return whether text is the start of an LTA: a `type`, after comments."""
     return re.match(rb"(?:\s*(?:#[^\n]*)?\n)*\s*type\s*=\s*\d", content[:4096]) is not None
 
 
@@ -88,7 +88,7 @@ def read_lta(content: bytes, path: Path) -> Lta:
     Raises
     ------
     TransformError
-        If it is damaged, holds several transforms, or is of a type that needs FreeSurfer.
+        If it is damaged, has several transforms, or its type needs FreeSurfer.
     """
     lines = _Lines(content.decode("utf-8", "surrogateescape"), path)
     kind, count = (lines.numbers(key, 1)[0] for key in ("type", "nxforms"))
@@ -183,7 +183,7 @@ def _geometry_lines(image: Geometry) -> list[str]:
     center = index_to_ras[:3, :3] @ (np.array(grid.size) / 2) + index_to_ras[:3, 3]
     values: dict[str, Iterable[float]] = {"volume": grid.size, "voxelsize": grid.spacing}
     values |= {"xras  ": axes[:, 0], "yras  ": axes[:, 1], "zras  ": axes[:, 2], "cras  ": center}
-    # Readers split names at blanks and end them at a #.
+    # Readers split names at spaces, and end them at #.
     name = re.sub(r"[\s#]", "_", image.name)
     rows = (f"{key} = {' '.join(digits(float(v) + 0.0) for v in row)}" for key, row in values.items())
     return ["valid = 1", f"filename = {name}", *rows]

@@ -1,4 +1,4 @@
-"""ITK's .mat: two named column vectors in MATLAB's level 4 format, and nothing else of MATLAB."""
+"""ITK's .mat: two named column vectors in MATLAB's level 4 format."""
 
 import struct
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from stnreg.errors import TransformError
 _HEADER_BYTES = 20
 _FIXED_NAME = b"fixed\0"
 _CENTER = struct.pack("<3d", -0.0, -0.0, -0.0)
-"""A centre of negative zeros: zero to every reader, and a sign that the file is ours, for which .mat has no comment."""
+"""A centre of negative zeros marks files of stnreg: .mat has no comments, and readers take it as zero."""
 
 
 def is_matlab4(content: bytes) -> bool:
-    """Tell whether bytes begin with a plausible matrix header of either byte order."""
+    """Return whether bytes start with a plausible matrix header, in either byte order."""
     return _byte_order(content) is not None
 
 
@@ -36,7 +36,7 @@ def read_transform(content: bytes, path: Path) -> tuple[str, list[float], list[f
     Raises
     ------
     TransformError
-        If the file is cut short, or holds anything but one transform.
+        If the file is truncated, or has anything but one transform.
     """
     arrays = _read_arrays(content, path)
     if len(arrays) != 2 or arrays[1][0] != "fixed":

@@ -1,4 +1,4 @@
-"""Tables of points: a CSV with columns x, y, z (and any others, which are kept), as antsApplyTransformsToPoints has."""
+"""Tables of points: CSV with columns x, y, z, as for antsApplyTransformsToPoints. Other columns are kept."""
 
 import csv
 import io
@@ -15,16 +15,16 @@ from stnreg.geometry.matrix import Points
 
 @dataclass(frozen=True, eq=False)
 class PointTable:
-    """Points and the table around them.
+    """Points and their table.
 
     Attributes
     ----------
     points : (N, 3) float64
-        In the space that the table was written in, mm.
+        In the space of the table, mm.
     header : tuple of str
-        Column names; empty where the table had none.
+        Column names; empty if the table has none.
     rows : tuple of tuple of str
-        All cells as they were.
+        All cells, unchanged.
     columns : tuple of int
         Which columns are x, y, z.
     """
@@ -38,12 +38,12 @@ class PointTable:
 def load_points(path: str | os.PathLike[str]) -> PointTable:
     """Read a table of points; `-` is stdin.
 
-    Columns are found by the names x, y, z in the first line; without names the first three count.
+    Columns are found by the names x, y, z in the first line. Without names the first three are used.
 
     Raises
     ------
     DataError
-        If the file is missing, or a row does not hold three finite numbers.
+        If the file is missing, or a row does not have three finite numbers.
     """
     try:
         text = sys.stdin.read() if str(path) == "-" else check_input(path).read_text(encoding="utf-8-sig")
@@ -71,7 +71,7 @@ def load_points(path: str | os.PathLike[str]) -> PointTable:
 
 
 def save_points(path: str | os.PathLike[str], points: Points, *, like: PointTable) -> None:
-    """Write points into a copy of the table they came from; `-` is stdout. Whole or not at all."""
+    """Write points into a copy of their table, atomically; `-` is stdout."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     if like.header:

@@ -1,4 +1,4 @@
-"""Bare 4x4 matrices: sixteen numbers in a text file, which say nothing of the space that they act in."""
+"""Plain 4x4 matrices: sixteen numbers in a text file, without their space."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stnreg.transforms.io.itk import check_invertible, digits
 
 
 def read_text_matrix(content: bytes, path: Path) -> Matrix:
-    """Return the (4, 4) of a text file of four rows; TransformError where it holds anything else."""
+    """Return the (4, 4) of a text file of four rows; TransformError on anything else."""
     try:
         rows = [[float(number) for number in line.split()] for line in content.decode("ascii").splitlines()]
     except ValueError as error:  # UnicodeDecodeError is one
@@ -22,6 +22,6 @@ def read_text_matrix(content: bytes, path: Path) -> Matrix:
 
 
 def text_matrix_bytes(matrix: Matrix) -> bytes:
-    """Return four rows with all digits, and an empty one: other tools leave none, which tells our files from theirs."""
+    """Return four rows with all digits, and an empty one, which marks files of stnreg."""
     rows = [" ".join(map(digits, row)) for row in (matrix + 0.0).tolist()]
     return "\n".join([*rows, "", ""]).encode("ascii")

@@ -1,4 +1,4 @@
-"""Displacement fields in image files: ITK's and ANTs', FSL's, and those in RAS mm; told apart by content.
+"""Displacement fields in image files: ITK's and ANTs', FSL's, and those in RAS mm; detected by content.
 
 =====  ===================  ======================  ===============================================================
 form   axes                 intent                  numbers
@@ -9,7 +9,7 @@ ras    4-D (x, y, z, 3)     any: named as ras:FILE  the same, as `mri_warp_conve
 fsl    4-D (x, y, z, 3)     2006, FNIRT's           displacement in FSL's coordinates of two images: see `fsl_warp`
 =====  ===================  ======================  ===============================================================
 
-All lie on the fixed image's grid. ITK reads 5-D files by the same two intents.
+All are on the fixed image's grid. ITK reads 5-D files by the same two intents.
 """
 
 import os
@@ -55,25 +55,25 @@ def load_warp(
     Parameters
     ----------
     path : path
-        .nii, .nii.gz, or another image with three numbers a voxel.
+        .nii, .nii.gz, or another image with three values per voxel.
     space : {"", "ras", "fsl"}
-        What stands before the file's name, as in `ras:FILE`. Empty leaves it to the file's intent.
+        The prefix of the file's name, as in `ras:FILE`. Empty: by the intent of the file.
     moving : Reference or Volume, optional
-        The moving image, without which FSL's fields say nothing.
+        The moving image. Required for FSL's fields.
     header_source : {"auto", "sform", "qform"}
-        Which form of a NIfTI header to believe where the two differ.
+        Which form of a NIfTI header to use if the two differ.
 
     Returns
     -------
     chain : Chain
-        One `DisplacementField`, LPS mm, fixed to moving, on the file's grid; and what to say of the file.
+        One `DisplacementField`, LPS mm, fixed to moving, on the file's grid, with warnings about the file.
 
     Raises
     ------
     TransformError
-        If the file is no displacement field, or does not say of which kind.
+        If the file is not a displacement field, or its kind is unknown.
     UsageProblem
-        If it is FSL's, and the moving image is not known.
+        If it is FSL's, and the moving image is missing.
     DataError
         If it cannot be read.
     """
@@ -83,7 +83,7 @@ def load_warp(
     if form == "fsl":
         if moving is None:
             raise UsageProblem(
-                f"{path}: a field of FSL says nothing without the moving image, which is not known here. "
+                f"{path}: a field of FSL is valid only with its moving image, which is not known here. "
                 "Name it after a comma: fsl:FILE,MOVING"
             )
         fixed = Reference(image.grid, image.header, image.differs, image.path)
@@ -107,7 +107,7 @@ def save_warp(
 ) -> None:
     """Write a transform as a displacement field on the fixed image's grid, float32.
 
-    Written whole or not at all; the same transform gives the same bytes. A chain becomes one field, its affine
+    Written atomically; the same transform gives the same bytes. A chain becomes one field, its affine
     members included.
 
     Parameters
@@ -115,21 +115,21 @@ def save_warp(
     path : path
         Ends in .nii or .nii.gz.
     fixed_to_moving : Transform
-        Takes fixed points to moving points, LPS mm.
+        Maps fixed points to moving points, LPS mm.
     fixed : Reference, Volume or Grid
-        Where to sample it. An image's forms, codes and units are kept. ITK refuses a grid that is sheared.
+        Its grid. An image's forms, codes and units are kept. ITK does not support sheared grids.
     form : {"itk", "ras", "fsl"}
         5-D vectors in LPS mm, which ITK, ANTs, Greedy, Slicer and nitransforms read; 4-D in RAS mm, for FreeSurfer and
         SynthMorph, to be read here as `ras:FILE`; FSL's, for `applywarp` without --premat.
     moving : Reference or Volume, optional
         The moving image, for FSL.
     threads : int
-        To pack with; the bytes do not depend on it.
+        For compression; the bytes do not depend on it.
 
     Raises
     ------
     UsageProblem
-        If the suffix is another, or FSL's form is asked for without the moving image.
+        If the suffix is another, or FSL's form is requested without the moving image.
     DataError
         If the file cannot be written.
     """
@@ -154,13 +154,13 @@ def save_warp(
 
 
 def is_fsl_warp(path: str | os.PathLike[str]) -> bool:
-    """Tell whether the header of an image file says that it is a displacement field of FSL."""
+    """Return whether the header of an image file says that it is a displacement field of FSL."""
     header = read_image(path).header
     return header is not None and int(header["dim"][0]) == 4 and int(header["intent_code"]) == FSL_FIELD
 
 
-def is_our_warp(path: str | os.PathLike[str]) -> bool:
-    """Tell whether an image file is what `save_warp` writes, so that it may be overwritten."""
+def is_stnreg_warp(path: str | os.PathLike[str]) -> bool:
+    """Return whether an image file is what `save_warp` writes, so that it may be overwritten."""
     header = read_image(path).header
     return (
         header is not None
@@ -170,12 +170,12 @@ def is_our_warp(path: str | os.PathLike[str]) -> bool:
 
 
 def _to_lps(form: Form) -> Matrix:
-    """From a form's vectors to LPS, and back: (3, 3)."""
+    """Return the (3, 3) matrix from the axes of a form to LPS, or back."""
     return FLIP[:3, :3] if form == "ras" else np.eye(3)
 
 
 def _form(header: Any, space: Space, path: str) -> Form:
-    """Decide what the numbers of a file mean, by its header and by what the user says."""
+    """Return the form of a file, by its header and the prefix."""
     intent = 0 if header is None else int(header["intent_code"])
     axes = 0 if header is None else int(header["dim"][0])
     name = b"" if header is None else bytes(header["intent_name"].item())

@@ -1,4 +1,4 @@
-"""From maps to poses: with networks that know a small made-up anatomy exactly."""
+"""Encoding, with mock networks that map a small synthetic anatomy exactly."""
 
 import os
 from multiprocessing import get_context
@@ -13,7 +13,7 @@ from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, e
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 
-# Balls of different brightness, template LPS mm: no rotation and no mirror maps them on themselves.
+# Balls of different brightness, template LPS mm: no rotation or reflection maps them to themselves.
 CENTERS = np.array(
     [[40, 5, 0], [-35, 10, 8], [0, 50, -12], [6, -52, 4], [3, 8, 45], [-8, -6, -40], [25, -30, 28]], float
 )
@@ -35,7 +35,7 @@ def _head(template_to_lps: np.ndarray, grid: Grid) -> np.ndarray:
 def _run(scan: np.ndarray) -> np.ndarray:
     level = scan / max(float(scan.max()), 1e-6)
     distance = np.abs(level[..., None] - LEVELS)
-    flat = sum(np.abs(g) for g in np.gradient(level)) < 0.02  # the blurred rims are nothing
+    flat = sum(np.abs(g) for g in np.gradient(level)) < 0.02  # blurred edges are background
     kind = np.where((distance.min(-1) < 0.03) & flat, 1 + distance.argmin(-1), 0)
     hot = (kind[None] == np.arange(len(LEVELS) + 1)[:, None, None, None]).astype(np.float32)
     z, y, x = (n // 2 for n in scan.shape)
@@ -69,12 +69,12 @@ def test_a_head_far_from_the_middle_of_a_large_field_is_found():
     assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
 
 
-@pytest.mark.parametrize(("rotation", "looks"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
-def test_an_upright_head_is_looked_at_once_wherever_it_lies_in_the_cube(rotation, looks):
-    seen = []
-    noting = PoseNetwork(lambda scan: seen.append(scan) or _run(scan), (128, 128, 128), 2.0, TEMPLATE, SPREAD_MM)
-    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(noting, MODEL.fine))
-    assert len(seen) == looks
+@pytest.mark.parametrize(("rotation", "runs"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
+def test_the_pose_network_runs_once_for_an_upright_head_anywhere_in_the_cube(rotation, runs):
+    inputs = []
+    recording = PoseNetwork(lambda scan: inputs.append(scan) or _run(scan), (128, 128, 128), 2.0, TEMPLATE, SPREAD_MM)
+    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(recording, MODEL.fine))
+    assert len(inputs) == runs
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])
@@ -117,7 +117,7 @@ def test_an_empty_answer_of_the_network_is_not_an_error():
     assert np.isfinite(found.template_to_lps).all()
 
 
-def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
+def test_encoding_in_parallel_equals_encoding_one_by_one():
     pair = [(_head(_pose(turn), GRID), GRID) for turn in ((0, 5, 0), (10, 0, -20))]
     for threads in (1, 2, 5):
         for found, (array, grid) in zip(encode_both(*pair, MODEL, threads), pair, strict=True):
@@ -125,7 +125,7 @@ def test_two_images_looked_at_at_once_are_seen_as_one_by_one():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks, which this one does not")
-def test_a_forked_process_looks_with_threads_of_its_own():
+def test_a_forked_process_encodes_with_its_own_threads():
     pair = [(_head(_pose((0, 5, 0)), GRID), GRID)] * 2
     encode_both(*pair, MODEL, 2)
     child = get_context("fork").Process(target=encode_both, args=(*pair, MODEL, 2))

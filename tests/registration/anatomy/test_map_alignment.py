@@ -1,4 +1,4 @@
-"""Maps laid on each other, on soft maps made by hand: the truth is known, and half of the head is out of view."""
+"""Alignment of synthetic soft maps with a known transform; half of the head is outside the field of view."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ TRUTH = from_parameters(Parameters((6.0, -4.0, 5.0), (8.0, -12.0, 10.0), (1.1, 0
 
 
 def found_in(head_to_image=None, in_view=lambda points: np.ones(len(points), bool)) -> Encoding:
-    """Find structures that fade into each other, in an image whose head lies somewhere else."""
+    """Return an encoding with soft borders between structures, for a head in another pose."""
     head_to_image = np.eye(4) if head_to_image is None else head_to_image
     z, y, x = np.meshgrid(*[np.arange(n) for n in GRID.shape], indexing="ij")
     index = np.stack([x, y, z], -1).reshape(-1, 3).astype(float)
@@ -47,10 +47,10 @@ def test_a_few_millimetres_are_found_back_from_half_a_head_both_ways(numbers, sc
 
 
 @pytest.mark.parametrize("start", [TRUTH, TRUTH @ from_parameters(Parameters((300.0, 0, 0)), np.zeros(3))])
-def test_a_start_that_nothing_is_better_than_stays(start):
+def test_the_optimum_is_kept(start):
     assert mean_error_mm(fit_maps(WHOLE, MOVED_HALF, start), start, BRAIN) < 0.5  # maps of 5 mm voxels
 
 
-def test_nothing_found_is_no_error():
+def test_empty_maps_are_no_error():
     nothing = found_in(in_view=lambda points: np.zeros(len(points), bool))
     assert np.array_equal(fit_maps(WHOLE, nothing, TRUTH), TRUTH)

@@ -1,4 +1,4 @@
-"""What is made of maps: poses that a cut field of view does not pull along."""
+"""Fit of the template: a truncated field of view does not bias the pose."""
 
 import numpy as np
 
@@ -10,10 +10,10 @@ def test_a_structure_out_of_view_does_not_move_the_others():
     template = np.vstack([[np.nan] * 3, points])
     volumes = np.array([np.nan, *[900.0] * 30])
     network = MapNetwork(np.asarray, (8, 8, 8), 4.0, template, np.ones(31), volumes)
-    found, seen = template.copy(), volumes.copy()
-    found[1:8, 0] += 15.0  # a plane has cut seven structures down to a third, and their centroids with them
-    seen[1:8] /= 3
-    pose = fit_template(network, found, np.ones(31), seen).template_to_lps
+    found, observed = template.copy(), volumes.copy()
+    found[1:8, 0] += 15.0  # seven structures are truncated to a third, and their centroids are biased
+    observed[1:8] /= 3
+    pose = fit_template(network, found, np.ones(31), observed).template_to_lps
     assert np.abs(pose - np.eye(4)).max() < 0.02
     assert np.abs(fit_template(network, found, np.ones(31)).template_to_lps - np.eye(4)).max() > 0.2
 
@@ -22,8 +22,8 @@ def test_a_head_of_another_shape_fits_but_no_other_pose_does():
     points = np.random.default_rng(2).uniform(-60, 60, (40, 3))
     network = MapNetwork(np.asarray, (8, 8, 8), 4.0, np.vstack([[np.nan] * 3, points]), np.ones(41))
 
-    def fit(seen):
-        return fit_template(network, np.vstack([[np.nan] * 3, seen]), np.ones(41))
+    def fit(observed):
+        return fit_template(network, np.vstack([[np.nan] * 3, observed]), np.ones(41))
 
     wide = fit(points * (1.15, 0.95, 0.9) + points[:, [1, 2, 0]] * (0.05, 0, 0))
     assert wide.fit_residual_mm < wide.residual_mm / 2

@@ -18,7 +18,7 @@ def pose(turn=None, shift_mm=(0.0, 0.0, 0.0)):
     return matrix
 
 
-def test_the_turns_are_the_rotations_of_a_cube_and_the_first_is_none():
+def test_cube_turns_are_the_24_rotations_identity_first():
     assert len({tuple(turn.ravel()) for turn in CUBE_TURNS}) == 24
     assert all(np.linalg.det(turn) == 1 for turn in CUBE_TURNS)
     assert np.array_equal(CUBE_TURNS[0], np.eye(3))
@@ -32,7 +32,7 @@ def test_a_permuted_cube_is_the_cube_sampled_along_turned_axes(turn):
     assert np.allclose(permuted(cube, turn), resample(cube, upright, turned, np.eye(4)), atol=1e-5)
 
 
-def test_poses_that_lead_to_the_same_place_are_followed_once():
+def test_equal_poses_are_tried_once():
     first, near, far = pose(), pose(shift_mm=(0, SAME_POSE_MM - 1, 0)), pose(shift_mm=(0, SAME_POSE_MM + 1, 0))
     turned = pose(CUBE_TURNS[5])
     kept = list(distinct([first, near, turned, far, turned], lambda pose: pose, SAME_POSE_MM))

@@ -1,4 +1,4 @@
-"""The trained pair networks on scans they have not seen: closer than the start, by labels."""
+"""The trained pair networks on held-out scans: a higher Dice than the initial transform."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -13,7 +13,7 @@ from stnreg.models.runtime import open_session
 from stnreg.registration.pairnet.predict import predict_pair
 from stnreg.resampling.resample import resample
 
-VALIDATION = 18  # the last by name never trained
+VALIDATION = 18  # the last by name were not used for training
 
 
 @pytest.fixture(scope="module")

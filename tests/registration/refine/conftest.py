@@ -1,4 +1,4 @@
-"""A head made of waves, known everywhere, so that any two scans of it are exact samples of one function."""
+"""A synthetic head made of plane waves: any two scans of it are exact samples of one function."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Head:
         return image.reshape(grid.shape), grid
 
     def brain(self, head_to_scan: np.ndarray) -> Image:
-        """Return the brain as a network gives it: soft, 5 mm, turned with the head."""
+        """Return a brain map like that of a network: soft, 5 mm, rotated with the head."""
         cube = Grid.cube((0, 0, 0), 40, 5.0)
         grid = Grid(cube.size, head_to_scan @ cube.index_to_lps)
         radius = np.linalg.norm(_points(grid, head_to_scan) / RADII_MM, axis=1)

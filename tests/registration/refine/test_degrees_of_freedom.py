@@ -30,7 +30,7 @@ def test_a_rigid_step_is_rigid_to_rounding():
 
 
 @pytest.mark.parametrize("dof", DOFS)
-def test_the_numbers_are_a_small_move_before_the_map(dof):
+def test_parameters_are_a_small_motion_before_the_affine(dof):
     rng = np.random.default_rng(dof)
     center = np.array([10.0, -20, 30])
     start = nearest_dof(random_affine(rng), center, dof)
@@ -43,7 +43,7 @@ def test_the_numbers_are_a_small_move_before_the_map(dof):
     )
 
 
-def test_less_overlap_supports_less():
+def test_less_overlap_supports_fewer_degrees_of_freedom():
     assert [supported_dof(12, mm, 1000) for mm in (35.0, 5.0, 1.0)] == [12, 7, 6]
     assert supported_dof(12, 35.0, 20.0) == 6
     assert supported_dof(6, 5.0, 1000) == 6

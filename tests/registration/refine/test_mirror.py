@@ -1,4 +1,4 @@
-"""An image whose left and right were exchanged fits its mirror better, and only then."""
+"""The mirror fits better if and only if left and right are exchanged."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ import pytest
 
 from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm, nearest_dof
 from stnreg.registration.refine import refine_affine
-from stnreg.registration.refine.gauss_newton import descend
-from stnreg.registration.refine.mirror import MAX_STEPS, SAMPLES, STOP_MM, fits_better_mirrored, try_mirrored
+from stnreg.registration.refine.gauss_newton import minimize
+from stnreg.registration.refine.mirror import MAX_STEPS, SAMPLES, STOP_MM, check_mirror, is_mirrored
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.region import Region
-from stnreg.registration.refine.samples import Scene, take_samples
+from stnreg.registration.refine.samples import SampledImage, take_samples
 
 MOVE = from_parameters(Parameters((4.0, -3.0, 2.0), (3.0, -4.0, 5.0)), np.zeros(3))
 MIRROR = np.diag([-1.0, 1.0, 1.0, 1.0])
@@ -29,7 +29,7 @@ def _refined(head, head_to_moving, **options):
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])
-def test_an_exchange_of_left_and_right_shows(head, dof):
+def test_exchanged_left_and_right_is_detected(head, dof):
     refined = _refined(head, MOVE @ MIRROR, moving_mirror=MOVE @ MIRROR @ np.linalg.inv(MOVE), dof=dof)
     assert refined.mirror_gain > 0.3
     assert refined.mirrored
@@ -42,21 +42,21 @@ def test_a_head_as_it_is_does_not_fit_its_mirror(head):
     assert not refined.mirrored
 
 
-def test_it_is_found_out_only_where_asked(head):
+def test_the_mirror_is_checked_on_request_only(head):
     refined = _refined(head, MOVE)
     assert refined.mirror_gain is None
     assert not refined.mirrored
 
 
-def test_what_helps_the_mirror_alone_is_no_exchange(head):
-    """A symmetric head some way off fits better once its mirror has stepped closer, and so does the head itself."""
+def test_a_restart_from_the_mirror_is_no_exchange(head):
+    """A misaligned symmetric head fits better after its mirror has been aligned, and so does the head itself."""
     even = replace(head, frequencies=np.concatenate([head.frequencies, head.frequencies * (-1, 1, 1)]).astype("f4"),
                    phases=np.tile(head.phases, 2))  # fmt: skip
     (level,) = build_levels(even.scan(np.eye(4)), (4.0,), Region(even.brain(np.eye(4))))
     off = from_parameters(Parameters((0, 0, 0), (3.0, 4.0, -3.0)), np.zeros(3))
-    look = try_mirrored((level, level), off, MIRROR, 12)
-    assert mean_error_mm(look.unmirrored_restart, np.eye(4), even.points()) < 0.5
-    assert abs(look.gain) < 0.02
+    check = check_mirror((level, level), off, MIRROR, 12)
+    assert mean_error_mm(check.unmirrored_restart, np.eye(4), even.points()) < 0.5
+    assert abs(check.gain) < 0.02
 
 
 @pytest.mark.parametrize("dof", [6, 7, 12])
@@ -67,7 +67,7 @@ def test_head_and_mirror_have_as_many_degrees_of_freedom(head, dof):
     smaller = from_parameters(Parameters((0, 0, 0), (0, 0, 0), (1.0, 0.85, 0.97)), np.zeros(3))
     levels = tuple(build_levels(even.scan(move), (4.0,), Region(even.brain(move)))[0] for move in (np.eye(4), smaller))
     nearest = nearest_dof(smaller, np.zeros(3), dof)
-    scenes = [Scene(take_samples(level, SAMPLES), level) for level in levels]
-    stretched, kept = (descend(*scenes, nearest, dof=d, max_steps=MAX_STEPS, stop_mm=STOP_MM) for d in (12, dof))
-    assert dof == 12 or fits_better_mirrored(stretched.correlation - kept.correlation), "stretching alone would do"
-    assert abs(try_mirrored(levels, nearest, MIRROR, dof).gain) < 0.02
+    sampled = [SampledImage(take_samples(level, SAMPLES), level) for level in levels]
+    stretched, kept = (minimize(*sampled, nearest, dof=d, max_steps=MAX_STEPS, stop_mm=STOP_MM) for d in (12, dof))
+    assert dof == 12 or is_mirrored(stretched.correlation - kept.correlation), "stretching alone would do"
+    assert abs(check_mirror(levels, nearest, MIRROR, dof).gain) < 0.02

@@ -32,14 +32,14 @@ def test_the_finest_level_agrees_with_one_normalised_beforehand(head):
     region = Region(head.brain(EYE))
     fine, built = finest_levels(image, 1.0, [region])[0], build_levels(image, (3.0,), region)[0]
     points = head.points().T.astype(np.float32)[:, :300] * 0.8
-    seen, gradient = fine.values_and_gradient_at(points, EYE)
-    np.testing.assert_array_equal(seen, fine.values_at(points, EYE))
-    assert np.corrcoef(seen, built.values_at(points, EYE))[0, 1] > 0.98
+    values, gradient = fine.values_and_gradient_at(points, EYE)
+    np.testing.assert_array_equal(values, fine.values_at(points, EYE))
+    assert np.corrcoef(values, built.values_at(points, EYE))[0, 1] > 0.98
     ahead = fine.values_at(points + np.float32([[0.05], [0], [0]]), EYE)
-    assert np.median(np.abs((ahead - seen) / 0.05 - gradient[0])) < 0.03  # the window moves along
+    assert np.median(np.abs((ahead - values) / 0.05 - gradient[0])) < 0.03  # the window moves along
 
 
-def test_what_is_excluded_is_not_seen(head):
+def test_excluded_voxels_are_not_used(head):
     image, grid = head.scan(EYE)
     exclude = np.zeros(grid.shape, np.uint8)
     exclude[:, :, :34] = 1
@@ -51,7 +51,7 @@ def test_what_is_excluded_is_not_seen(head):
         np.testing.assert_array_equal(np.isnan(level.values_at(points, EYE)), [True, False])
 
 
-def test_half_of_the_brain_is_left_out_beside_its_surroundings_and_nowhere_else(head):
+def test_the_brain_is_sampled_at_half_density_with_its_surroundings_only(head):
     brain = Region(head.brain(EYE))
     (level,) = finest_levels(head.scan(EYE), 1.0, [brain.with_surroundings()])
     (own,) = finest_levels(head.scan(EYE), 1.0, [brain])

@@ -12,12 +12,12 @@ from stnreg.geometry.affine import (
 )
 from stnreg.geometry.grid import Grid
 from stnreg.registration.refine import Refined, refine_affine, refinement
-from stnreg.registration.refine.gauss_newton import descend
+from stnreg.registration.refine.gauss_newton import minimize
 from stnreg.registration.refine.linearization import linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.refinement import PASSES
 from stnreg.registration.refine.region import Region
-from stnreg.registration.refine.samples import Scene, middle, take_samples
+from stnreg.registration.refine.samples import SampledImage, middle, take_samples
 
 TRUTH = random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20, scale=1.1, shear=0.05)
 OFF = from_parameters(Parameters((2, -2.5, 2), (2, -3, 2.5), (1.02, 1.02, 1.02)), (0, 0, 0))
@@ -55,7 +55,7 @@ def test_finds_a_known_affine(refined, head):
     assert not refined.notes
 
 
-def test_the_other_way_is_the_inverse(refined, fixed, moving, head):
+def test_exchanged_images_give_the_inverse(refined, fixed, moving, head):
     back = refine(moving, fixed, invert(START))
     assert mean_error_mm(invert(back.fixed_to_moving), refined.fixed_to_moving, head.points()) < 0.01
 
@@ -84,13 +84,13 @@ def test_fewer_degrees_of_freedom(fixed, head, dof):
         np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-12)
 
 
-def test_two_people_are_told_from_one(fixed, other_head):
+def test_two_people_are_distinguished_from_one(fixed, other_head):
     found = refine(fixed, (other_head.scan(TRUTH, noise=0.01), other_head.brain(TRUTH)), TRUTH)
     assert not found.same_person
     assert found.local_correlation < 0.6
 
 
-def test_a_slab_supports_less(fixed, moving, head):
+def test_a_slab_supports_fewer_degrees_of_freedom(fixed, moving, head):
     (image, grid), brain = moving
     cut = np.eye(4)
     cut[2, 3] = 30
@@ -102,15 +102,15 @@ def test_a_slab_supports_less(fixed, moving, head):
 
 def costs(images, regions, *maps):
     """Return the cost of each map at the finest level, at the scales of the first."""
-    scenes = []
+    sampled = []
     for image, region in zip(images, regions, strict=True):
         (level,) = build_levels(image, [PASSES[-1].spacing_mm], region)
-        scenes.append(Scene(take_samples(level, PASSES[-1].samples), level))
-    views = [linearize_both(*scenes, matrix, middle(*scenes, matrix)) for matrix in maps]
-    return [total_cost(each, views[0]) for each in views]
+        sampled.append(SampledImage(take_samples(level, PASSES[-1].samples), level))
+    linearized = [linearize_both(*sampled, matrix, middle(*sampled, matrix)) for matrix in maps]
+    return [total_cost(each, linearized[0]) for each in linearized]
 
 
-def test_in_noise_it_ends_with_less_than_it_began_with(fixed):
+def test_the_cost_falls_in_noise(fixed):
     grid = Grid.cube((0, 0, 0), 40, 5.0)
     noise = np.random.default_rng(0).standard_normal(grid.shape).astype(np.float32)
     found = refine_affine(fixed[0], (noise, grid), EYE, fixed_brain=fixed[1])
@@ -120,17 +120,17 @@ def test_in_noise_it_ends_with_less_than_it_began_with(fixed):
 
 
 @pytest.mark.parametrize("off", [OFF, invert(OFF)])
-def test_a_descent_that_goes_astray_leaves_the_start(fixed, moving, monkeypatch, off):
+def test_iterations_that_diverge_keep_the_initial_transform(fixed, moving, monkeypatch, off):
     def astray(one, other, start, **options):
-        return descend(one, other, compose(start, off), **options | {"max_steps": 0})
+        return minimize(one, other, compose(start, off), **options | {"max_steps": 0})
 
-    monkeypatch.setattr(refinement, "descend", astray)
+    monkeypatch.setattr(refinement, "minimize", astray)
     found = refine(fixed, moving, TRUTH)
     assert not found.improved
     np.testing.assert_allclose(found.fixed_to_moving, TRUTH, atol=1e-9)
     assert found.local_correlation == found.start_correlation > 0.9
     assert found.motion_mm < 1e-6
-    assert found.notes == ("the refinement found nothing better than its start",)
+    assert found.notes == ("the refinement did not improve the initial transform, which is kept",)
 
 
 @pytest.mark.parametrize("dof", [6, 12])
@@ -140,12 +140,12 @@ def test_a_start_that_is_as_good_as_it_gets_needs_no_note(fixed, dof):
     assert not found.notes
 
 
-def test_where_nothing_overlaps_the_start_is_kept(fixed, head):
+def test_without_overlap_the_initial_transform_is_kept(fixed, head):
     away = compose(from_parameters(Parameters((900, 0, 0)), (0, 0, 0)), TRUTH)
     found = refine(fixed, (head.scan(TRUTH), head.brain(TRUTH)), away)
     assert not found.improved
     np.testing.assert_allclose(found.fixed_to_moving, away, atol=1e-9)
-    assert found.notes == ("the refinement found nothing better than its start",)
+    assert found.notes == ("the refinement did not improve the initial transform, which is kept",)
 
 
 def test_a_hole_can_be_excluded(fixed, moving, head):
@@ -158,12 +158,12 @@ def test_a_hole_can_be_excluded(fixed, moving, head):
     assert found.overlap < 0.99
 
 
-def test_masks_stand_in_for_maps(fixed, moving, head):
+def test_masks_replace_brain_maps(fixed, moving, head):
     masks = {f"{side}_mask": (scan[1][0] > 0.5, scan[1][1]) for side, scan in (("fixed", fixed), ("moving", moving))}
     found = refine_affine(fixed[0], moving[0], START, **masks)
     assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.06
 
 
-def test_works_without_a_map(fixed, moving, head):
+def test_works_without_a_brain_map(fixed, moving, head):
     found = refine_affine(fixed[0], moving[0], START)
     assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.3

@@ -25,7 +25,7 @@ def test_at_voxels_follows_the_grids():
     np.testing.assert_allclose(at_voxels((places[..., 1], own), other), expected, atol=1e-4)
 
 
-def test_a_mask_stands_in_for_the_brain_and_an_exclude_is_never_seen():
+def test_a_mask_replaces_the_brain_map_and_excluded_voxels_are_not_used():
     grid = Grid.cube((0, 0, 0), 20, 4.0)
     brain, mask, exclude = (np.zeros(grid.shape, np.float32) for _ in range(3))
     brain[5:15], mask[8:12], exclude[9] = 1, 1, 1
@@ -40,14 +40,14 @@ def test_a_mask_stands_in_for_the_brain_and_an_exclude_is_never_seen():
     assert np.isnan(share[9]).all()
 
 
-def test_the_foreground_is_looked_at_where_nothing_is_known():
+def test_without_a_region_the_foreground_is_used():
     grid = Grid.cube((0, 0, 0), 20, 4.0)
     means = np.zeros(grid.shape, np.float32)
     means[5:15] = 100
     np.testing.assert_array_equal(share_on(Region(), means, grid), means / 100)
 
 
-def test_crop_keeps_what_is_looked_at_in_place(head):
+def test_crop_keeps_the_region_in_place(head):
     image, grid = head.scan(np.eye(4))
     part, part_grid = crop(image, grid, Region(head.brain(np.eye(4))))
     assert part.size < image.size

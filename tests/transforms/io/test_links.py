@@ -129,7 +129,7 @@ def test_a_transform_for_other_images_is_noticed(folder: Path) -> None:
     assert "made for another moving (src) image (two.nii)" in other
 
 
-def test_a_link_is_taken_apart(folder: Path) -> None:
+def test_a_link_is_parsed(folder: Path) -> None:
     assert parse_link("inv:fsl:a.fslmat,one.nii") == Link(Path("a.fslmat"), True, "fsl", Path("one.nii"))
     assert parse_link("inv:missing.tfm") == Link(Path("missing.tfm"), True)
     (folder / "inv:a,b").write_bytes(b"x")

@@ -1,7 +1,6 @@
-"""Files that do not say where left and right are: what they are taken for, and the warning that goes with it.
+"""Warnings about files without an orientation: formats that cannot store one, or files with that field empty.
 
-A NIfTI with both codes 0 is `headers`' business; these are the formats that have no room for an orientation, or whose
-own field for it is empty.
+NIfTI files with both codes 0 are handled in `headers`.
 """
 
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 
 def analyze_note(image: Any, path: Path) -> str:
-    """Return what a user should hear about an Analyze 7.5 image.
+    """Return the warning about an Analyze 7.5 image.
 
     SPM keeps a matrix in a MATLAB file beside such an image, which nibabel reads and most other tools do not.
 
@@ -38,14 +37,14 @@ def analyze_note(image: Any, path: Path) -> str:
 
 
 def freesurfer_note(path: Path, head: bytes) -> tuple[str, ...]:
-    """Return what a user should hear about an .mgh or .mgz whose geometry is not valid.
+    """Return the warning about an .mgh or .mgz without a valid geometry.
 
     Parameters
     ----------
     path : Path
-        Named in the warning.
+        For the warning.
     head : bytes
-        The first 30 bytes of the file, unpacked.
+        The first 30 bytes of the uncompressed file.
     """
     if any(head[28:30]):  # goodRASFlag
         return ()
@@ -56,14 +55,14 @@ def freesurfer_note(path: Path, head: bytes) -> tuple[str, ...]:
 
 
 def metaimage_note(fields: dict[str, str], path: Path) -> tuple[str, ...]:
-    """Return what a user should hear about a MetaImage without a matrix."""
+    """Return the warning about a MetaImage without a matrix."""
     if any(key in fields for key in ("TransformMatrix", "Rotation", "Orientation")):
         return ()
     return (_axes_note(path, "no TransformMatrix"),)
 
 
 def nrrd_note(fields: dict[str, str], path: Path) -> tuple[str, ...]:
-    """Return what a user should hear about a NRRD whose axes have no directions, or no space that they are given in."""
+    """Return the warning about a NRRD without axis directions, or without their space."""
     if "space directions" not in fields:
         return (_axes_note(path, "no space directions"),)
     if "space" not in fields:
@@ -82,7 +81,7 @@ def _axes_note(path: Path, lack: str) -> str:
 
 
 def _has_origin(header: Any) -> bool:
-    """Tell whether SPM's origin counts: nibabel takes it where it is set and near the image."""
+    """Return whether SPM's origin is used: nibabel uses it if it is set and near the image."""
     if "origin" not in header.keys():  # noqa: SIM118 (no mapping)
         return False
     origin, size = header["origin"][:3].tolist(), header["dim"][1:4].tolist()
