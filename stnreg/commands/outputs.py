@@ -159,7 +159,8 @@ def draw_qc(path: Path, result: "RegistrationResult") -> None:
         from stnreg.reports.page import write_qc_html as write
     else:
         from stnreg.reports.figure import write_qc_png as write
-    write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
+    warp = result.warp if result.deformation is not None else None
+    write(path, result.fixed, result.moving, result.transform, summary(result), warp=warp)
 
 
 def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") -> None:

@@ -1,7 +1,7 @@
 """The table of cases, PAIRS.csv, as typed rows.
 
 Columns `fixed,moving`, and where wanted `id,subject,fixed_labels,moving_labels,fixed_mask,moving_mask,truth,
-transform,split`; others are kept by name. Paths are relative to the table's own folder, or to the working folder
+transform,warp,split`; others are kept by name. Paths are relative to the table's own folder, or to the working folder
 where the table comes from standard input.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from stnreg.errors import DataError
 
 PATH_COLUMNS = (
-    "fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "truth", "transform",
+    "fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "truth", "transform", "warp",
 )  # fmt: skip
 
 
@@ -34,6 +34,8 @@ class Pair:
         Label maps, and masks (1 = look here), each in its image's space.
     truth, transform : Path, optional
         The true and an estimated transform, fixed to moving.
+    warp : Path, optional
+        A displacement field that fixed points go through before `transform`.
     other : dict
         Columns that we do not know, as text.
     """
@@ -49,6 +51,7 @@ class Pair:
     truth: Path | None = None
     transform: Path | None = None
     split: str | None = None
+    warp: Path | None = None
     other: dict[str, str] = field(default_factory=dict)
 
 

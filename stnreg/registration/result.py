@@ -97,6 +97,9 @@ class RegistrationResult:
 
         A fixed point p goes to p + u(p), and from there through the affine to the moving image.
         """
+        written = self.transform.members[0] if isinstance(self.transform, Chain) and self.transform.members else None
+        if isinstance(written, DisplacementField) and written.grid == self.fixed.grid:
+            return written  # as it was read back: see `as_written`
         return Chain((self.transform, Affine(self.fixed_to_moving).inverse())).to_displacement(self.fixed.grid)
 
     @cached_property
