@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.errors import ExitCode
+from stnreg.errors import ExitCode, UsageProblem
 
 SHOWN = 20  # pairs without a good result that are told on the terminal
 
@@ -86,7 +86,8 @@ def batch(
 
     Pairs run on all cores, or on a Dask cluster. Each pair's transform, image and JSON go into a folder of DIR that has
     its id as its name; characters that do not suit a file name are written as %XX there. DIR/results.csv grows as pairs
-    are done; DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason.
+    are done; DIR/index.html shows them, worst first. A pair that cannot be done is recorded with its reason. With
+    --deform the warp lies beside the transform, as moved_warp.nii.gz; --bids puts both into one composite, .h5.
     """
     from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
@@ -98,11 +99,14 @@ def batch(
     from stnreg.datasets.pair_table import Pair, load_rows
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
+    from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
     from stnreg.reports import streams
     from stnreg.reports.page import write_study_page
 
     parse_device(device)  # refused here, once, rather than by every worker
+    if deform and not method_of(find(model)).deforms:
+        raise UsageProblem(f"--deform needs an anatomy network; {model} is a pair network")
     table = load_rows(pairs)
     settings_of_all = RegistrationOptions(
         dof=dof,

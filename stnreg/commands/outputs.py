@@ -132,6 +132,11 @@ def warp_beside(output: Path) -> Path:
     return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.nii')}_warp.nii.gz")
 
 
+def holds_warp(path: Path) -> bool:
+    """Tell by the name whether a transform file holds a deformation: a composite, or a displacement field."""
+    return path.name.lower().endswith((".h5", ".nii", ".nii.gz"))
+
+
 def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: Path | None) -> "RegistrationResult":
     """Return a registration with its transform as it stands in the files that were written from it.
 
@@ -141,7 +146,7 @@ def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: P
     from stnreg.transforms.io.links import load_chain
 
     matrix, field = result.fixed_to_moving, None
-    linear = [path for path in transforms if not path.name.lower().endswith((".h5", ".nii", ".nii.gz"))]
+    linear = [path for path in transforms if not holds_warp(path)]
     if linear:
         link = f"fsl:{linear[0]}" if linear[0].suffix.lower() == ".fslmat" else linear[0]
         written = load_chain([link], result.fixed, result.moving).matrix

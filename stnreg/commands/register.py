@@ -13,6 +13,7 @@ from stnreg.commands.outputs import (
     check_outputs,
     command_line,
     draw_qc,
+    holds_warp,
     parse_also,
     start_files,
     transform_outputs,
@@ -57,7 +58,7 @@ def register(
         typer.Option(
             metavar="OUT",
             help="With --deform: write the warp here, a displacement field on the grid of FIXED: .nii or .nii.gz. "
-            "OUT_warp.nii.gz, beside OUT, when left out.",
+            "OUT_warp.nii.gz, beside OUT, when left out, unless a -t holds it: .h5, .nii or .nii.gz.",
         ),
     ] = None,
     inverse_warp: Annotated[
@@ -96,7 +97,7 @@ def register(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with an affine transform.
+    """Align MOVING to FIXED with an affine transform; with --deform, by a smooth warp too.
 
     The transform takes points of FIXED to points of MOVING, in LPS millimetres, as ITK and ANTs write it.
     """
@@ -112,9 +113,11 @@ def register(
         raise UsageProblem("--warp, --inverse-warp and --jacobian need --deform")
     if deform and update_header:
         raise UsageProblem("--update-header cannot hold a deformation; leave out --deform")
-    if deform and warp is None and output is not None and not transform:
-        fields["warp"] = warp_beside(output)
     transforms = transform_outputs(output, transform)
+    if deform and warp is None and not any(holds_warp(path) for path in transforms):
+        fields["warp"] = warp_beside(output) if output is not None else None
+        if output is None and transforms:
+            streams.note("warning: without --warp, or a -t that ends in .h5, the affine alone is written")
     more = [parse_also(text, interp) for text in also]
     masks = {
         "fixed_mask": fixed_mask,
@@ -167,7 +170,7 @@ def register(
         raise
     if json is not None:
         outputs: dict[str, Any] = {"image": output, "transforms": transforms, "qc": qc, "inverse": inverse}
-        outputs |= {"also": [asdict(one) for one in more], **fields}
+        outputs |= {"also": [asdict(one) for one in more], **(fields if deform else {})}
         streams.write_json(
             description.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.errors import TransformError
 from stnreg.geometry.affine import Parameters, to_parameters
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume, save_volume
@@ -106,10 +107,15 @@ class RegistrationResult:
     def inverse_warp(self) -> DisplacementField:
         """The inverse deformation, as displacements on the moving grid, LPS mm.
 
-        A moving point p goes to p + u(p), and from there through the inverse affine to the fixed image.
+        A moving point p goes to p + u(p), and from there through the inverse affine to the fixed image. At the
+        voxels it is the inverse of `warp` to 0.001 mm; a warp that folds has none, and the inverse flow is taken.
         """
-        inverse = self.transform.inverse()
-        return Chain((inverse, Affine(self.fixed_to_moving))).to_displacement(self.moving.grid)
+        affine = Affine(self.fixed_to_moving)
+        try:
+            inverse: Transform = Chain((affine.inverse(), self.warp.inverse()))
+        except TransformError:
+            inverse = self.transform.inverse()
+        return Chain((inverse, affine)).to_displacement(self.moving.grid)
 
     @property
     def parameters(self) -> Parameters:
