@@ -77,7 +77,7 @@ def evaluate(
         typer.Option(
             metavar="PAIRS.csv|-",
             help="Table of pairs to measure instead of FIXED and MOVED: columns fixed and moving; optional are id, "
-            "fixed_labels, moving_labels, fixed_mask, transform and truth. Moving images are warped, and means come "
+            "fixed_labels, moving_labels, fixed_mask, transform, warp and truth. Moving images are warped, and means come "
             "with a 95 % bootstrap interval; - reads standard input.",
         ),
     ] = None,

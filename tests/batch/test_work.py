@@ -135,7 +135,7 @@ def test_what_a_killed_worker_left_is_swept_away_and_nothing_else(quick_tasks, m
     left = killed_while_writing(transform)
     others = [killed_while_writing(transform.with_name(f"moved.tfm{more}")) for more in ("1", ".bak", ".part")]
     # A pair that fails writes nothing, and so renames nothing: what goes was swept.
-    monkeypatch.setattr("stnreg.registration.register", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("stnreg.batch.work.register_pair", lambda *a, **k: 1 / 0)
     assert "ZeroDivisionError" in run_task(task)["reasons"]
     assert not left.exists()
     assert all(other.exists() for other in others)
