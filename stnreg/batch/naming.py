@@ -23,6 +23,7 @@ class Outputs:
     image, inverse, labels : Path
         MOVING on the grid of FIXED, FIXED on that of MOVING, the labels of MOVING on the grid of FIXED.
     transform : Path
+        The affine; with a deformation all of it, unless `warp` holds that part.
     document : Path
         JSON: the result and its inputs.
     image_document, inverse_document : Path or None
@@ -31,6 +32,8 @@ class Outputs:
         Figure and page for quality control.
     thumbnail : Path
         Thumbnail for the page of the study.
+    warp : Path or None
+        The deformation without the affine, if it has a file of its own.
     fixed_name, moving_name : str or None
         Names of the images in sidecars; their paths by default.
     """
@@ -45,11 +48,13 @@ class Outputs:
     thumbnail: Path
     image_document: Path | None = None
     inverse_document: Path | None = None
+    warp: Path | None = None
     fixed_name: str | None = None
     moving_name: str | None = None
 
 
-Scheme = Callable[[Pair, Path], Outputs]
+Scheme = Callable[[Pair, Path, bool], Outputs]
+"""From a pair, the folder of all outputs, and whether there is a deformation."""
 
 PLAIN_CHARACTERS = "+"
 """Further characters that are not escaped in the name of a folder, besides letters, digits and `-._`."""
@@ -62,8 +67,11 @@ NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
-def plain(pair: Pair, folder: Path) -> Outputs:
-    """Name outputs `ID/moved.nii.gz`, `ID/moved.tfm` and so on; see `folder_name` for the folder."""
+def plain(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
+    """Name outputs `ID/moved.nii.gz`, `ID/moved.tfm` and so on; see `folder_name` for the folder.
+
+    A deformation is `ID/moved_warp.nii.gz`, as `register` names it.
+    """
     own = folder / folder_name(pair.id)
     return Outputs(
         own / "moved.nii.gz",
@@ -74,6 +82,7 @@ def plain(pair: Pair, folder: Path) -> Outputs:
         own / "qc.png",
         own / "qc.html",
         own / "thumbnail.webp",
+        warp=own / "moved_warp.nii.gz" if deform else None,
     )
 
 
@@ -98,8 +107,11 @@ def folder_name(name: str) -> str:
     return f"{quoted[: LONGEST_FOLDER - 33]}~{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
-def bids(pair: Pair, folder: Path) -> Outputs:
+def bids(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
     """Name outputs as BIDS derivatives do: `sub-01/anat/sub-01_from-T1w_to-MNI152_mode-image_xfm.tfm`.
+
+    With a deformation it is `..._xfm.h5`, as the NiPreps have it: one composite that holds the affine too, so that
+    `from-` and `to-` are true of the one file.
 
     Raises
     ------
@@ -121,15 +133,15 @@ def bids(pair: Pair, folder: Path) -> Outputs:
         own / f"{image}.nii.gz",
         own / f"{inverse}.nii.gz",
         own / f"{entities}_space-{space}_dseg.nii.gz",
-        own / f"{transform}.tfm",
+        own / f"{transform}.{'h5' if deform else 'tfm'}",
         own / f"{transform}.json",
         folder / "figures" / f"{image}.png",
         folder / "figures" / f"{image}.html",
         folder / "figures" / f"{image}_thumbnail.webp",
         own / f"{image}.json",
         own / f"{inverse}.json",
-        uri(pair.fixed),
-        uri(pair.moving),
+        fixed_name=uri(pair.fixed),
+        moving_name=uri(pair.moving),
     )
 
 

@@ -27,8 +27,13 @@ COLUMNS = (
     *("warnings", "fixed", "moving", "transform", "image"),
     *("subject", "split", "truth", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "fingerprint"),
     *("tries", "read_s", "network_s", "refine_s", "write_s", "total_s"),
+    *("log_jacobian_sd", "folds", "warp"),
 )
-"""The columns after `fingerprint` describe the run; all others are reproducible."""
+"""Those from `tries` to `total_s` tell of the run; all others are the same whenever and wherever it ran.
+
+The last three are empty without a deformation: standard deviation of the logarithm of its Jacobian determinant inside
+the fixed brain, voxels at which it folds by the digital criterion, and its file where `transform` is the affine alone.
+"""
 
 
 class Table:

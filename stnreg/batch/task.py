@@ -13,6 +13,7 @@ from stnreg.batch.naming import Outputs, Scheme
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
 from stnreg.models.card import find
+from stnreg.registration.by_anatomy import VELOCITY_MODEL
 from stnreg.registration.options import RegistrationOptions
 
 Qc = Literal["none", "png", "html"]
@@ -69,6 +70,7 @@ class BatchTask:
         """The files of a finished pair."""
         out, settings = self.outputs, self.settings
         asked = {
+            **({out.warp: True} if out.warp is not None else {}),
             out.transform: True,
             out.document: True,
             out.thumbnail: True,
@@ -100,6 +102,7 @@ class BatchTask:
             "picture": out.png,
             "JSON": out.document,
             "transform": out.transform,
+            **({"warp": out.warp} if out.warp is not None else {}),
             "image": out.image,
         }
 
@@ -118,15 +121,18 @@ class BatchTask:
         OSError
             If an input cannot be read.
         """
-        settings = asdict(self.settings) | {"options": self.settings.options.outcome}
-        model = find(self.settings.options.model)
-        known = {
+        options = self.settings.options
+        settings = asdict(self.settings) | {"options": options.outcome}
+        model, velocity = find(options.model), find(VELOCITY_MODEL) if options.deform else None
+        known: dict[str, Any] = {
             "inputs": [[str(path), digest(path)] for path in self.inputs],
             "settings": settings,
             "model": model.identity,
             "calibration": model.card.get("calibration"),
             "stnreg": __version__,
         }
+        if velocity is not None:
+            known["velocity"] = [velocity.sha256, velocity.card.get("calibration")]
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -156,7 +162,7 @@ def make_tasks(pairs: Sequence[Pair], folder: Path, settings: Settings, scheme: 
     tasks: list[BatchTask] = []
     taken: dict[Path, str] = {}
     for pair in pairs:
-        task = BatchTask(_absolute(pair), settings, scheme(pair, folder.absolute()))
+        task = BatchTask(_absolute(pair), settings, scheme(pair, folder.absolute(), settings.options.deform))
         other = taken.setdefault(task.outputs.transform, pair.id)
         if other != pair.id:
             raise DataError(f"pairs {other} and {pair.id} would both write {task.outputs.transform}")

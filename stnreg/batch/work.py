@@ -21,6 +21,8 @@ from stnreg.registration.result import RegistrationResult
 from stnreg.reports import description, figure, streams
 from stnreg.resampling.apply import save_moved
 
+MADE = ("transform", "warp")
+"""Columns of pairs that a row has from what was written, not from the table."""
 STATUS = {True: PASSED, False: FAILED, None: NOT_JUDGED}
 
 
@@ -70,12 +72,14 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     fixed = _fixed(task, fixed_digest)
     result = register_pair(fixed, pair.moving if moving is None else moving, settings.options, masks)
     began = time.perf_counter()
-    result.save(transform=out.transform)
-    figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.fixed_to_moving)
+    result.save(transform=out.transform, warp=out.warp)
+    if result.deformation is not None:  # images follow the warp as it is written
+        result = result.as_written(result.fixed_to_moving, result.warp)
+    figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.transform)
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
-        save_moved(out.labels, labels, result.fixed, result.fixed_to_moving, interp="label", threads=result.threads)
+        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", threads=result.threads)
     result.save(
         image=out.image if settings.image else None,
         inverse=out.inverse if settings.inverse else None,
@@ -93,6 +97,7 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
         | {
             "fingerprint": fingerprint,
             "transform": out.transform,
+            "warp": out.warp,
             "image": out.image if settings.image else None,
             "tries": 1,
             "write_s": round(time.perf_counter() - began, 3),
@@ -101,18 +106,19 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
 
 
 def _draw(task: BatchTask, result: RegistrationResult) -> None:
-    images = (result.fixed, result.moving, result.fixed_to_moving, description.summary(result))
+    images = (result.fixed, result.moving, result.transform, description.summary(result))
+    warp = result.warp if result.deformation is not None else None
     if task.settings.qc == "png":
-        figure.write_qc_png(task.outputs.png, *images)
+        figure.write_qc_png(task.outputs.png, *images, warp=warp)
     elif task.settings.qc == "html":
         from stnreg.reports.page import write_qc_html
 
-        write_qc_html(task.outputs.html, *images)
+        write_qc_html(task.outputs.html, *images, warp=warp)
 
 
 def _known(task: BatchTask) -> Row:
     """Return the columns that are known before registration."""
-    return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name != "transform"}
+    return {name: value for name, value in vars(task.pair).items() if name in COLUMNS and name not in MADE}
 
 
 def _figures(result: RegistrationResult, document: dict[str, Any], more_warnings: tuple[str, ...] = ()) -> Row:
@@ -125,6 +131,8 @@ def _figures(result: RegistrationResult, document: dict[str, Any], more_warnings
         "local_correlation": metrics["local_correlation"],
         "overlap": metrics["overlap"],
         "dof": result.dof,
+        "log_jacobian_sd": result.deformation.log_jacobian_sd if result.deformation else None,
+        "folds": result.deformation.folds_digital if result.deformation else None,
         "warnings": "; ".join((*result.warnings, *more_warnings)),
     }
     for name, unit, values in (

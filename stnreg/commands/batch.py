@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.errors import ExitCode
+from stnreg.errors import ExitCode, UsageProblem
 
 SHOWN = 20  # pairs without a good result that are listed on the terminal
 
@@ -86,7 +86,8 @@ def batch(
     Pairs run in parallel on all cores, or on a Dask cluster. The transform, image and JSON of a pair go into DIR/ID,
     where characters of the id that do not suit a file name are written as %XX. DIR/results.csv has a row for each pair
     that is done. DIR/index.html shows all pairs, worst first. A pair that cannot be registered is recorded with the
-    reason, and the others continue.
+    reason, and the others continue. With --deform the warp is moved_warp.nii.gz, beside the transform; --bids writes
+    both as one composite, .h5.
 
     Exit status: 0 all accepted, 3 some rejected, 4 some without a result.
 
@@ -102,11 +103,14 @@ def batch(
     from stnreg.datasets.pair_table import Pair, load_rows
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
+    from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
     from stnreg.reports import streams
     from stnreg.reports.page import write_study_page
 
     parse_device(device)  # refused here, once, rather than by every worker
+    if deform and not method_of(find(model)).deforms:
+        raise UsageProblem(f"--deform needs an anatomy network; {model} is a pair network")
     table = load_rows(pairs)
     settings_of_all = RegistrationOptions(
         dof=dof,

@@ -78,7 +78,7 @@ def evaluate(
         typer.Option(
             metavar="PAIRS.csv|-",
             help="Table of pairs to measure instead of FIXED and MOVED: columns fixed and moving; optional are id, "
-            "fixed_labels, moving_labels, fixed_mask, transform and truth. Moving images are resampled with the "
+            "fixed_labels, moving_labels, fixed_mask, transform, warp and truth. Moving images are resampled with the "
             "transform, and means have a 95 % bootstrap interval; - reads standard input.",
         ),
     ] = None,

@@ -136,6 +136,11 @@ def warp_beside(output: Path) -> Path:
     return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.nii')}_warp.nii.gz")
 
 
+def holds_warp(path: Path) -> bool:
+    """Tell by the name whether a transform file holds a deformation: a composite, or a displacement field."""
+    return path.name.lower().endswith((".h5", ".nii", ".nii.gz"))
+
+
 def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: Path | None) -> "RegistrationResult":
     """Return a registration with its transform as it stands in the files that were written from it.
 
@@ -145,7 +150,7 @@ def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: P
     from stnreg.transforms.io.links import load_chain
 
     matrix, field = result.fixed_to_moving, None
-    linear = [path for path in transforms if not path.name.lower().endswith((".h5", ".nii", ".nii.gz"))]
+    linear = [path for path in transforms if not holds_warp(path)]
     if linear:
         link = f"fsl:{linear[0]}" if linear[0].suffix.lower() == ".fslmat" else linear[0]
         written = load_chain([link], result.fixed, result.moving).matrix
@@ -163,7 +168,8 @@ def draw_qc(path: Path, result: "RegistrationResult") -> None:
         from stnreg.reports.page import write_qc_html as write
     else:
         from stnreg.reports.figure import write_qc_png as write
-    write(path, result.fixed, result.moving, result.fixed_to_moving, summary(result))
+    warp = result.warp if result.deformation is not None else None
+    write(path, result.fixed, result.moving, result.transform, summary(result), warp=warp)
 
 
 def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") -> None:

@@ -14,6 +14,7 @@ from stnreg.commands.outputs import (
     check_outputs,
     command_line,
     draw_qc,
+    holds_warp,
     parse_also,
     print_summary,
     start_files,
@@ -60,7 +61,7 @@ def register(
         typer.Option(
             metavar="OUT",
             help="With --deform: write the warp here, a displacement field on the grid of FIXED: .nii or .nii.gz. "
-            "OUT_warp.nii.gz, beside OUT, when left out.",
+            "OUT_warp.nii.gz, beside OUT, when left out, unless a -t holds it: .h5, .nii or .nii.gz.",
         ),
     ] = None,
     inverse_warp: Annotated[
@@ -101,7 +102,7 @@ def register(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Register MOVING to FIXED with an affine transform.
+    """Register MOVING to FIXED: an affine transform and, with --deform, a smooth warp.
 
     The transform maps points of FIXED to points of MOVING, in LPS mm, as ITK and ANTs write it. Give at least one of
     -o, -t, --inverse, --also and --json.
@@ -124,9 +125,11 @@ def register(
         raise UsageProblem("--warp, --inverse-warp and --jacobian need --deform")
     if deform and update_header:
         raise UsageProblem("--update-header cannot hold a deformation; leave out --deform")
-    if deform and warp is None and output is not None and not transform:
-        fields["warp"] = warp_beside(output)
     transforms = transform_outputs(output, transform)
+    if deform and warp is None and not any(holds_warp(path) for path in transforms):
+        fields["warp"] = warp_beside(output) if output is not None else None
+        if output is None and transforms:
+            streams.note("warning: without --warp, or a -t that ends in .h5, the affine alone is written")
     more = [parse_also(text, interp) for text in also]
     masks = {
         "fixed_mask": fixed_mask,
@@ -179,7 +182,7 @@ def register(
         raise
     if json is not None:
         outputs: dict[str, Any] = {"image": output, "transforms": transforms, "qc": qc, "inverse": inverse}
-        outputs |= {"also": [asdict(one) for one in more], **fields}
+        outputs |= {"also": [asdict(one) for one in more], **(fields if deform else {})}
         streams.write_json(
             description.describe_registration(result) | {"outputs": outputs, "command": command_line()}, json
         )

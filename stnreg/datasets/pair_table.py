@@ -1,8 +1,8 @@
 """Tables of pairs, PAIRS.csv, as typed rows.
 
 Columns `fixed,moving`, and optionally `id,subject,fixed_labels,moving_labels,fixed_mask,moving_mask,truth,
-transform,split`; others are kept by name. Paths are relative to the folder of the table, or to the working folder if
-the table is read from standard input.
+transform,warp,split`; others are kept by name. Paths are relative to the folder of the table, or to the working folder
+if the table is read from standard input.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 from stnreg.errors import DataError
 
 PATH_COLUMNS = (
-    "fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "truth", "transform",
+    "fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "truth", "transform", "warp",
 )  # fmt: skip
 
 
@@ -34,6 +34,8 @@ class Pair:
         Label maps, and masks (non-zero inside), each in the space of its image.
     truth, transform : Path, optional
         The true and an estimated transform, fixed to moving.
+    warp : Path, optional
+        A displacement field that fixed points go through before `transform`.
     other : dict
         Other columns, as text.
     """
@@ -49,6 +51,7 @@ class Pair:
     truth: Path | None = None
     transform: Path | None = None
     split: str | None = None
+    warp: Path | None = None
     other: dict[str, str] = field(default_factory=dict)
 
 

@@ -9,6 +9,7 @@ from stnreg.datasets.pair_table import Pair
 from stnreg.evaluation.bootstrap import bootstrap_mean
 from stnreg.evaluation.evaluate import evaluate
 from stnreg.evaluation.measure import Measure
+from stnreg.transforms.io.links import LinkLike, load_chain
 
 
 class Summary(NamedTuple):
@@ -44,17 +45,24 @@ def evaluate_pair(pair: Pair, **options: object) -> list[Measure]:
     UsageProblem
         If a metric lacks its column.
     """
+    transform = _whole(pair)
     return evaluate(
         pair.fixed,
         pair.moving,
         fixed_labels=pair.fixed_labels,
         moved_labels=pair.moving_labels,
         mask=pair.fixed_mask,
-        transform=pair.transform,
+        transform=transform,
         truth=pair.truth,
         warp=True,
-        **(options | {"before": bool(options.get("before")) and pair.transform is not None}),
+        **(options | {"before": bool(options.get("before")) and transform is not None}),
     )
+
+
+def _whole(pair: Pair) -> LinkLike | None:
+    """Return what takes fixed points to moving points: the warp, if there is one, and the transform after it."""
+    links = [path for path in (pair.warp, pair.transform) if path is not None]
+    return links[0] if len(links) == 1 else load_chain(links) if links else None
 
 
 def summarise(measured: Iterable[Iterable[Measure]]) -> list[Summary]:

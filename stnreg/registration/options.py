@@ -50,7 +50,7 @@ class RegistrationOptions:
     Raises
     ------
     UsageProblem
-        If dof is none of these, or the stiffness is negative.
+        If dof is none of these, or the stiffness is out of range or without a deformation.
     """
 
     dof: int = 12
@@ -70,6 +70,9 @@ class RegistrationOptions:
             raise UsageProblem(f"dof is 6, 7, 9 or 12, got {self.dof}")
         if not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
             raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
+
+        if self.stiffness_mm and not self.deform:
+            raise UsageProblem("a stiffness is that of a deformation, which was not asked for: add --deform")
 
     @property
     def thread_count(self) -> int:

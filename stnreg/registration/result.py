@@ -98,6 +98,9 @@ class RegistrationResult:
 
         A fixed point p is mapped to p + u(p), and then by the affine to the moving image.
         """
+        written = self.transform.members[0] if isinstance(self.transform, Chain) and self.transform.members else None
+        if isinstance(written, DisplacementField) and written.grid == self.fixed.grid:
+            return written  # as it was read back: see `as_written`
         whole = Chain((self.transform, Affine(self.fixed_to_moving).inverse()))
         return _displacement(whole, self.fixed.grid, self.deformation, is_fixed=True)
 

@@ -7,6 +7,8 @@ from stnreg import __version__
 from stnreg.geometry.affine import to_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
+from stnreg.models.card import find
+from stnreg.registration.by_anatomy import VELOCITY_MODEL
 from stnreg.registration.result import RegistrationResult
 
 
@@ -39,6 +41,7 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
         "threads": result.threads,
         "warnings": list(result.warnings),
         "versions": versions(),
+        **_deformation(result),
     } | bids_words(result.fixed.path, result.moving.path)
 
 
@@ -81,6 +84,26 @@ def describe_transform(
     }
 
 
+def _deformation(result: RegistrationResult) -> dict[str, Any]:
+    """Return the block `deformation` of the JSON; nothing where nothing was deformed."""
+    found = result.deformation
+    if found is None:
+        return {}
+    network = find(VELOCITY_MODEL)
+    return {
+        "deformation": {
+            "stiffness_mm": result.options.stiffness_mm,
+            "model": {"name": network.name, "sha256": network.sha256},
+            "folds_central": found.folds_central,
+            "folds_digital": found.folds_digital,
+            "log_jacobian_sd": found.log_jacobian_sd,
+            "largest_mm": found.largest_mm,
+            "agreement_before": found.agreement_before,
+            "agreement_after": found.agreement_after,
+        }
+    }
+
+
 def versions() -> dict[str, str]:
     """Return the versions of stnreg and of the packages that results depend on."""
     from importlib.metadata import PackageNotFoundError, version
@@ -104,7 +127,20 @@ def summary(result: RegistrationResult) -> list[str]:
         f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
         f"{result.dof} dof, {result.model.name}",
         f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
+        *_deformation_lines(result),
         *_verdict_lines(result),
+    ]
+
+
+def _deformation_lines(result: RegistrationResult) -> list[str]:
+    """Say what the deformation did, where there was one."""
+    found = result.deformation
+    if found is None:
+        return []
+    return [
+        f"deformation up to {found.largest_mm:.1f} mm, standard deviation of log J {found.log_jacobian_sd:.2f}, "
+        f"{found.folds_digital} folds; soft Dice of structures {found.agreement_after:.2f}, "
+        f"{found.agreement_before:.2f} before it"
     ]
 
 

@@ -1,4 +1,7 @@
-"""The figure of a registration: three planes of the fixed image with the edges of the moving one, before and after."""
+"""The picture of a registration: three planes of the fixed image, with the moving one's edges before and after.
+
+With a deformation come two rows more: the grid it bends, and how it changes volume.
+"""
 
 import io
 from collections.abc import Sequence
@@ -12,7 +15,11 @@ from stnreg.core.files import write_atomic
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
+from stnreg.reports.deformation import JACOBIAN, draw_deformation, draw_legend
+from stnreg.resampling.apply import TransformLike, as_transform
 from stnreg.resampling.trilinear import interpolate
+from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.sampling import moved
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -22,7 +29,8 @@ THUMBNAIL_PX = 150
 MARGIN_PX = 12
 LINE_PX = 18
 EDGE_RGB = (255, 140, 0)
-# Name of the plane, its LPS axes to the right and down, the letters at its left and right border.
+BEFORE, AFTER = "before: where the headers put it", "after"
+# Plane name, its LPS axes across (to the right) and down, the letters at its left and right border.
 PLANES = (("sagittal", 1, 2, "A", "P"), ("coronal", 0, 2, "R", "L"), ("axial", 0, 1, "R", "L"))
 
 
@@ -30,8 +38,10 @@ def write_qc_png(
     path: str | PathLike[str],
     fixed: Volume,
     moving: Volume,
-    fixed_to_moving: NDArray[np.float64],
+    fixed_to_moving: TransformLike,
     title_lines: Sequence[str] = (),
+    *,
+    warp: DisplacementField | None = None,
 ) -> None:
     """Draw the fixed image with the edges of the moving one, before (headers only) and after registration.
 
@@ -43,10 +53,14 @@ def write_qc_png(
     path : path
         A PNG, written atomically.
     fixed, moving : Volume
-    fixed_to_moving : (4, 4) float64
-        Fixed LPS points to moving LPS points, mm.
+    fixed_to_moving : Transform, or (4, 4) float64
+        Fixed LPS points to moving LPS points, mm: all of it, with a deformation.
     title_lines : sequence of str
         Lines of text above the planes.
+    warp : DisplacementField, optional
+        The deformation without the affine, on the fixed grid, for two rows more: a grid of straight lines in the
+        moving image, brought back by the affine, as the warp carries it to the fixed one; and the logarithm of the
+        Jacobian determinant in colour.
 
     Raises
     ------
@@ -54,14 +68,12 @@ def write_qc_png(
         If the file cannot be written.
     """
     png = io.BytesIO()
-    draw_sheet(fixed, moving, fixed_to_moving, title_lines).save(png, "PNG")
+    draw_sheet(fixed, moving, fixed_to_moving, title_lines, warp=warp).save(png, "PNG")
     write_atomic(path, png.getvalue())
 
 
-def write_thumbnail(
-    path: str | PathLike[str], fixed: Volume, moving: Volume, fixed_to_moving: NDArray[np.float64]
-) -> None:
-    """Draw a small figure without text, as WebP of about 20 kB. Arguments and errors as `write_qc_png`."""
+def write_thumbnail(path: str | PathLike[str], fixed: Volume, moving: Volume, fixed_to_moving: TransformLike) -> None:
+    """Draw before and after small and without words, as WebP: some 20 kB. Arguments and errors as `write_qc_png`."""
     webp = io.BytesIO()
     sheet = draw_sheet(fixed, moving, fixed_to_moving, panel_px=THUMBNAIL_PX, words=False)
     sheet.save(webp, "WEBP", quality=65)
@@ -71,18 +83,24 @@ def write_thumbnail(
 def draw_sheet(
     fixed: Volume,
     moving: Volume,
-    fixed_to_moving: NDArray[np.float64],
+    fixed_to_moving: TransformLike,
     title_lines: Sequence[str] = (),
     *,
+    warp: DisplacementField | None = None,
     panel_px: int = PANEL_PX,
     words: bool = True,
 ) -> "Image.Image":
-    """Draw both rows of planes, with titles and letters."""
+    """Lay out the rows of planes, with what is to be read above and beside them."""
     from PIL import Image, ImageDraw, ImageFont
 
     grids = plane_grids(fixed, panel_px)
     line, margin = (LINE_PX, MARGIN_PX) if words else (0, 3)
-    rows = [(name, draw_planes(fixed, moving, t, grids)) for name, t in _stages(fixed_to_moving)]
+    rows = [
+        (BEFORE, draw_planes(fixed, moving, np.eye(4), grids)),
+        (AFTER, draw_planes(fixed, moving, fixed_to_moving, grids)),
+    ]
+    if warp is not None:
+        rows += draw_deformation(_grey_planes(fixed, grids), warp, grids)
     width = max(sum(p.shape[1] + margin for p in planes) for _, planes in rows) + margin
     tall = [max(p.shape[0] for p in planes) + line + margin for _, planes in rows]
     sheet = Image.new("RGB", (width, margin + line * len(title_lines) + sum(tall)))
@@ -101,6 +119,8 @@ def draw_sheet(
             x += plane.shape[1] + margin
         if words:
             draw.text((margin, y), name, fill=EDGE_RGB, font=font)
+            if name == JACOBIAN:
+                draw_legend(sheet, x - margin, y, font)
         y += height
     return sheet
 
@@ -141,7 +161,7 @@ def plane_grids(fixed: Volume, panel_px: int = PANEL_PX) -> list[Grid]:
 
 
 def draw_planes(
-    fixed: Volume, moving: Volume, fixed_to_moving: NDArray[np.float64], grids: Sequence[Grid]
+    fixed: Volume, moving: Volume, fixed_to_moving: TransformLike, grids: Sequence[Grid]
 ) -> list[NDArray[np.uint8]]:
     """Sample both images on each plane: the fixed one in grey, the edges of the moved one in colour.
 
@@ -149,22 +169,29 @@ def draw_planes(
     -------
     planes : list of (rows, columns, 3) uint8
     """
-    drawn = []
-    tops = [bright(volume) for volume in (fixed, moving)]
-    for grid in grids:
-        grey = sample_plane(fixed, grid, np.eye(4)) / tops[0]
-        moved = sample_plane(moving, grid, fixed_to_moving) / tops[1]
-        plane = np.repeat((255 * np.clip(grey, 0, 1)).astype(np.uint8)[:, :, None], 3, axis=2)
-        plane[_edges(np.clip(moved, 0, 1), grid.spacing[0])] = EDGE_RGB
-        drawn.append(plane)
-    return drawn
+    planes, top = _grey_planes(fixed, grids), bright(moving)
+    for plane, grid in zip(planes, grids, strict=True):
+        values = sample_plane(moving, grid, fixed_to_moving) / top
+        plane[_edges(np.clip(values, 0, 1), grid.spacing[0])] = EDGE_RGB
+    return planes
 
 
-def sample_plane(volume: Volume, grid: Grid, fixed_to_volume: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Interpolate a volume on a flat grid in fixed space; (rows, columns), 0 outside."""
-    to_index = volume.grid.lps_to_index @ fixed_to_volume @ grid.index_to_lps
-    rows, columns = np.indices(grid.shape[1:], np.float32)
-    index = to_index[:3, 0, None] * columns.ravel() + to_index[:3, 1, None] * rows.ravel() + to_index[:3, 3, None]
+def _grey_planes(fixed: Volume, grids: Sequence[Grid]) -> list[NDArray[np.uint8]]:
+    """Sample the fixed image on each plane: (rows, columns, 3), grey."""
+    top = bright(fixed)
+    greys = [np.clip(sample_plane(fixed, grid, np.eye(4)) / top, 0, 1) for grid in grids]
+    return [np.repeat((255 * grey).astype(np.uint8)[:, :, None], 3, axis=2) for grey in greys]
+
+
+def sample_plane(volume: Volume, grid: Grid, fixed_to_volume: TransformLike) -> NDArray[np.float32]:
+    """Interpolate a volume on a flat grid of the fixed world; (rows, columns), 0 outside."""
+    transform = as_transform(fixed_to_volume)
+    if transform.matrix is None:
+        index = moved(volume.grid.lps_to_index, transform.map_voxels(grid).reshape(3, -1))
+    else:
+        to_index = volume.grid.lps_to_index @ transform.matrix @ grid.index_to_lps
+        rows, columns = np.indices(grid.shape[1:], np.float32)
+        index = to_index[:3, 0, None] * columns.ravel() + to_index[:3, 1, None] * rows.ravel() + to_index[:3, 3, None]
     found = interpolate(np.ascontiguousarray(volume.array), index.astype(np.float32))
     return np.nan_to_num(found, copy=False).reshape(grid.shape[1:])
 
@@ -191,7 +218,3 @@ def middle_of_head(volume: Volume) -> NDArray[np.float64]:
     if len(bright) == 0:
         return volume.grid.center_lps
     return apply_affine(volume.grid.index_to_lps, 2 * bright.mean(axis=0)[::-1])
-
-
-def _stages(fixed_to_moving: NDArray[np.float64]) -> list[tuple[str, NDArray[np.float64]]]:
-    return [("before: where the headers put it", np.eye(4)), ("after", np.asarray(fixed_to_moving))]

@@ -24,16 +24,24 @@ from stnreg.core.files import write_atomic
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
+from stnreg.reports.deformation import LIMIT, LINES_MM, shown_log_jacobian
 from stnreg.reports.figure import bright, draw_sheet, middle_of_head
+from stnreg.resampling.apply import TransformLike, as_transform
 from stnreg.resampling.resample import resample
+from stnreg.resampling.warp import resample_through
+from stnreg.transforms.displacement import DisplacementField
 
-VOXELS = 160  # along the longest side of the volume
+VOXELS = 160  # along the longest side of what can be scrolled through
+WARP_STEP = 2  # of those voxels, from one displacement to the next
 QUALITY = 75
-INLINE_BYTES = 26_000_000  # of images embedded in the page of a study; further ones are linked
+STILL = "Three planes of the fixed image with the edges of the moving one, before and after"
+STILL_OF_WARP = ", with the grid that the deformation bends, and with the logarithm of its Jacobian determinant"
+INLINE_BYTES = 26_000_000  # of pictures inside a study's page; what comes after is linked to
 FIGURES = (
     *("score", "reasons", "same_person", "local_correlation", "overlap", "warnings", "fixed", "moving", "dof"),
     *("translation_x_mm", "translation_y_mm", "translation_z_mm"),
-    *("rotation_x_deg", "rotation_y_deg", "rotation_z_deg", "scale_x", "scale_y", "scale_z", "total_s"),
+    *("rotation_x_deg", "rotation_y_deg", "rotation_z_deg", "scale_x", "scale_y", "scale_z"),
+    *("log_jacobian_sd", "folds", "total_s"),
 )
 WORST_FIRST = ("lost", "error", "failed", "not judged", "passed")
 
@@ -42,8 +50,10 @@ def write_qc_html(
     path: str | PathLike[str],
     fixed: Volume,
     moving: Volume,
-    fixed_to_moving: NDArray[np.float64],
+    fixed_to_moving: TransformLike,
     title_lines: Sequence[str] = (),
+    *,
+    warp: DisplacementField | None = None,
 ) -> None:
     """Write a page that flickers between the images, before and after, and scrolls through three planes.
 
@@ -54,10 +64,13 @@ def write_qc_html(
     path : path
         Written atomically; about 2 MB.
     fixed, moving : Volume
-    fixed_to_moving : (4, 4) float64
-        Fixed LPS points to moving LPS points, mm.
+    fixed_to_moving : Transform, or (4, 4) float64
+        Fixed LPS points to moving LPS points, mm: all of it, with a deformation.
     title_lines : sequence of str
         The title, and lines below it.
+    warp : DisplacementField, optional
+        The deformation without the affine, on the fixed grid: the page then also shows the grid that it bends and
+        the logarithm of its Jacobian determinant in colour.
 
     Raises
     ------
@@ -76,16 +89,21 @@ def write_qc_html(
         )
     }
     still = io.BytesIO()
-    draw_sheet(fixed, moving, fixed_to_moving, title_lines).save(still, "WEBP", quality=85)
+    draw_sheet(fixed, moving, fixed_to_moving, title_lines, warp=warp).save(still, "WEBP", quality=85)
     data = {"size": grid.size, "tiles": tiles, "place": place.astype(int).tolist(), "volumes": volumes}
+    if warp is not None:
+        data |= {"spacing": float(grid.spacing[0]), "origin": grid.origin.tolist(), "warp": _layers(warp, grid)}
     page = _filled(
         "pair.html",
         title=html.escape(title_lines[0] if title_lines else "registration"),
         lines="\n".join(f"<p>{html.escape(line)}</p>" for line in title_lines[1:]),
         style=_asset("style.css"),
+        overlays=_asset("overlays.html") if warp is not None else "",
+        overlay_keys=" g the grid, j the Jacobian," if warp is not None else "",
         still=_data_uri(still.getvalue()),
+        still_says=STILL + (STILL_OF_WARP if warp is not None else ""),
         data=json.dumps(data),
-        script=_asset("pair.js"),
+        script=_asset("pair.js") + (_asset("overlays.js") if warp is not None else ""),
     )
     write_atomic(path, page.encode())
 
@@ -194,18 +212,42 @@ def _box(fixed: Volume) -> Grid:
     return Grid.from_parts(size, (spacing,) * 3, low)
 
 
-def _mosaic(volume: Volume, grid: Grid, fixed_to_volume: NDArray[np.float64], tiles: int) -> str:
-    """Resample a volume, and tile its axial slices in one image; returned as a data URI."""
+def _mosaic(volume: Volume, grid: Grid, fixed_to_volume: TransformLike, tiles: int) -> str:
+    """Sample a volume and lay its axial slices side by side, as the address of a picture."""
+    values = resample_through(volume.array, volume.grid, grid, as_transform(fixed_to_volume))
+    return _picture((255 * np.clip(values / bright(volume), 0, 1)).astype(np.uint8), tiles)
+
+
+def _layers(warp: DisplacementField, grid: Grid) -> dict[str, Any]:
+    """Pack a warp for the page: displacements at some of the voxels, log J at the same ones, 0 at 128."""
+    x, y, z = (max(math.ceil(count / WARP_STEP) + 1, 2) for count in grid.size)
+    sparse = Grid((x, y, z), grid.index_to_lps @ np.diag([*[float(WARP_STEP)] * 3, 1.0]))
+    tiles = math.ceil(math.sqrt(z))
+    vectors = warp.to_displacement(sparse).vectors
+    unit = max(float(np.abs(vectors).max()), 1e-3) / 127
+    strain = resample(shown_log_jacobian(warp), warp.grid, sparse, np.eye(4)) / LIMIT * 127
+    return {
+        "size": sparse.size,
+        "step": WARP_STEP,
+        "tiles": tiles,
+        "unit_mm": unit,
+        "lines_mm": LINES_MM,
+        "limit": LIMIT,
+        "vectors": _picture(np.rint(np.moveaxis(vectors, 0, -1) / unit + 128).astype(np.uint8), tiles, exact=True),
+        "jacobian": _picture(np.rint(strain + 128).astype(np.uint8), tiles, exact=True),
+    }
+
+
+def _picture(voxels: NDArray[np.uint8], tiles: int, *, exact: bool = False) -> str:
+    """Lay axial slices (z, y, x) or (z, y, x, 3) side by side, so many a row, as the address of a picture."""
     from PIL import Image
 
-    values = resample(volume.array, volume.grid, grid, fixed_to_volume)
-    grey = (255 * np.clip(values / bright(volume), 0, 1)).astype(np.uint8)
-    depth, height, width = grey.shape
-    sheet = np.zeros((math.ceil(depth / tiles) * tiles, height, width), np.uint8)
-    sheet[:depth] = grey
-    sheet = sheet.reshape(-1, tiles, height, width).swapaxes(1, 2).reshape(-1, tiles * width)
+    depth, height, width, *channels = voxels.shape
+    sheet = np.zeros((math.ceil(depth / tiles) * tiles, height, width, *channels), np.uint8)
+    sheet[:depth] = voxels
+    sheet = sheet.reshape(-1, tiles, height, width, *channels).swapaxes(1, 2).reshape(-1, tiles * width, *channels)
     packed = io.BytesIO()
-    Image.fromarray(sheet).save(packed, "WEBP", quality=QUALITY, method=3)
+    Image.fromarray(sheet).save(packed, "WEBP", quality=QUALITY, method=3, lossless=exact)
     return _data_uri(packed.getvalue())
 
 

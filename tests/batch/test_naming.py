@@ -92,3 +92,12 @@ def test_sources_are_uris_of_their_dataset(tmp_path):
     described = describe_dataset([bids_pair(str(image), str(image))], tmp_path / "out")
     assert described["DatasetLinks"] == {"ds11": root.as_uri()}
     assert described["DatasetType"] == "derivative"
+
+
+def test_a_deformation_has_a_file_beside_the_affine_or_lies_in_one_composite_with_it():
+    pair = bids_pair("/t/tpl-A_T1w.nii.gz", "/d/sub-01/anat/sub-01_T1w.nii.gz")
+    apart, whole = plain(pair, OUT, True), bids(pair, OUT, True)
+    assert (apart.warp, apart.transform) == (OUT / "1" / "moved_warp.nii.gz", OUT / "1" / "moved.tfm")
+    assert whole.warp is None
+    assert whole.transform == OUT / "sub-01/anat/sub-01_from-T1w_to-A_mode-image_xfm.h5"
+    assert whole.document == whole.transform.with_suffix(".json")

@@ -99,6 +99,34 @@ def test_the_table_of_results_is_a_table_of_pairs(tmp_path, capsys):
     assert capsys.readouterr().out
 
 
+def test_a_table_of_deformations_is_measured_through_the_warp_and_resumed_by_it(tmp_path, capsys):
+    out, table = tmp_path / "out", tmp_path / "pairs.csv"
+    table.write_text(f"id,fixed,moving\na,{FIXED},{MOVING}\n")
+    line = ("batch", table, "-o", out, "--deform", "--on-fail", "warn", *QUICK)
+    assert run(*line) == 0
+    with open(out / "results.csv", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert list(row)[-3:] == ["log_jacobian_sd", "folds", "warp"]
+    assert row["warp"] == str(out / "a" / "moved_warp.nii.gz")
+    assert 'href="a/moved_warp.nii.gz"' in (out / "index.html").read_text()
+    capsys.readouterr()
+    assert run("evaluate", "--pairs", out / "results.csv", "--metrics", "jacobian") == 0
+    assert "sd_log" in capsys.readouterr().out
+    transform = out / "a" / "moved.tfm"
+    first = transform.stat().st_mtime_ns
+    assert run(*line, "--resume") == 0
+    assert transform.stat().st_mtime_ns == first
+    Path(row["warp"]).unlink()
+    assert run(*line, "--resume") == 0
+    assert Path(row["warp"]).is_file()
+
+
+def test_a_pair_network_deforms_nothing(table, tmp_path, capsys):
+    assert run("batch", table, "-o", tmp_path / "out", "--deform", "--model", "affine") == 2
+    assert "needs an anatomy network" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_rejected_pair_gives_exit_code_3_or_a_warning(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO(f"fixed,moving\n{FIXED},{MOVING}\n"))
     assert run("batch", "-", "-o", tmp_path / "out", "--min-score", 1, *QUICK) == 3

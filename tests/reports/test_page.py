@@ -12,6 +12,8 @@ from PIL import Image
 from stnreg.geometry.affine import Parameters, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.reports.page import write_qc_html, write_study_page
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.displacement import DisplacementField
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from browser import Page, find_chromium
@@ -115,6 +117,46 @@ def test_a_pair_flickers_between_what_is_chosen(browser, one):
     browser.click("#flicker")
     assert browser.value("state.timer") is None
     assert quiet(browser), browser.said
+
+
+@pytest.fixture(scope="module")
+def bent(pair, tmp_path_factory):
+    """A page with a deformation: one half of the head grows, the other shrinks."""
+    fixed, moving, moved = pair
+    vectors = np.zeros((3, *fixed.grid.shape), np.float32)
+    x = np.linspace(-1, 1, fixed.grid.size[0])
+    vectors[0] = 30 * x**2
+    warp = DisplacementField(vectors, fixed.grid)
+    path = tmp_path_factory.mktemp("bent") / "qc.html"
+    write_qc_html(path, fixed, moving, warp.then(Affine(moved)), ["bent"], warp=warp)
+    return path
+
+
+def test_a_deformation_is_laid_over_the_planes(browser, bent, tmp_path):
+    browser.open(bent)
+    coloured = "Math.abs(d[i] - d[i + 2]) > 30"
+    assert pixels_of(browser, "axial", coloured) == 0
+    browser.key("g")
+    assert browser.value("state.overlay") == "grid"
+    on_lines = pixels_of(browser, "axial", coloured)
+    assert on_lines > 2000
+    browser.picture(tmp_path / "grid.png")
+    browser.click("[data-overlay=jacobian]")
+    assert browser.value("state.overlay") == "jacobian"
+    red, blue = (pixels_of(browser, "axial", f"d[i + {a}] - d[i + {b}] > 30") for a, b in ((0, 2), (2, 0)))
+    assert red > 1000
+    assert blue > 1000
+    assert "0.69" in browser.value("document.getElementById('legend').textContent")
+    browser.key("j")
+    assert browser.value("state.overlay") is None
+    assert pixels_of(browser, "axial", coloured) == 0
+    assert browser.value("fields.vectors.length") > 0
+    assert quiet(browser), browser.said
+
+
+def test_a_page_without_a_deformation_does_not_offer_it(browser, one):
+    browser.open(one)
+    assert browser.value("document.querySelectorAll('[data-overlay]').length") == 0
 
 
 def test_before_and_after_differ_and_after_is_like_fixed(browser, one):

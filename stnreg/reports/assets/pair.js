@@ -9,11 +9,13 @@ const PLANES = [
 const COUNT = [NX, NY, NZ];
 const NAMES = { fixed: "fixed", before: "moving, before", after: "moving, after registration" };
 const EDGE = [255, 140, 0];
-const state = { shown: "after", edges: false, place: [...DATA.place], last: 2, timer: null };
+const state = { shown: "after", edges: false, place: [...DATA.place], last: 2, timer: null, overlay: null };
 const volumes = {};
 const views = [];
+const waiting = [];  // what has to be unpacked before anything is drawn
+let overlay = () => {};  // what lays more over a picture
 
-async function unpack(source) {
+async function unpack(source, [nx, ny, nz] = DATA.size, tiles = DATA.tiles, channels = 1) {
   const picture = new Image();
   picture.src = source;
   await picture.decode();
@@ -23,12 +25,13 @@ async function unpack(source) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(picture, 0, 0);
   const pixels = context.getImageData(0, 0, picture.width, picture.height).data;
-  const voxels = new Uint8Array(NX * NY * NZ);
-  for (let z = 0; z < NZ; z++) {
-    const left = (z % DATA.tiles) * NX, top = Math.floor(z / DATA.tiles) * NY;
-    for (let y = 0; y < NY; y++)
-      for (let x = 0; x < NX; x++)
-        voxels[(z * NY + y) * NX + x] = pixels[4 * ((top + y) * picture.width + left + x)];
+  const voxels = new Uint8Array(channels * nx * ny * nz);
+  for (let z = 0; z < nz; z++) {
+    const left = (z % tiles) * nx, top = Math.floor(z / tiles) * ny;
+    for (let y = 0; y < ny; y++)
+      for (let x = 0; x < nx; x++)
+        for (let k = 0; k < channels; k++)
+          voxels[((z * ny + y) * nx + x) * channels + k] = pixels[4 * ((top + y) * picture.width + left + x) + k];
   }
   return voxels;
 }
@@ -80,6 +83,7 @@ function draw(view) {
     const colour = marks && marks[i] ? EDGE : [under[i], under[i], under[i]];
     picture.data.set([...colour, 255], 4 * i);
   }
+  overlay(picture, plane, number);
   context.putImageData(picture, 0, 0);
   context.fillStyle = "#999";
   context.font = "10px sans-serif";
@@ -162,5 +166,6 @@ for (const button of document.querySelectorAll("[data-show]"))
 PLANES.forEach(build);
 fit();
 addEventListener("resize", fit);
-Promise.all(Object.entries(DATA.volumes).map(async ([name, source]) => { volumes[name] = await unpack(source); }))
-  .then(() => { show(); document.body.dataset.ready = "yes"; });
+waiting.push(...Object.entries(DATA.volumes).map(async ([name, source]) => { volumes[name] = await unpack(source); }));
+setTimeout(() => Promise.all(waiting)
+  .then(() => { show(); document.body.dataset.ready = "yes"; }));
