@@ -71,8 +71,8 @@ class RegistrationOptions:
         if not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
             raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
 
-        if self.stiffness_mm and not self.deform:
-            raise UsageProblem("a stiffness is that of a deformation, which was not asked for: add --deform")
+        if self.stiffness_mm != DEFAULT_STIFFNESS_MM and not self.deform:
+            raise UsageProblem("the stiffness is that of a deformation, which was not asked for")
 
     @property
     def thread_count(self) -> int:
