@@ -72,7 +72,7 @@ class RegistrationOptions:
             raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
 
         if self.stiffness_mm != DEFAULT_STIFFNESS_MM and not self.deform:
-            raise UsageProblem("the stiffness is that of a deformation, which was not asked for")
+            raise UsageProblem("the stiffness is that of a deformation, which was not asked for", argument="deform")
 
     @property
     def thread_count(self) -> int:

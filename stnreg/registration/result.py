@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.errors import TransformError
 from stnreg.geometry.affine import Parameters, apply_affine, to_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
@@ -108,10 +109,15 @@ class RegistrationResult:
     def inverse_warp(self) -> DisplacementField:
         """The inverse deformation, as displacements on the moving grid, LPS mm.
 
-        A moving point p is mapped to p + u(p), and then by the inverse affine to the fixed image.
+        A moving point p is mapped to p + u(p), and then by the inverse affine to the fixed image. At the voxels it is the
+        inverse of `warp` to 0.001 mm. A warp that folds has none, and the inverse flow is taken.
         """
-        whole = Chain((self.transform.inverse(), Affine(self.fixed_to_moving)))
-        return _displacement(whole, self.moving.grid, self.deformation, is_fixed=False)
+        affine = Affine(self.fixed_to_moving)
+        try:
+            inverse: Transform = Chain((affine.inverse(), self.warp.inverse()))
+        except TransformError:
+            inverse = self.transform.inverse()
+        return _displacement(Chain((inverse, affine)), self.moving.grid, self.deformation, is_fixed=False)
 
     @property
     def parameters(self) -> Parameters:

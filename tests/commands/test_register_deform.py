@@ -99,7 +99,7 @@ def test_the_jacobian_is_that_of_the_warp(folder):
 def test_json_tells_of_the_deformation(folder):
     said = json.loads((folder / "out.json").read_text())
     block = said["deformation"]
-    assert block["stiffness_mm"] == 0
+    assert block["stiffness_mm"] == 1.5
     assert block["model"] == {"name": "velocity", "sha256": find("velocity").sha256}
     assert (block["folds_central"], block["folds_digital"]) == (0, 0)
     assert 0.02 < block["log_jacobian_sd"] < 1
@@ -115,7 +115,7 @@ def test_json_tells_of_the_deformation(folder):
         (("--warp", "w.nii"), "need --deform"),
         (("--inverse-warp", "w.nii"), "need --deform"),
         (("--jacobian", "j.nii"), "need --deform"),
-        (("--stiffness", 4), "add --deform"),
+        (("--stiffness", 4), "--deform"),
         (("--deform", "--model", "affine"), "needs an anatomy network"),
         (("--deform", "--update-header", "--dof", 6), "cannot hold a deformation"),
         (("--deform", "--warp", "w.tfm"), ".nii"),

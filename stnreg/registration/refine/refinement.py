@@ -286,10 +286,8 @@ def _last_pass(sides: tuple[Side, Side], result: _PyramidResult, pool: Executor 
     if is_noise_dominated(brain, mean_correlation(result.after)):
         brains, heads, brain, head = build(PASSES[-1].spacing_mm)
     if heads_agree(brain, head):
-        first, second = (
-            with_checkerboard_brain(level, region) for level, (_, region) in zip(heads, sides, strict=True)
-        )
-        brains = first, second
+        (_, a), (_, b) = sides
+        brains = with_checkerboard_brain(heads[0], a), with_checkerboard_brain(heads[1], b)
     return _run_level(_sample_both(brains, LAST.samples), current, result.dof, LAST, pool)
 
 
