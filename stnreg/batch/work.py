@@ -75,7 +75,7 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
-        save_moved(out.labels, labels, result.fixed, result.fixed_to_moving, interp="label", threads=result.threads)
+        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", threads=result.threads)
     result.save(
         image=out.image if settings.image else None,
         inverse=out.inverse if settings.inverse else None,

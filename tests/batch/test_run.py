@@ -89,7 +89,7 @@ def test_other_options_are_another_result_other_machines_are_not(
 ):
     run(quick_tasks("a"), tmp_path)
     in_this_process.clear()
-    run(quick_tasks("a", register=changed), tmp_path, resume=True)
+    run(quick_tasks("a", options=changed), tmp_path, resume=True)
     assert bool(in_this_process) == redone
 
 

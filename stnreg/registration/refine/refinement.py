@@ -230,19 +230,18 @@ def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Exec
     usable = supported_dof(dof, *extent(*first, start))
     initial = nearest_dof(start, middle(*first, start), dof)
     current = nearest_dof(initial, middle(*first, initial), usable)
-    steps, same_contrast = [], False
+    steps: tuple[int, ...] = ()
+    same_contrast = False
     for pair, level_pass in zip(levels, PASSES, strict=True):
         sampled = _sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
         outcome = _run_level(sampled, current, usable, level_pass, pool)
         current = outcome.fixed_to_moving
-        steps.append(outcome.steps)
+        steps += (outcome.steps,)
         if level_pass is PASSES[-2]:
             same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.linearized))
     before = linearize_both(*sampled, initial, middle(*sampled, initial), pool)
-    returned_mm = motion_mm(*sampled, initial, current)
-    result = _PyramidResult(
-        initial, current, usable, same_contrast, before, outcome.linearized, tuple(steps), sampled, returned_mm
-    )
+    returned = motion_mm(*sampled, initial, current)
+    result = _PyramidResult(initial, current, usable, same_contrast, before, outcome.linearized, steps, sampled, returned)
     return result if result.improved else replace(result, fixed_to_moving=initial, dof=dof, after=before)
 
 
@@ -286,9 +285,7 @@ def _last_pass(sides: tuple[Side, Side], result: _PyramidResult, pool: Executor 
     if is_noise_dominated(brain, mean_correlation(result.after)):
         brains, heads, brain, head = build(PASSES[-1].spacing_mm)
     if heads_agree(brain, head):
-        first, second = (
-            with_checkerboard_brain(level, region) for level, (_, region) in zip(heads, sides, strict=True)
-        )
+        first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
         brains = first, second
     return _run_level(_sample_both(brains, LAST.samples), current, result.dof, LAST, pool)
 
