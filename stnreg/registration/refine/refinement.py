@@ -230,18 +230,18 @@ def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Exec
     usable = supported_dof(dof, *extent(*first, start))
     initial = nearest_dof(start, middle(*first, start), dof)
     current = nearest_dof(initial, middle(*first, initial), usable)
-    steps: tuple[int, ...] = ()
-    same_contrast = False
+    steps, same_contrast = [], False
     for pair, level_pass in zip(levels, PASSES, strict=True):
         sampled = _sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
         outcome = _run_level(sampled, current, usable, level_pass, pool)
         current = outcome.fixed_to_moving
-        steps += (outcome.steps,)
+        steps.append(outcome.steps)
         if level_pass is PASSES[-2]:
             same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.linearized))
     before = linearize_both(*sampled, initial, middle(*sampled, initial), pool)
     returned = motion_mm(*sampled, initial, current)
-    result = _PyramidResult(initial, current, usable, same_contrast, before, outcome.linearized, steps, sampled, returned)
+    after, done = outcome.linearized, tuple(steps)
+    result = _PyramidResult(initial, current, usable, same_contrast, before, after, done, sampled, returned)
     return result if result.improved else replace(result, fixed_to_moving=initial, dof=dof, after=before)
 
 
