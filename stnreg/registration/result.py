@@ -109,8 +109,8 @@ class RegistrationResult:
     def inverse_warp(self) -> DisplacementField:
         """The inverse deformation, as displacements on the moving grid, LPS mm.
 
-        A moving point p is mapped to p + u(p), and then by the inverse affine to the fixed image. At the voxels it is the
-        inverse of `warp` to 0.001 mm. A warp that folds has none, and the inverse flow is taken.
+        A moving point p is mapped to p + u(p), and then by the inverse affine to the fixed image. At the voxels it is
+        the inverse of `warp` to 0.001 mm. A warp that folds has none, and the inverse flow is taken.
         """
         affine = Affine(self.fixed_to_moving)
         try:

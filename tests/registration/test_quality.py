@@ -149,7 +149,7 @@ def test_a_wrong_transform_is_a_failure_at_any_dof(dof, off):
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])
 def test_an_exchange_of_left_and_right_is_a_failure_at_any_dof(dof):
     mirrored = compose(nearest_dof(SMALLER, np.zeros(3), dof), np.diag([-1.0, 1, 1, 1]))
-    assert "exchanges left and right" in assess(WHOLE, ANOTHER, mirrored, dof=dof).reasons[-1]
+    assert "swaps left and right" in assess(WHOLE, ANOTHER, mirrored, dof=dof).reasons[-1]
 
 
 @pytest.mark.parametrize("value", [0.7195, 0.71999, 0.72 - 1e-9, np.nextafter(0.72, 0)])
@@ -167,6 +167,6 @@ def test_messages_show_by_how_much_a_bound_is_missed():
     assert f"{score:.4f}" in little
     assert f"{score + 0.0004:.4f}" in little
     almost = replace(WELL, correlation=LIMITS.min_correlation - 0.0003)
-    assert "by 0.2997; 0.3000 is" in assess(WHOLE, WHOLE, np.eye(4), refinement=almost).reasons[0]
+    assert "is 0.2997; at least 0.3000 is" in assess(WHOLE, WHOLE, np.eye(4), refinement=almost).reasons[0]
     strange = replace(WHOLE, residual_mm=LIMITS.max_residual_mm + 0.04)
-    assert "(9.04 mm off; 9.00 mm is" in assess(strange, WHOLE, np.eye(4)).reasons[0]
+    assert "(9.04 mm off; at most 9.00 mm is" in assess(strange, WHOLE, np.eye(4)).reasons[0]

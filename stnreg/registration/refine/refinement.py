@@ -239,10 +239,9 @@ def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Exec
         if level_pass is PASSES[-2]:
             same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.linearized))
     before = linearize_both(*sampled, initial, middle(*sampled, initial), pool)
-    returned_mm = motion_mm(*sampled, initial, current)
-    result = _PyramidResult(
-        initial, current, usable, same_contrast, before, outcome.linearized, tuple(steps), sampled, returned_mm
-    )
+    returned = motion_mm(*sampled, initial, current)
+    after, done = outcome.linearized, tuple(steps)
+    result = _PyramidResult(initial, current, usable, same_contrast, before, after, done, sampled, returned)
     return result if result.improved else replace(result, fixed_to_moving=initial, dof=dof, after=before)
 
 
@@ -286,8 +285,8 @@ def _last_pass(sides: tuple[Side, Side], result: _PyramidResult, pool: Executor 
     if is_noise_dominated(brain, mean_correlation(result.after)):
         brains, heads, brain, head = build(PASSES[-1].spacing_mm)
     if heads_agree(brain, head):
-        (_, a), (_, b) = sides
-        brains = with_checkerboard_brain(heads[0], a), with_checkerboard_brain(heads[1], b)
+        first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
+        brains = first, second
     return _run_level(_sample_both(brains, LAST.samples), current, result.dof, LAST, pool)
 
 

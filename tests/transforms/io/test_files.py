@@ -233,5 +233,5 @@ def test_foreign_fields_composites_and_images_are_not_overwritten(smooth: Any, g
     (tmp_path / "damaged.nii.gz").write_bytes(b"stnreg warp")
     (tmp_path / "short.h5").write_bytes(b"x")
     for path in tmp_path.iterdir():
-        with pytest.raises(UsageProblem, match="is there already, and stnreg did not write it"):
+        with pytest.raises(UsageProblem, match="exists already, and stnreg did not write it"):
             check_transform_output(path)
