@@ -12,9 +12,12 @@ PRESETS = {
         steps=3,
         half=False,
         validation_pairs=2,
-        network=VelocityShape((16, 32, 16), 10.0, widths=(4, 4, 4, 4), matcher_widths=(4, 4, 4), match_channels=4),
+        network=VelocityShape(
+            (16, 24, 16), 10.0, widths=(4, 4, 4), matcher_widths=(4, 4), match_channels=4, repeats=(1, 1),
+            bounds_mm=(8.0, 12.0),
+        ),
         batch=BatchSettings(1, 1, 1),
     ),
-}
+}  # fmt: skip
 """`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `tiny`
 is for a trial. The network that comes with stnreg was trained by the first and then by the second, on one GPU."""
