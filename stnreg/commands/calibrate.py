@@ -1,19 +1,24 @@
-"""`stnreg calibrate`: what a trained anatomy network needs beside its weights, measured on validation scans."""
+"""`stnreg calibrate`: what a trained network needs beside its weights, measured on validation scans."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.errors import ExitCode
+from stnreg.errors import ExitCode, UsageProblem
+
+if TYPE_CHECKING:
+    from stnreg.models.card import Weights
 
 
 def calibrate(
     network: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE.onnx", help="Anatomy network; its sidecar names the pose network.", show_default=False
+            metavar="FILE.onnx",
+            help="Anatomy network, whose sidecar names the pose network; or velocity network.",
+            show_default=False,
         ),
     ],
     scans: Annotated[
@@ -54,12 +59,20 @@ def calibrate(
             help="Choose the thresholds of the verdict too: minutes, where the spread takes seconds.",
         ),
     ] = True,
+    pairs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Number of pairs of scans to deform, for a velocity network; 10 when left out.",
+        ),
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
             "--check",
             help="Write nothing: show what is measured beside what the sidecar holds, and exit with status 4 where a "
-            "spread differs by more than 0.05 mm.",
+            "spread differs by more than 0.05 mm, or a limit of a velocity network by more than 0.01.",
         ),
     ] = False,
     device: options.Device = "auto",
@@ -69,16 +82,25 @@ def calibrate(
 
     They are measured on the validation scans of its training and written into FILE.json, and into the sidecar of its
     pose network: how far the centroid of each structure lies from that of its labels, which decides how much it
-    counts, and the thresholds by which a registration is accepted. register refuses a network without them. Each line
-    is name, measured, sidecar, rule; tab-separated off a terminal.
+    counts, and the thresholds by which a registration is accepted. Of a velocity network, validation heads are deformed
+    from right affines and from wrong ones, and the limits are those that tell the two apart: minutes. register refuses
+    a network without them. Each line is name, measured, sidecar, rule; tab-separated off a terminal.
     """
     from stnreg.models.card import find
     from stnreg.reports import streams
     from stnreg.training.anatomy.calibrate import measure, table, write_sidecars
 
+    weights = find(str(network))
+    if weights.kind == "velocity":
+        if cache or outcomes or not thresholds:
+            raise UsageProblem("--cache, --outcomes and --no-thresholds are for anatomy networks")
+        _calibrate_velocity(weights, scans, validation, pairs, check, device, threads)
+        return
+    if pairs is not None:
+        raise UsageProblem("--pairs is for velocity networks")
     with streams.progress("calibrate") as show:
         found = measure(
-            find(str(network)),
+            weights,
             scans,
             validation=validation,
             packed=cache,
@@ -97,3 +119,28 @@ def calibrate(
         return
     for path in write_sidecars(found):
         typer.echo(path)
+
+
+def _calibrate_velocity(
+    weights: "Weights",
+    scans: Path,
+    validation: int | None,
+    pairs: int | None,
+    check: bool,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Measure the limits of a velocity network, and write or compare them."""
+    from stnreg.reports import streams
+    from stnreg.training.deformable.calibrate import limits_table, measure_limits, write_limits
+
+    with streams.progress("calibrate") as show:
+        found = measure_limits(
+            weights, scans, validation=validation, pairs=pairs, threads=threads, device=device, progress=show
+        )
+    streams.show_table(("name", "measured", "sidecar", "rule"), limits_table(found))
+    if not check:
+        typer.echo(write_limits(found))
+    elif not found.agrees:
+        streams.note(f"{weights.path.with_suffix('.json')}: holds other limits; write these without --check")
+        raise typer.Exit(ExitCode.DATA)

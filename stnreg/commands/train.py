@@ -1,9 +1,11 @@
-"""`stnreg train`: a pair network from scans, an anatomy network from label maps."""
+"""`stnreg train`: a pair network from scans, an anatomy network or a velocity network from label maps."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from stnreg.errors import UsageProblem
 
 
 def train(
@@ -26,15 +28,16 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Network to train: a pair network, affine (estimates the matrix) or separate (estimates bounded "
-            "parameters), or an anatomy network, anatomy-pose or anatomy; that of --from, or affine, when left out.",
+            "parameters), an anatomy network, anatomy-pose or anatomy, or velocity, which deforms; that of --from, or "
+            "affine, when left out.",
         ),
     ] = None,
     scans: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of single scans to make pairs of by random moves; repeatable. For an anatomy network: one "
-            "folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes).",
+            help="Folder of single scans to make pairs of by random moves; repeatable. For an anatomy or velocity "
+            "network: one folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes).",
         ),
     ] = None,
     validation: Annotated[
@@ -42,7 +45,7 @@ def train(
         typer.Option(
             metavar="N",
             help="Number of scans of the first folder, the last by name, that are kept for validation; for an anatomy "
-            "network those of ixi/, 18 when left out.",
+            "or velocity network those of ixi/, 18 when left out.",
         ),
     ] = None,
     terms: Annotated[
@@ -56,9 +59,9 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy network default "
-            "(from nothing), further (goes on with --from, at half the rate), or tiny; what --config names, or "
-            "default, when left out.",
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy or "
+            "velocity network default (from nothing), further (goes on with --from, at a lower rate), or tiny; what "
+            "--config names, or default, when left out.",
         ),
     ] = None,
     config: Annotated[
@@ -66,7 +69,8 @@ def train(
         typer.Option(
             metavar="FILE.toml",
             help='File of settings that replace those of the preset: preset = "NAME" and the tables [loop], [pair], '
-            "[pair.model], [pair.moves], [pair.augment] and [pair.loss]; for an anatomy network [loop] and [anatomy].",
+            "[pair.model], [pair.moves], [pair.augment] and [pair.loss]; for an anatomy network [loop] and [anatomy], "
+            "for velocity [velocity].",
         ),
     ] = None,
     transforms: Annotated[
@@ -78,7 +82,11 @@ def train(
         ),
     ] = None,
     cache: Annotated[
-        Path | None, typer.Option(metavar="FILE.npz", help="File for the prepared scans; RUN/scans.npz when left out.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.npz",
+            help="File for the prepared scans; RUN/scans.npz, or RUN/pack.npz for velocity, when left out.",
+        ),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run in RUN, with the settings that it began with.")
@@ -97,6 +105,14 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Number of epochs; that of the settings when left out.")
     ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Number of steps of velocity; that of the settings when left out."),
+    ] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(metavar="M", min=0.01, help="Time to train velocity for, in place of steps."),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda[:N]", help="Device to train on; auto when left out.")
     ] = None,
@@ -106,17 +122,19 @@ def train(
 ) -> None:
     """Train a network on your own scans.
 
-    A pair network is trained without supervision on random transforms of scans, an anatomy network on label maps.
-    Export both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them. RUN
-    receives last.ckpt, best.ckpt (best validation score), metrics.csv, curves.png, and a TensorBoard log if that is
-    installed. Continue an interrupted run with --resume; its settings are in the checkpoint. On several GPUs or
-    machines: torchrun --nproc-per-node N -m stnreg train ...
+    A pair network is trained without supervision on random moves of scans, an anatomy network and velocity on label
+    maps. Export both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them; and
+    calibrate velocity. RUN receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and
+    TensorBoard's file where it is installed; of velocity, last.ckpt, weights.ckpt (to export) and log.jsonl. Continue
+    an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or machines, for pair
+    networks: torchrun --nproc-per-node N -m stnreg train ...
     """
     from stnreg.reports.streams import note
     from stnreg.training import require_training
 
     require_training()
     from stnreg.training.anatomy.run import anatomy_model, train_anatomy
+    from stnreg.training.deformable.command import is_velocity, train_velocity
     from stnreg.training.run import PairRun, train_pair
 
     wanted = PairRun(
@@ -137,6 +155,11 @@ def train(
         threads=threads,
         device=device,
     )
+    if is_velocity(wanted):
+        typer.echo(train_velocity(wanted, steps=steps, minutes=minutes))
+        return
+    if steps is not None or minutes is not None:
+        raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
     if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))
         return

@@ -19,6 +19,12 @@ class Released:
     input_shape : tuple of int
     card : dict
         `kind`, `size`, `spacing_mm`, `normalise`: what inference needs.
+    opset : int
+        Of ONNX.
+    tolerance : float
+        By how much onnxruntime and torch may differ, of the output's own size.
+    blobs : bool
+        Whether they are compared on smooth images in place of noise.
     """
 
     model: nn.Module
@@ -26,3 +32,6 @@ class Released:
     output_name: str
     input_shape: tuple[int, ...]
     card: dict[str, Any]
+    opset: int = 18
+    tolerance: float = 1e-4  # a normalised 1e-4 is 0.01 mm in a 256 mm cube
+    blobs: bool = False

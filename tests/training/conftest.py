@@ -1,3 +1,6 @@
+import bz2
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -72,3 +75,54 @@ def structure_map():
 @pytest.fixture(scope="session")
 def write_training_data():
     return _write_training_data
+
+
+def _ball(shape, center, radii):
+    z, y, x = np.indices(shape)
+    return ((np.stack([x, y, z], -1) - center) ** 2 / np.array(radii) ** 2).sum(-1) < 1
+
+
+@pytest.fixture
+def velocity_pack(tmp_path):
+    """Four balls with three structures each, two for validation, and three label maps."""
+    arrays, scans, anatomies = {}, [], []
+    shape = (40, 40, 40)
+    center = np.array([19.5, 19.5, 19.5])
+    for k in range(4):
+        labels = np.zeros(shape, np.uint8)
+        labels[_ball(shape, center, (12 + k, 15 - k, 13))] = 1
+        aside = 3 if k % 2 else -3
+        labels[_ball(shape, center + np.array([4, aside, 0]), (4, 5, 6))] = 2
+        labels[_ball(shape, center + np.array([-4, aside, 0]), (4, 5, 6))] = 3
+        image = np.array([2, 20, 30, 38], np.uint8)[labels]
+        for kind, volume in (("image", image), ("labels", labels)):
+            arrays[f"s{k}.{kind}"] = np.frombuffer(bz2.compress(volume.tobytes()), np.uint8)
+        matrix = np.diag([0.2, 0.2, 0.2, 1.0])
+        matrix[:3, 3] = center
+        scans.append({"name": f"s{k}", "shape": shape, "frame_to_index": matrix.tolist(), "validation": k > 1})
+        if k < 3:
+            codes = np.array([0, 3, 4, 43], np.uint8)[labels]
+            arrays[f"a{k}.tissue"] = np.frombuffer(bz2.compress(codes.tobytes()), np.uint8)
+            anatomies.append({**scans[-1], "name": f"a{k}", "validation": k > 0})
+    tables = {
+        "dlmuse": [0, 81, 52, 51],
+        "freesurfer": [0, 2, 3, 4, 41, 43],
+        "mirror_dlmuse": [0, 1, 3, 2],
+        "mirror_freesurfer": [0, 4, 2, 5, 1, 3],
+        "to_freesurfer": [0, 2, 3, 5],
+    }
+    about = {"tables": tables, "levels": 40, "scans": scans, "anatomies": anatomies}
+    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(tmp_path / "pack.npz", **arrays)
+    return tmp_path / "pack.npz"
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks are faster on one thread, and the same on every machine."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

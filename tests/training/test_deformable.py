@@ -1,9 +1,7 @@
-import bz2
 import json
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
@@ -14,61 +12,21 @@ from stnreg.training.deformable.batch import BatchSettings, make_batch  # noqa: 
 from stnreg.training.deformable.run import Budget, Run, TrainSettings, train  # noqa: E402
 from stnreg.training.deformable.subjects import frame_points, load_pack  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TINY = VelocityShape(
-    shape=(32, 32, 32), spacing_mm=5.0, maps=4, widths=(4, 6, 8, 8), matcher_widths=(6, 6, 8), match_channels=4
-)
+    (16, 16, 16), 10.0, maps=4, widths=(4, 6, 8), matcher_widths=(4, 6), match_channels=4, repeats=(1, 2),
+    bounds_mm=(8.0, 12.0),
+)  # fmt: skip
 STILL = BatchSettings(1, 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 SETTINGS = TrainSettings(half=False, network=TINY, warmup=0.0, rate=3e-3, validation_pairs=2)
 
 
-def smooth_field(seed, size_mm, shape=(48, 56, 48)):
+def smooth_field(seed, size_mm, shape=(32, 40, 32)):
     """A velocity of cubic splines that comes to rest at the borders."""
     coarse = torch.randn(1, 3, *(n // 4 for n in shape), generator=torch.Generator().manual_seed(seed)) * size_mm
     coarse[:, :, [0, -1]] = coarse[:, :, :, [0, -1]] = coarse[:, :, :, :, [0, -1]] = 0
     return spline_upsample(spline_upsample(coarse))
-
-
-def ball(shape, center, radii):
-    z, y, x = np.indices(shape)
-    return ((np.stack([x, y, z], -1) - center) ** 2 / np.array(radii) ** 2).sum(-1) < 1
-
-
-@pytest.fixture
-def pack(tmp_path):
-    """Four balls with three structures each, two for validation, and three label maps."""
-    arrays, scans, anatomies = {}, [], []
-    shape = (40, 40, 40)
-    center = np.array([19.5, 19.5, 19.5])
-    for k in range(4):
-        labels = np.zeros(shape, np.uint8)
-        labels[ball(shape, center, (12 + k, 15 - k, 13))] = 1
-        aside = 3 if k % 2 else -3
-        labels[ball(shape, center + np.array([4, aside, 0]), (4, 5, 6))] = 2
-        labels[ball(shape, center + np.array([-4, aside, 0]), (4, 5, 6))] = 3
-        image = np.array([2, 20, 30, 38], np.uint8)[labels]
-        for kind, volume in (("image", image), ("labels", labels)):
-            arrays[f"s{k}.{kind}"] = np.frombuffer(bz2.compress(volume.tobytes()), np.uint8)
-        matrix = np.diag([0.2, 0.2, 0.2, 1.0])
-        matrix[:3, 3] = center
-        scans.append({"name": f"s{k}", "shape": shape, "frame_to_index": matrix.tolist(), "validation": k > 1})
-        if k < 3:
-            codes = np.array([0, 3, 4, 43], np.uint8)[labels]
-            arrays[f"a{k}.tissue"] = np.frombuffer(bz2.compress(codes.tobytes()), np.uint8)
-            anatomies.append({**scans[-1], "name": f"a{k}", "validation": k > 0})
-    tables = {
-        "dlmuse": [0, 81, 52, 51],
-        "freesurfer": [0, 3, 4, 43],
-        "mirror_dlmuse": [0, 1, 3, 2],
-        "mirror_freesurfer": [0, 1, 3, 2],
-        "to_freesurfer": [0, 1, 2, 3],
-    }
-    tables["freesurfer"] = [0, 2, 3, 4, 41, 43]
-    tables["mirror_freesurfer"] = [0, 4, 2, 5, 1, 3]
-    tables["to_freesurfer"] = [0, 2, 3, 5]
-    about = {"tables": tables, "levels": 40, "scans": scans, "anatomies": anatomies}
-    arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    np.savez(tmp_path / "pack.npz", **arrays)
-    return tmp_path / "pack.npz"
 
 
 def test_spline_keeps_constants_and_lines():
@@ -82,7 +40,7 @@ def test_there_and_back_is_the_identity():
     velocity = smooth_field(0, 4.0)
     there, back = integrate(velocity, 2.0), integrate(-velocity, 2.0)
     off = there + warp(back, there, 2.0)
-    assert there.norm(dim=1).mean() > 1
+    assert there.norm(dim=1).mean() > 0.9
     assert off[:, :, 2:-2, 2:-2, 2:-2].norm(dim=1).mean() < 0.05
 
 
@@ -98,7 +56,7 @@ def test_a_constant_velocity_is_a_shift_along_x_first():
 def test_exchanged_images_exchange_the_sign():
     network = VelocityNet(TINY).eval()
     torch.nn.init.normal_(network.matchers[0].head.weight)
-    pair = torch.rand(1, 2, 32, 32, 32)
+    pair = torch.rand(1, 2, 16, 16, 16)
     with torch.no_grad():
         assert torch.equal(network(pair), -network(pair.flip(1)))
 
@@ -124,20 +82,20 @@ def test_jacobian_of_a_known_stretch():
     assert torch.allclose(losses.jacobian(stretch, 2.0), torch.tensor(1.1 * 0.8 * 1.3))
 
 
-def test_mirrored_heads_keep_their_sides(pack):
-    packed = load_pack(pack, torch.device("cpu"))
+def test_mirrored_heads_keep_their_sides(velocity_pack):
+    packed = load_pack(velocity_pack, torch.device("cpu"))
     found = set()
-    for seed in range(6):
+    for seed in range(4):
         generator = torch.Generator().manual_seed(seed)
-        batch = make_batch(packed, replace(STILL, painted_pairs=1), (32, 32, 32), 5.0, generator)
+        batch = make_batch(packed, replace(STILL, painted_pairs=1), (16, 16, 16), 10.0, generator)
         for labels, (left, right) in ((batch.labels[0, 0], (2, 3)), (batch.labels[0, 1], (3, 5))):
             middle = [(labels == k).nonzero()[:, 2].float().mean() for k in (left, right)]
             found.add(bool(middle[0] > middle[1]))
     assert found == {True}  # 2 lies at larger x, mirrored or not
 
 
-def test_a_pair_is_learnt(pack):
-    packed = load_pack(pack, torch.device("cpu"))
+def test_a_pair_is_learnt(velocity_pack):
+    packed = load_pack(velocity_pack, torch.device("cpu"))
     clear = replace(SETTINGS, batch=STILL, smoothness=0.02)
     run = Run(packed, clear, torch.device("cpu"), Budget(1000, None, time.monotonic()))
     figures = [run.advance() for _ in range(40)]
@@ -146,11 +104,11 @@ def test_a_pair_is_learnt(pack):
     assert figures[-1]["skipped"] == 0
 
 
-def test_resumed_is_as_never_stopped(pack, tmp_path):
+def test_resumed_is_as_never_stopped(velocity_pack, tmp_path):
     settings = replace(SETTINGS, batch=replace(STILL, painted_pairs=1, mixed_pairs=1, warp_mm=2.0))
-    train(pack, tmp_path / "whole", steps=4, device="cpu", settings=settings)
-    run_to(pack, tmp_path / "parts", settings, 2)
-    train(pack, tmp_path / "parts", steps=4, device="cpu", settings=settings, resume=True)
+    train(velocity_pack, tmp_path / "whole", steps=4, device="cpu", settings=settings)
+    run_to(velocity_pack, tmp_path / "parts", settings, 2)
+    train(velocity_pack, tmp_path / "parts", steps=4, device="cpu", settings=settings, resume=True)
     whole, parts = (torch.load(tmp_path / n / "weights.ckpt")["model"] for n in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
 
@@ -163,19 +121,11 @@ def run_to(pack, folder, settings, steps):
     run.save(folder / "weights.ckpt", folder / "last.ckpt")
 
 
-def test_export_agrees_with_torch(pack, tmp_path):
-    pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'stnreg[train]'")
-    from stnreg.training.deformable.export import export
-
-    weights = train(pack, tmp_path / "out", steps=2, device="cpu", settings=replace(SETTINGS, batch=STILL))
-    card = export(weights, tmp_path / "velocity.onnx")
-    assert card["shape"] == [32, 32, 32]
-    assert (tmp_path / "velocity.onnx").is_file()
-
-
-def test_half_precision_takes_a_step(pack, tmp_path):
+def test_half_precision_takes_a_step(velocity_pack, tmp_path):
     settings = replace(SETTINGS, half=True, batch=replace(STILL, painted_pairs=1, mixed_pairs=1))
-    weights = train(pack, tmp_path, until=time.time() + 2, device="cpu", settings=settings, validate_every_s=0.5)
+    weights = train(
+        velocity_pack, tmp_path, until=time.time() + 1.5, device="cpu", settings=settings, validate_every_s=0.5
+    )
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert {"begin", "train", "validation"} == {line["kind"] for line in lines}
     assert lines[-1]["affine"] > 0.3

@@ -51,8 +51,17 @@ class VelocityNetwork:
         return run_network(self.session, self.weights, given, "velocity")[0]
 
 
-def open_velocity_network(model: str, threads: int, device: str) -> VelocityNetwork:
+def open_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:
     """Open a velocity network by its name or path; the last one is kept open.
+
+    Parameters
+    ----------
+    model : str
+        As `find` takes it.
+    threads, device
+        As `open_session` takes them.
+    calibrated : bool
+        Whether a network without a calibration is refused; where it is not, limits are the defaults.
 
     Raises
     ------
@@ -60,20 +69,21 @@ def open_velocity_network(model: str, threads: int, device: str) -> VelocityNetw
         If it is a network of another kind, or its sidecar lacks something.
     """
     weights = find(model)
+    sidecar = weights.path.with_suffix(".json")
     if weights.kind != "velocity":
         raise DataError(f"{weights.path}: expected a velocity network, got one of the kind {weights.kind!r}")
-    return _kept_open(weights.path, weights.sha256, threads, device)
+    try:
+        z, y, x = (int(n) for n in weights.card["shape"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{sidecar}: expected a shape of three numbers ({error!r})") from error
+    limits = DeformationLimits.from_card(weights.card, sidecar) if calibrated else DeformationLimits()
+    session = _kept_open(weights.path, weights.sha256, threads, device)
+    return VelocityNetwork(weights, session, box((z, y, x), weights.spacing_mm), limits)
 
 
 @lru_cache(maxsize=1)
-def _kept_open(path: Path, sha256: str, threads: int, device: str) -> VelocityNetwork:
-    weights = find(str(path))
-    shape = tuple(int(n) for n in weights.card["shape"])
-    if len(shape) != 3:
-        raise DataError(f"{weights.path.with_suffix('.json')}: expected a shape of three numbers, got {shape}")
-    limits = DeformationLimits.from_card(weights.card, weights.path.with_suffix(".json"))
-    session = open_session(weights, threads=threads, device=device)
-    return VelocityNetwork(weights, session, box((shape[0], shape[1], shape[2]), weights.spacing_mm), limits)
+def _kept_open(path: Path, sha256: str, threads: int, device: str) -> "InferenceSession":
+    return open_session(find(str(path)), threads=threads, device=device)
 
 
 def lattice_of(grid: Grid) -> Grid:

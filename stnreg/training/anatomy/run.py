@@ -1,5 +1,6 @@
 """Train an anatomy network from command-line options: packed subjects, settings, the loop."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,7 @@ def train_anatomy(wanted: PairRun) -> Path:
     settings = {
         "anatomy": settings_of(task, packed),
         "task": to_dict(training.anatomy),
-        "sources": _sources(wanted.terms),
+        "sources": sources_of(wanted.terms),
     }
     start = None
     if wanted.start is not None:
@@ -112,5 +113,6 @@ def settings_of(task: AnatomyTask, packed: Path) -> dict[str, Any]:
     }
 
 
-def _sources(terms: Any) -> list[dict[str, str]]:
+def sources_of(terms: Sequence[str]) -> list[dict[str, str]]:
+    """Return `NAME: TERMS` of data sets as they stand in a sidecar."""
     return [dict(zip(("name", "terms"), map(str.strip, term.split(":", 1)), strict=False)) for term in terms]

@@ -68,7 +68,7 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
     """
     chosen = {
         "min_score": choose_score(*(scores or (found.good_scores, found.failed_scores))),
-        "whole_head_error_mm": _middle(
+        "whole_head_error_mm": middle_of(
             found.whole_error_mm,
             found.half_error_mm,
             f"{BEST} {len(found.whole_error_mm)} pairs of whole heads and {len(found.half_error_mm)} with half a head",
@@ -93,10 +93,11 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
 
 def choose_score(good: Array, failed: Array) -> Threshold | None:
     """Choose the least score that is accepted, on scores of right and of failed registrations; None without both."""
-    return _middle(failed, good, f"{BEST} {len(good)} right and {len(failed)} failed registrations")
+    return middle_of(failed, good, f"{BEST} {len(good)} right and {len(failed)} failed registrations")
 
 
-def _middle(low: Array, high: Array, how: str) -> Threshold | None:
+def middle_of(low: Array, high: Array, how: str) -> Threshold | None:
+    """Return the middle of the range that best separates low figures from high ones; None without both."""
     found = separating_range(low, high)
     if found is None:
         return None

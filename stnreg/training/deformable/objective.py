@@ -28,6 +28,8 @@ class LossSettings:
         Of how far determinants fall below `least`.
     spread : float
         Standard deviation of log J that is wanted inside the brain; the weight of smoothness follows it.
+    floor : float
+        Least weight of smoothness.
     squarings : int
         Of the velocity's exponential in training.
     """
@@ -39,6 +41,7 @@ class LossSettings:
     fold: float = 100.0
     least: float = 0.3
     spread: float = 0.36
+    floor: float = 0.02
     squarings: int = 6
 
 
@@ -53,11 +56,14 @@ class Smoothness:
         Spread to reach on training batches; validation says how they differ from real pairs.
     seen : float
         Running mean of the spread on training batches.
+    floor : float
+        Least weight.
     """
 
     weight: float
     target: float
     seen: float = 0.0
+    floor: float = LossSettings.floor
 
     def follow(self, spread: float) -> None:
         """Take in one batch's spread."""
@@ -65,7 +71,7 @@ class Smoothness:
             return
         self.seen = spread if self.seen == 0 else 0.95 * self.seen + 0.05 * spread
         step = max(min(spread / self.target - 1, 1.0), -1.0)
-        self.weight = min(max(self.weight * (1 + 0.01 * step), 0.02), 20.0)
+        self.weight = min(max(self.weight * (1 + 0.01 * step), self.floor), 20.0)
 
     def correct(self, validation: float, wanted: float) -> None:
         """Take in the spread on validation pairs: their ratio to training batches moves the target."""

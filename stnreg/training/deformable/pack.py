@@ -1,13 +1,12 @@
 """Make the pack that a velocity network is trained on: heads and label maps, each cut to where its brain is.
 
 A pack is one `.npz`. Voxels stay as they were scanned: every subject carries the affine that takes millimetres of the
-frame (`stnreg.training.deformable.frame`) to its voxel indices, which the caller finds as `stnreg register` does. Scans
+frame (`stnreg.training.deformable.frame`) to its voxel indices, found as `stnreg register` finds it. Scans
 keep few grey levels, and nothing that is far from the brain; volumes are compressed one by one with bzip2, which the
 reader (`stnreg.training.deformable.subjects`) undoes with the standard library.
 """
 
 import bz2
-import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
+from stnreg.core.files import open_atomic
+from stnreg.core.structures import FREESURFER_CORTEX, FREESURFER_WHITE, STRUCTURES, Structure
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import load_volume
@@ -31,6 +32,7 @@ KEPT_MM = 16.0  # around the brain; what lies farther is stored as nothing
 MARGIN_MM = 8.0  # kept around the box, for images that are moved
 VALIDATION_SCANS, VALIDATION_ANATOMIES = 18, 3  # the last ones by name
 KEPT_VALIDATION_SCANS = 12  # of them, the first: enough to validate on
+FORNIX = {"L": (90, 89), "R": (89, 90)}  # DLMUSE codes of either half and of the other one
 
 
 def crop(shape: tuple[int, ...], frame_to_index: Array) -> tuple[tuple[slice, ...], Array]:
@@ -48,8 +50,8 @@ def squeeze(volume: Array) -> Array:
     return np.frombuffer(bz2.compress(np.ascontiguousarray(volume).tobytes(), 9), np.uint8)
 
 
-def label_tables(table: Path) -> dict[str, Any]:
-    """Read `labels.tsv` into the label schemes: codes of either, mirrors, and the step from DLMUSE to FreeSurfer.
+def label_tables() -> dict[str, Any]:
+    """Return the label schemes: codes of either, mirrors, and the step from DLMUSE to FreeSurfer.
 
     Returns
     -------
@@ -58,28 +60,36 @@ def label_tables(table: Path) -> dict[str, Any]:
         index of the same structure on the other side. `to_freesurfer`:
         index of each DLMUSE index in FreeSurfer's scheme, 0 where it has none.
     """
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    codes = [0] + [int(r["dlmuse"]) for r in rows]
-    names = ["background"] + [r["name"] for r in rows]
-    to_code = [0] + [int(r["freesurfer"]) if r["freesurfer"] else 0 for r in rows]
-    freesurfer = sorted(set(to_code))
-    other = {n: i for i, n in enumerate(names)}
-    mirror = [other[_swapped(n)] for n in names]
-    beside = {to_code[i]: to_code[mirror[i]] for i in range(len(codes))}
+    place = {(s.name, s.side): s for s in STRUCTURES}
+    other = {"L": "R", "R": "L", "-": "-"}
+    mirror_of, code_of = {0: 0}, {0: 0}
+    for structure in STRUCTURES:
+        beside = place[structure.name, other[structure.side]]
+        for number, code in enumerate(structure.dlmuse):
+            mirror_of[code] = beside.dlmuse[number]
+            code_of[code] = _freesurfer_code(structure, number)
+    for side, (code, mirror) in FORNIX.items():  # its halves are one structure with the corpus callosum
+        mirror_of[code] = mirror
+        code_of[code] = FREESURFER_WHITE[side][0]
+    codes, freesurfer = sorted(code_of), sorted(set(code_of.values()))
+    mirror_code = {code_of[c]: code_of[mirror_of[c]] for c in codes}
     return {
         "dlmuse": codes,
         "freesurfer": freesurfer,
-        "mirror_dlmuse": mirror,
-        "mirror_freesurfer": [freesurfer.index(beside[c]) for c in freesurfer],
-        "to_freesurfer": [freesurfer.index(c) for c in to_code],
+        "mirror_dlmuse": [codes.index(mirror_of[c]) for c in codes],
+        "mirror_freesurfer": [freesurfer.index(mirror_code[c]) for c in freesurfer],
+        "to_freesurfer": [freesurfer.index(code_of[c]) for c in codes],
     }
 
 
-def _swapped(name: str) -> str:
-    if name.endswith(("_L", "_R")):
-        return name[:-1] + {"L": "R", "R": "L"}[name[-1]]
-    return name
+def _freesurfer_code(structure: Structure, number: int) -> int:
+    """Return FreeSurfer's code of what DLMUSE numbers `number` in a structure; 0 where it has none."""
+    if not structure.is_parcel:
+        return structure.freesurfer[number] if number < len(structure.freesurfer) else 0
+    if structure.side == "-":
+        return 0
+    is_white = structure.group.startswith("white")
+    return (FREESURFER_WHITE if is_white else FREESURFER_CORTEX)[structure.side][0]
 
 
 def pack_scan(path: Path, codes: Array, frame_of: FrameOf) -> tuple[dict[str, Any], dict[str, Array]]:
@@ -106,35 +116,34 @@ def pack_anatomy(path: Path, frame_of: FrameOf) -> tuple[dict[str, Any], dict[st
 
 
 def make_pack(
-    root: Path, output: Path, frame_of: FrameOf, encoder: dict[str, Array], *, scans: int | None = None
+    root: Path, output: Path, frame_of: FrameOf, encoder: dict[str, Array], *, validation: int = VALIDATION_SCANS
 ) -> dict[str, Any]:
     """Write a pack.
 
     Parameters
     ----------
     root : Path
-        `root/train/ixi` holds `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/train/labelmaps` FreeSurfer-coded
-        maps, `root/labels.tsv` their codes.
+        `root/ixi` holds `*_T1.nii.gz` with `*_labels.nii.gz` (DLMUSE), `root/labelmaps` FreeSurfer-coded maps.
     output : Path
     frame_of : callable
     encoder : dict of ndarray
         Weights of the anatomy network, to start the encoder from; may be empty.
-    scans : int, optional
-        How many scans at most, the last ones by name.
+    validation : int
+        How many scans, the last ones by name, are kept for validation.
 
     Returns
     -------
     dict
         What the pack says of itself.
     """
-    tables = label_tables(root / "labels.tsv")
+    tables = label_tables()
     lookup = np.zeros(4096, np.uint8)
     lookup[tables["dlmuse"]] = np.arange(len(tables["dlmuse"]))
-    images = sorted((root / "train/ixi").glob("*_T1.nii.gz"))[-scans if scans else None :]
-    maps = sorted((root / "train/labelmaps").glob("*.nii.gz"))
+    images = sorted((root / "ixi").glob("*_T1.nii.gz"))
+    maps = sorted((root / "labelmaps").glob("*.nii.gz"))
     about: dict[str, Any] = {"tables": tables, "levels": LEVELS, "scans": [], "anatomies": []}
     arrays: dict[str, Array] = {}
-    held = images[-VALIDATION_SCANS:]
+    held = images[-validation:]
     for path in [p for p in images if p not in held[KEPT_VALIDATION_SCANS:]]:
         said, volumes = pack_scan(path, lookup, frame_of)
         _add(about["scans"], arrays, said, volumes, path in held)
@@ -145,7 +154,8 @@ def make_pack(
         arrays[f"encoder.{name}"] = weights.astype(np.float16)
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
     output.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(output, **arrays)  # type: ignore[arg-type]
+    with open_atomic(output) as stream:
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
     return about
 
 

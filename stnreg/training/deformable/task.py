@@ -23,6 +23,10 @@ class TrainSettings:
 
     Attributes
     ----------
+    steps : int
+        Of the whole run.
+    minutes : float
+        Time to train for in place of steps; 0 leaves it to the steps.
     rate : float
         Adam's, at its highest.
     warmup, ema, clip : float
@@ -34,6 +38,8 @@ class TrainSettings:
     """
 
     seed: int = 1
+    steps: int = 3544
+    minutes: float = 0.0
     rate: float = 1.2e-3
     warmup: float = 0.04
     ema: float = 0.997
@@ -69,8 +75,16 @@ class Budget:
 class Run:
     """A run in progress: the network, its running mean, the optimiser, the weight of smoothness."""
 
-    def __init__(self, pack: Pack, settings: TrainSettings, device: torch.device, budget: Budget) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        settings: TrainSettings,
+        device: torch.device,
+        budget: Budget,
+        about: dict[str, Any] | None = None,
+    ) -> None:
         self.pack, self.settings, self.device, self.budget = pack, settings, device, budget
+        self.about = about or {}  # what the sidecar will say beside the settings: data and terms, where it started
         torch.manual_seed(settings.seed)
         self.network = VelocityNet(settings.network)
         start_encoder(self.network, pack.encoder)
@@ -79,7 +93,7 @@ class Run:
             self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=device.type == "cuda"
         )
         self.ema = self.weights()
-        self.smoothness = Smoothness(settings.smoothness, settings.loss.spread)
+        self.smoothness = Smoothness(settings.smoothness, settings.loss.spread, floor=settings.loss.floor)
         self.step = self.skipped = 0
         self.scores: dict[str, float] = {}
 
@@ -134,7 +148,8 @@ class Run:
 
     def save(self, weights: Path, kept: Path) -> None:
         """Write the weights to use, and everything that the run needs to go on."""
-        said = {"task": "velocity", "config": plain(asdict(self.settings)), "step": self.step, "scores": self.scores}
+        config = {**plain(asdict(self.settings)), **self.about}
+        said = {"task": "velocity", "config": config, "step": self.step, "scores": self.scores}
         save_checkpoint(weights, {**said, "model": {n: v.float().cpu() for n, v in self.ema.items()}, "ema": None})
         content = {
             **said,
@@ -170,7 +185,7 @@ def plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def network_of(config: dict[str, Any]) -> VelocityNet:
-    """Rebuild the network, untrained, from the config of a checkpoint."""
+def shape_of(config: dict[str, Any]) -> VelocityShape:
+    """Return what rebuilds the network, from the config of a checkpoint."""
     values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in config["network"].items()}
-    return VelocityNet(VelocityShape(**values))
+    return VelocityShape(**values)

@@ -1,0 +1,163 @@
+"""The limits of a velocity network: at which deformations it is rejected, measured on validation heads.
+
+They are measured by the functions that `register` runs, on right deformations and on failed ones.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stnreg.core.files import write_atomic
+from stnreg.core.threads import default_threads
+from stnreg.errors import DataError
+from stnreg.models.calibration import DeformationLimits
+from stnreg.models.card import Weights
+from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.training.anatomy.thresholds import BEST, Threshold, separating_range
+from stnreg.training.deformable.outcomes import Deformations, Outcome
+from stnreg.training.deformable.pack import VALIDATION_SCANS
+
+Array = np.ndarray
+PAIRS = 10  # of scans of two people
+SEPARATES = 0.9  # least share of right and of failed ones on the right side, for a figure to tell them apart
+TOLERANCE = 0.01  # of a limit, beside the one in the sidecar
+
+
+@dataclass(frozen=True)
+class MeasuredLimits:
+    """What a calibration found.
+
+    Attributes
+    ----------
+    weights : Weights
+        The network, with the sidecar as it was.
+    outcomes : list of Outcome
+    limits : dict of Threshold
+        By the names of `DeformationLimits`.
+    scans : int
+        How many validation scans pairs were made of.
+    """
+
+    weights: Weights
+    outcomes: list[Outcome]
+    limits: dict[str, Threshold]
+    scans: int
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every limit in the sidecar is what was measured, to `TOLERANCE`."""
+        block = self.weights.card.get("calibration", {})
+        return all(abs(float(block.get(n, np.inf)) - one.value) <= TOLERANCE for n, one in self.limits.items())
+
+
+def measure_limits(
+    weights: Weights,
+    root: Path,
+    *,
+    validation: int | None = None,
+    pairs: int | None = None,
+    threads: int | None = None,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] = lambda done, count: None,
+) -> MeasuredLimits:
+    """Deform validation heads rightly and wrongly, and choose the limits that tell the two apart.
+
+    Parameters
+    ----------
+    weights : Weights
+        A velocity network.
+    root : Path
+        As `stnreg train` takes it: `ixi/` and `labelmaps/`.
+    validation : int, optional
+        How many scans, the last by name, were kept for validation; 18 when left out.
+    pairs : int, optional
+        How many pairs of scans are deformed; 10 when left out.
+    threads, device
+        Of the networks.
+    progress : callable
+        Told how many pairs are done, of how many.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be used, or no deformation is right.
+    """
+    used = threads or default_threads()
+    network = open_velocity_network(str(weights.path), used, device, calibrated=False)
+    count = validation or VALIDATION_SCANS
+    found = Deformations(network, threads=used, device=device).run(root, count, pairs or PAIRS, progress)
+    return MeasuredLimits(weights, found, choose_limits(found), count)
+
+
+def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
+    """Choose every limit of `DeformationLimits`, by name.
+
+    A limit is the middle of the range that best separates right deformations from failed ones, where the figure tells
+    them apart. Where it does not, for a wrong affine may leave a smooth map, or gain much and still not be right, it is
+    what no right deformation comes near: twice as far from perfect as the worst twentieth of them.
+
+    Raises
+    ------
+    DataError
+        If no deformation is right.
+    """
+    right, failed = ([o for o in outcomes if o.is_right is wanted] for wanted in (True, False))
+    if not right:
+        raise DataError("no deformation is right: nothing to calibrate on")
+
+    def values(of: list[Outcome], name: str) -> Array:
+        return np.array([getattr(one, name) for one in of], float)
+
+    said = f"{len(right)} right and {len(failed)} failed deformations"
+    spread, after, gain = (values(right, name) for name in ("log_jacobian_sd", "agreement_after", "gain"))
+    low_gain = min(float(np.percentile(gain, 5)), 0.0)
+    return {
+        "max_log_jacobian_sd": _limit(
+            spread, values(failed, "log_jacobian_sd"), said, 2 * float(np.percentile(spread, 95)), "twice their 95th"
+        ),
+        "min_agreement": _limit(
+            values(failed, "agreement_after"),
+            after,
+            said,
+            max(2 * float(np.percentile(after, 5)) - 1, 0.0),
+            "twice as far from 1 as their 5th",
+        ),
+        "min_gain": _limit(values(failed, "gain"), gain, said, 2 * low_gain, "twice the loss, if any, of their 5th"),
+    }
+
+
+def _limit(low: Array, high: Array, said: str, beyond: float, rule: str) -> Threshold:
+    """Return the middle of what separates low figures from high ones; `beyond` where nothing does well enough."""
+    found = separating_range(low, high)
+    if found is not None and found[2] >= SEPARATES:
+        how = f"{BEST} {said}: at least {100 * found[2]:.1f} % of each are on the right side"
+        return Threshold(round((found[0] + found[1]) / 2, 3), how)
+    share = "" if found is None else f", which it does not tell apart ({100 * found[2]:.1f} %)"
+    return Threshold(round(beyond, 3), f"{rule} percentile of the right ones, of {said}{share}")
+
+
+def write_limits(found: MeasuredLimits) -> Path:
+    """Write the limits into the sidecar, whole or not at all, and return its path."""
+    card = {**found.weights.card}
+    card["calibration"] = {name: one.value for name, one in found.limits.items()}
+    card["calibrated"] = {"scans": found.scans, "how": {name: one.how for name, one in found.limits.items()}}
+    path = found.weights.path.with_suffix(".json")
+    write_atomic(path, (json.dumps(card, indent=2) + "\n").encode())
+    return path
+
+
+def limits_table(found: MeasuredLimits) -> list[tuple[str, float, float | str, str]]:
+    """Return the figures of right and of failed deformations, and every limit: name, measured, in the sidecar, rule."""
+    lines: list[tuple[str, float, float | str, str]] = []
+    for wanted, kind in ((True, "right"), (False, "failed")):
+        of = [one for one in found.outcomes if one.is_right is wanted]
+        for name in ("dice", "log_jacobian_sd", "agreement_after", "gain") if of else ():
+            low, middle, high = np.percentile([getattr(one, name) for one in of], (5, 50, 95))
+            rule = f"median of {len(of)}; 5th to 95th percentile {low:.3f} to {high:.3f}"
+            lines.append((f"{name}, {kind}", round(float(middle), 3), "", rule))
+    block = found.weights.card.get("calibration", {})
+    assert set(found.limits) == set(asdict(DeformationLimits()))
+    return lines + [(name, one.value, block.get(name, ""), one.how) for name, one in found.limits.items()]

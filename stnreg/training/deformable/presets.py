@@ -1,0 +1,23 @@
+"""Settings of a velocity network's training with a name. Torch and numpy alone."""
+
+from stnreg.networks.velocity import VelocityShape
+from stnreg.training.deformable.batch import BatchSettings
+from stnreg.training.deformable.objective import LossSettings
+from stnreg.training.deformable.task import TrainSettings
+
+PRESETS = {
+    "default": TrainSettings(),
+    "further": TrainSettings(steps=729, rate=5e-4, warmup=0.08, smoothness=0.004, loss=LossSettings(floor=0.0005)),
+    "tiny": TrainSettings(
+        steps=3,
+        half=False,
+        validation_pairs=2,
+        network=VelocityShape(
+            (16, 24, 16), 10.0, widths=(4, 4, 4), matcher_widths=(4, 4), match_channels=4, repeats=(1, 1),
+            bounds_mm=(8.0, 12.0),
+        ),
+        batch=BatchSettings(1, 1, 1),
+    ),
+}  # fmt: skip
+"""`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `tiny`
+is for a trial. The network that comes with stnreg was trained by the first and then by the second, on one GPU."""

@@ -1,0 +1,29 @@
+"""What an exported velocity network carries beside its weights.
+
+At which deformations it is rejected is measured afterwards: `stnreg calibrate` adds it.
+"""
+
+from typing import Any
+
+from stnreg.networks.velocity import VelocityNet
+from stnreg.training.deformable.pack import VALIDATION_SCANS
+from stnreg.training.deformable.task import shape_of
+from stnreg.training.released import Released
+
+OPSET = 20  # the first with GridSample in three dimensions
+TOLERANCE = 2e-3  # of the output's own size: a chain of resamplings, each rounded a little
+
+
+def velocity_network(config: dict[str, Any]) -> Released:
+    """Rebuild a velocity network from the config of its checkpoint, without its weights."""
+    shape = shape_of(config)
+    card = {
+        "kind": "velocity",
+        "size": shape.shape[0],
+        "shape": list(shape.shape),
+        "spacing_mm": shape.spacing_mm,
+        "normalise": "brain percentiles 1 and 99, clipped to -0.5 and 1.5, 0 beyond 4 voxels from the brain",
+        "lattice_voxels": 2,
+        "validation_scans": config.get("validation_scans", VALIDATION_SCANS),
+    }
+    return Released(VelocityNet(shape), "pair", "velocity", (1, 2, *shape.shape), card, OPSET, TOLERANCE, blobs=True)

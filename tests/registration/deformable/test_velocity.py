@@ -1,0 +1,79 @@
+"""Coefficients made ready, and their lattice."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from stnreg.errors import DataError
+from stnreg.models.card import find
+from stnreg.registration.deformable.frame import box
+from stnreg.registration.deformable.velocity import (
+    lattice_of,
+    open_velocity_network,
+    prepared,
+    smoothed,
+    velocity_field,
+)
+
+GRID = box((16, 24, 20), 2.0)
+LATTICE = lattice_of(GRID)
+NOWHERE = np.zeros(LATTICE.shape, bool)
+
+
+def coefficients(seed=0, size_mm=2.0):
+    return (np.random.default_rng(seed).standard_normal((3, *LATTICE.shape)) * size_mm).astype(np.float32)
+
+
+def test_the_lattice_lies_in_the_middle_of_blocks():
+    assert LATTICE.shape == (8, 12, 10)
+    assert np.allclose(LATTICE.center_lps, GRID.center_lps)
+    assert np.allclose(LATTICE.spacing, 2 * GRID.spacing)
+
+
+def test_the_velocity_ends_before_the_box():
+    out = prepared(coefficients(), NOWHERE, 0.0, 4.0)
+    edge = np.ones(LATTICE.shape, bool)
+    edge[1:-1, 1:-1, 1:-1] = False
+    assert not out[:, edge].any()
+    velocity = velocity_field(prepared(np.full_like(coefficients(), 3.0), NOWHERE, 0.0, 4.0), GRID)
+    assert np.abs(velocity.vectors[:, 0]).max() < 0.5
+    assert np.abs(velocity.vectors).max() <= 3.0001
+
+
+@pytest.mark.parametrize("stiffness_mm", [0.0, 3.0])
+def test_every_step_keeps_the_sign(stiffness_mm):
+    excluded = NOWHERE.copy()
+    excluded[3:5, 4:7, 3:6] = True
+    there = prepared(coefficients(), excluded, stiffness_mm, 4.0)
+    assert np.array_equal(prepared(-coefficients(), excluded, stiffness_mm, 4.0), -there)
+
+
+def test_what_is_excluded_drives_nothing():
+    excluded = NOWHERE.copy()
+    excluded[3:5, 4:7, 3:6] = True
+    other = coefficients()
+    other[:, excluded] = 50.0
+    for stiffness_mm in (0.0, 3.0):
+        first, second = (prepared(c, excluded, stiffness_mm, 4.0) for c in (coefficients(), other))
+        assert np.array_equal(first, second)
+
+
+def test_smoothing_keeps_a_constant_and_halves_noise():
+    assert np.allclose(smoothed(np.full((3, 8, 8, 8), 2.0, np.float32), 1.5), 2.0)
+    noise = coefficients()
+    assert smoothed(noise, 1.0).std() < 0.5 * noise.std()
+
+
+def test_only_a_calibrated_velocity_network_is_opened(tmp_path):
+    with pytest.raises(DataError, match="expected a velocity network"):
+        open_velocity_network("anatomy", 1, "cpu")
+    for suffix in (".onnx", ".json"):
+        shutil.copy(find("velocity").path.with_suffix(suffix), tmp_path / f"velocity{suffix}")
+    sidecar = tmp_path / "velocity.json"
+    card = json.loads(sidecar.read_text())
+    for change, match in (({"calibration": {}}, "incomplete"), ({"shape": [80, 96]}, "three numbers")):
+        sidecar.write_text(json.dumps({**card, **change}))
+        with pytest.raises(DataError, match=match):
+            open_velocity_network(str(tmp_path / "velocity.onnx"), 1, "cpu")
