@@ -38,6 +38,7 @@ def deform(fixed: Volume, moving: Volume, recipe: Recipe, start: Matrix, *, thre
         transformix.SetTransformParameterObject(method.GetTransformParameterObject())
         transformix.ComputeDeformationFieldOn()
         transformix.SetLogToConsole(False)
+        transformix.SetOutputDirectory(str(folder))  # where it also writes the field
         transformix.UpdateLargestPossibleRegion()
         vectors = itk.array_from_image(transformix.GetOutputDeformationField())
         itk.imwrite(method.GetOutput(), str(folder / "moved.nii"))
