@@ -59,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Scanner:
-    """How a head is painted: contrast (or "random", a share for each tissue), noise and bias as shares of white matter."""
+    """How a head is painted: contrast, noise, bias as shares of white; "random" draws a share for each tissue."""
 
     contrast: str = "t1"
     noise: float = 0.045

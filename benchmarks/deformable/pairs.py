@@ -1,8 +1,9 @@
 """The pairs of `benchmarks.deformable.run`, the same in every run.
 
-`people` and `people-turned` are the pairs of the accuracy benchmark. `painted` rows are two of the validation anatomies,
-each painted with its own noise and bias and the moving one moved by up to 10 degrees and 10 mm: T1 to another contrast.
-`known` is one anatomy against itself, bent smoothly by 2 to 8 mm where it is bent most in the brain.
+`people` and `people-turned` are the pairs of the accuracy benchmark. `painted` rows are two of the validation anatomies
+in every order, each painted with its own noise and bias, the moving one moved by up to 10 degrees and 10 mm: a T1, T2,
+FLAIR or random contrast, to be registered to a T1. `known` is one anatomy against itself, bent smoothly by 2 to 8 mm
+where it is bent most in the brain.
 """
 
 from collections.abc import Callable, Mapping
@@ -161,7 +162,7 @@ def bend(codes: Array, reach_voxels: float, rng: np.random.Generator) -> list[Ar
 
 
 def _known(number: int) -> DeformPair:
-    """Bend the fixed head: its point f shows what the head as it was drawn has at f + d(f), so the truth is explicit."""
+    """Bend the fixed head: its point f shows what the head as drawn has at f + d(f), so the truth is explicit."""
     rng = generator("deformable known", number)
     anatomy = VALIDATION_ANATOMIES[number % 3]
     codes, grid = load_anatomy(anatomy)

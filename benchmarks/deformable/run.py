@@ -3,10 +3,10 @@
     python -m benchmarks.deformable.run [--rows A,B] [--methods A,B] [--pairs N] [--csv FILE] [--written DIR]
                                [--again METHOD,...]
 
-Each method is a process of its own on files with one thread. Peers start from the affine of `stnreg register`; with
-`-own` after the name from the affine of their own engine. A line per pair and method is added to the CSV as soon as it is
-there, and what is there is not run again, so a run can be stopped and continued. `benchmarks.deformable.tables` prints the
-tables. Rows and what they are made of: `benchmarks/deformable/pairs.py`.
+Each method is a process of its own on files with one thread. Peers start from the affine of `stnreg register`, whose
+seconds are not theirs; with `-own` after the name from the affine of their own engine. A line per pair and method is
+added to the CSV as soon as it is there, and what is there is not run again, so a run can be stopped and continued.
+`benchmarks.deformable.tables` prints the tables. Rows and what they are made of: `benchmarks/deformable/pairs.py`.
 """
 
 import argparse
