@@ -20,7 +20,15 @@ from stnreg.transforms.io.files import load_transform
 from stnreg.transforms.io.warp import load_warp
 
 OURS = "stnreg-deform"
-PEERS = ("greedy-deform", "greedy-deform-sv", "ants-synquick", "ants-syn", "elastix-bspline", "sitk-bspline")
+PEERS = (
+    "greedy-deform",
+    "greedy-deform-long",
+    "greedy-deform-sv",
+    "ants-synquick",
+    "ants-syn",
+    "elastix-bspline",
+    "sitk-bspline",
+)
 OWN = "-own"
 """After a peer's name: from its own affine instead of ours."""
 METHODS = (OURS, *PEERS, *(peer + OWN for peer in PEERS))

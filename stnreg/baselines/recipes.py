@@ -120,6 +120,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         "greedy-deform": Recipe(
             "greedy", 12, "Greedy, deformable: local correlation, three levels", GREEDY_DEFORM, affine="greedy"
         ),
+        "greedy-deform-long": Recipe(
+            "greedy",
+            12,
+            "Greedy, deformable: local correlation, three levels, more steps and less smoothing",
+            GREEDY_DEFORM | {"iterations": "100x100x50", "mode": ("-s", "1.5vox", "0.5vox")},
+            affine="greedy",
+        ),
         "greedy-deform-sv": Recipe(
             "greedy",
             12,
