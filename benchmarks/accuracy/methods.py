@@ -55,9 +55,9 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
         command = [sys.executable, "-m", "stnreg", verb[0], str(fixed), str(moving), *verb[1:]]
         command += ["-o", out, "--json", str(document), *(options or ("--threads", "1"))]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
-        began, worked = time.perf_counter(), _children_s()
+        began, worked = time.perf_counter(), children_s()
         ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        figures: Figures = {"seconds": time.perf_counter() - began, "cpu_s": _children_s() - worked}
+        figures: Figures = {"seconds": time.perf_counter() - began, "cpu_s": children_s() - worked}
         figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
         figures["day"] = datetime.now(UTC).date().isoformat()
         if "Traceback (most recent call last)" in ended.stderr:
@@ -72,7 +72,7 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
     return np.array(told["transform"]["fixed_to_moving_lps"]), figures
 
 
-def _children_s() -> float:
+def children_s() -> float:
     """Return the processor time of the processes that this one has run, seconds; other work does not count."""
     times = os.times()
     return times.children_user + times.children_system

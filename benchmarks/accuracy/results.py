@@ -1,7 +1,7 @@
 """The CSV of the accuracy benchmark, a line per pair and method, and the figures that are taken from its lines."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,9 @@ FAILED_MM, FAILED_SHARE = 5.0, 0.6
 Line = dict[str, str]
 
 
-def append(table: Path, line: Mapping[str, object]) -> None:
+def append(table: Path, line: Mapping[str, object], columns: Sequence[str] = COLUMNS) -> None:
     """Add one line, in one piece: several processes do."""
-    cells = (line.get(c) for c in COLUMNS)
+    cells = (line.get(c) for c in columns)
     text = ",".join(f"{v:.5g}" if isinstance(v, float) else "" if v is None else str(v) for v in cells)
     with table.open("a") as file:
         file.write(text + "\n")
@@ -29,11 +29,11 @@ def read(table: Path) -> list[Line]:
         return list(csv.DictReader(file))
 
 
-def write(table: Path, lines: list[Line]) -> None:
+def write(table: Path, lines: list[Line], columns: Sequence[str] = COLUMNS) -> None:
     """Write a CSV anew."""
     table.parent.mkdir(parents=True, exist_ok=True)
     with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
 

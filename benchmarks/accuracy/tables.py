@@ -12,6 +12,7 @@ work on the machine does not stretch. `--short` prints one table of all rows ins
 """
 
 import argparse
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -141,14 +142,15 @@ def _seconds(mine: list[Line]) -> str:
     return f"{np.median(numbers(mine, 'seconds')):.1f} ({np.median(numbers(mine, 'cpu_s')):.1f})"
 
 
-def note(lines: list[Line], path: Path) -> str:
+def note_of(lines: list[Line], path: Path, ours: Collection[str] = tuple(OURS)) -> str:
     """Say where and when the figures come from."""
     days = sorted({line["day"] for line in lines})
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
-    own = sorted({f"{line['version']} with weights {line['weights']}" for line in lines if line["method"] in OURS})
+    own = sorted({f"{line['version']} with weights {line['weights']}" for line in lines if line["method"] in ours})
     machines = "; ".join(sorted({line["machine"] for line in lines}))
     trial = " A TRIAL of the commands: too few pairs to say anything." if "trial" in path.stem else ""
-    return f"{when}; {machines}; stnreg {', '.join(own)}.{trial}"
+    stnreg = f"; stnreg {', '.join(own)}" if own else ""
+    return f"{when}; {machines}{stnreg}.{trial}"
 
 
 def main() -> None:
@@ -169,7 +171,7 @@ def main() -> None:
     for name, mine in rows.items() if not options.short else ():
         print(f"**{ROWS[name].title}** (`{name}`)\n")
         print("\n".join(table(name, mine)), end="\n\n")
-    print(note([line for mine in rows.values() for line in mine], options.csv))
+    print(note_of([line for mine in rows.values() for line in mine], options.csv))
     if options.png:
         draw({ROWS[name].title: mine for name, mine in rows.items()}, options.png)
 

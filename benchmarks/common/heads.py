@@ -14,6 +14,9 @@ from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import load_volume
 from stnreg.resampling.resample import resample
+from stnreg.resampling.warp import resample_through
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
 
 VALIDATION_HEADS = 18  # the last ones of train/ixi by name
 MIN_LABEL_VOXELS = 50  # as the scorer of the shared pairs counts labels
@@ -81,9 +84,10 @@ def turned(head: Head, move: np.ndarray, spacing_mm: float = 2.0) -> Head:
     return Head(head.name, image, labels, grid)
 
 
-def label_dice(fixed: Head, moving: Head, fixed_to_moving: np.ndarray) -> float:
+def label_dice(fixed: Head, moving: Head, fixed_to_moving: np.ndarray | Transform) -> float:
     """Return the mean Dice over the labels that both heads have, nearest neighbour on the fixed grid."""
-    warped = resample(moving.labels, moving.grid, fixed.grid, fixed_to_moving, interp="nearest").ravel()
+    through = fixed_to_moving if isinstance(fixed_to_moving, Transform) else Affine(fixed_to_moving)
+    warped = resample_through(moving.labels, moving.grid, fixed.grid, through, interp="nearest").ravel()
     labels = fixed.labels.ravel()
     size = int(max(labels.max(), moving.labels.max())) + 1
     in_fixed, in_warped = np.bincount(labels, minlength=size), np.bincount(warped, minlength=size)

@@ -59,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Scanner:
-    """How a head is painted: contrast, noise and bias as shares of white matter."""
+    """How a head is painted: contrast, noise, bias as shares of white; "random" draws a share for each tissue."""
 
     contrast: str = "t1"
     noise: float = 0.045
@@ -85,7 +85,7 @@ def paint(
     head_to_scan: np.ndarray,
     scanner: Scanner,
     rng: np.random.Generator,
-    change: str = "",
+    change: str | list[np.ndarray] = "",
 ) -> Scan:
     """Scan a head that was moved by `head_to_scan` (LPS mm) on an upright 256 mm field about the scanner's centre."""
     size = np.round(256 / np.asarray(scanner.spacing_mm)).astype(int)
@@ -97,11 +97,11 @@ def paint(
     # Intensities are interpolated, not labels: the nearest label's offset, up to half a voxel, varies slowly
     # where two lattices are almost parallel, and would look like a motion.
     head = _blur(_intensities(codes, scanner, rng), EDGE_MM)
-    if change:
-        head = _displaced(head, change_of(codes, change, rng))
+    if len(change):
+        head = displaced(head, change_of(codes, change, rng) if isinstance(change, str) else change)
     image = resample(head, grid, fine, invert(head_to_scan))
     image *= 1 + scanner.texture * rng.standard_normal(image.shape, dtype=np.float32)
-    image *= np.exp(_smooth(image.shape, rng, np.log(1 + scanner.bias)))
+    image *= np.exp(smooth_field(image.shape, rng, np.log(1 + scanner.bias)))
     if scan_grid != fine:
         thick = [max(s - 1.0, 0.0) / 2.5 for s in scanner.spacing_mm]
         image = resample(_blur(image, *thick), fine, scan_grid, np.eye(4))
@@ -170,14 +170,15 @@ def change_of(codes: np.ndarray, change: str, rng: np.random.Generator) -> list[
     displacement without an affine part over the brain.
     """
     if change == "smooth":
-        return _without_affine([_smooth(codes.shape, rng, 1.5, knots=8) for _ in range(3)], brain_of(codes))
+        return without_affine([smooth_field(codes.shape, rng, 1.5, knots=8) for _ in range(3)], brain_of(codes))
     z, y, x = np.meshgrid(*[np.arange(n, dtype=np.float32) for n in codes.shape], indexing="ij", sparse=True)
     inside = _blur(brain_of(codes).astype(np.float32), 3.0) * (0.02 / 3)
     mean = np.argwhere(brain_of(codes))[::97].mean(0)
     return [inside * (axis - np.float32(m)) for axis, m in zip((z, y, x), mean, strict=True)]
 
 
-def _displaced(image: np.ndarray, shift: list[np.ndarray]) -> np.ndarray:
+def displaced(image: np.ndarray, shift: list[np.ndarray]) -> np.ndarray:
+    """Look an image up at each voxel's own place and a shift, (z, y, x) fields in voxels."""
     import SimpleITK as sitk
 
     field = sitk.GetImageFromArray(np.stack(shift[::-1], -1).astype(np.float64), isVector=True)
@@ -218,16 +219,18 @@ def load(path: Path) -> Pair:
 
 
 def _intensities(labels: np.ndarray, scanner: Scanner, rng: np.random.Generator) -> np.ndarray:
-    column = CONTRASTS.index(scanner.contrast)
+    column = 0 if scanner.contrast == "random" else CONTRASTS.index(scanner.contrast)
     mean = np.full(int(labels.max()) + 1, 0.5, np.float32)
-    for codes, shares in TISSUES.values():
+    for tissue, (codes, shares) in TISSUES.items():
+        if scanner.contrast == "random" and tissue != "air":
+            shares = (float(rng.uniform(0.05, 1.0)),) * 3
         for code in codes:
             if code < len(mean):
                 mean[code] = max(shares[column] * (1 + 0.03 * rng.standard_normal()), 0.0)
     return mean[labels]
 
 
-def _smooth(shape: tuple[int, ...], rng: np.random.Generator, reach: float, knots: int = 5) -> np.ndarray:
+def smooth_field(shape: tuple[int, ...], rng: np.random.Generator, reach: float, knots: int = 5) -> np.ndarray:
     """Return a smooth random field between -reach and reach, (z, y, x) float32."""
     coarse = rng.uniform(-1, 1, (knots, knots, knots)).astype(np.float32)
     middle, z, y, x = Grid.cube((0, 0, 0), 48, 2.0 / 44), *shape
@@ -237,7 +240,8 @@ def _smooth(shape: tuple[int, ...], rng: np.random.Generator, reach: float, knot
     return field * np.float32(reach / np.abs(field).max())
 
 
-def _without_affine(shift: list[np.ndarray], mask: np.ndarray) -> list[np.ndarray]:
+def without_affine(shift: list[np.ndarray], mask: np.ndarray) -> list[np.ndarray]:
+    """Take from three (z, y, x) fields what an affine does in a mask."""
     points = np.argwhere(mask)[::199]
     design = np.c_[points, np.ones(len(points))]
     z, y, x = np.meshgrid(*[np.arange(n, dtype=np.float32) for n in mask.shape], indexing="ij", sparse=True)

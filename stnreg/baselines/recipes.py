@@ -4,7 +4,7 @@ Imports no engine, so that the help of the command line is fast.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -22,17 +22,25 @@ class Recipe:
     summary : str
         Description in one line.
     settings : mapping
-        Settings of the engine.
+        What the engine is told; the keys are the engine's business.
+    affine : str
+        Of a method that deforms: the one whose affine it starts from where none is given. Empty for a linear one.
     """
 
     engine: str
     dof: int
     summary: str
     settings: Mapping[str, Any] = field(default_factory=dict)
+    affine: str = ""
+
+    @property
+    def deforms(self) -> bool:
+        """Whether it finds a warp after the affine."""
+        return bool(self.affine)
 
     def with_settings(self, **changed: Any) -> "Recipe":
         """Return the same recipe with other settings."""
-        return Recipe(self.engine, self.dof, self.summary, MappingProxyType(dict(self.settings) | changed))
+        return replace(self, settings=MappingProxyType(dict(self.settings) | changed))
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,14 @@ SIMPLEITK: dict[str, Any] = {
     "stages": {"rigid": (COARSE, MIDDLE)},
 }
 
+SPLINE: dict[str, Any] = {
+    "knots_mm": (32.0, 16.0, 8.0),  # of each level
+    "levels": (Level(8, 4, 50_000), Level(4, 2, 50_000), Level(2, 1, 100_000)),
+    "iterations": 15,  # of L-BFGS, at most, per level; each takes seconds at the last
+}
+
+GREEDY_DEFORM: dict[str, Any] = {"metric": ("WNCC", "2x2x2"), "iterations": "100x50x10", "mode": ()}
+
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
         "sitk-affine": Recipe(
@@ -73,6 +89,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "ants": Recipe("ants", 12, "ANTs' Affine: Mattes MI, long schedule", {"type_of_transform": "Affine"}),
         "ants-fast": Recipe("ants", 12, "ANTs' AffineFast: half resolution", {"type_of_transform": "AffineFast"}),
+        "ants-quick": Recipe(
+            "ants", 12, "ANTs' SyNQuick without its SyN", {"type_of_transform": "antsRegistrationSyNQuick[a]"}
+        ),
         "ants-rigid": Recipe("ants", 6, "ANTs' Rigid", {"type_of_transform": "Rigid"}),
         "greedy": Recipe(
             "greedy",
@@ -98,6 +117,45 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "niftyreg": Recipe("niftyreg", 12, "NiftyReg's reg_aladin: block matching, rigid then affine"),
         "niftyreg-rigid": Recipe("niftyreg", 6, "NiftyReg's reg_aladin -rigOnly: block matching"),
+        "greedy-deform": Recipe(
+            "greedy", 12, "Greedy, deformable: local correlation, three levels", GREEDY_DEFORM, affine="greedy"
+        ),
+        "greedy-deform-long": Recipe(
+            "greedy",
+            12,
+            "Greedy, deformable: local correlation, three levels, more steps and less smoothing",
+            GREEDY_DEFORM | {"iterations": "100x100x50", "mode": ("-s", "1.5vox", "0.5vox")},
+            affine="greedy",
+        ),
+        "greedy-deform-sv": Recipe(
+            "greedy",
+            12,
+            "Greedy, deformable, stationary velocity: local correlation, three levels",
+            GREEDY_DEFORM | {"mode": ("-sv",)},
+            affine="greedy",
+        ),
+        "ants-syn": Recipe("ants", 12, "ANTs' SyN: Mattes MI", {"type_of_transform": "SyNOnly"}, affine="ants"),
+        "ants-synquick": Recipe(
+            "ants",
+            12,
+            "ANTs' SyNQuick: Mattes MI, half resolution at the end",
+            {"type_of_transform": "antsRegistrationSyNQuick[so]"},
+            affine="ants-quick",
+        ),
+        "elastix-bspline": Recipe(
+            "elastix",
+            12,
+            "elastix' own settings, B-spline after rigid and affine",
+            {"parameter_maps": ("bspline",)},
+            affine="elastix",
+        ),
+        "sitk-bspline": Recipe(
+            "simpleitk",
+            12,
+            "SimpleITK: B-spline, three levels, L-BFGS",
+            SIMPLEITK | {"spline": SPLINE},
+            affine="sitk-affine",
+        ),
     }
 )
 

@@ -1,19 +1,25 @@
 """Run a method: `align` for Python and the command line, `recipe_text` to print it."""
 
 import tempfile
-import time
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from stnreg.baselines.engines import check_grids
 from stnreg.baselines.recipes import HOW_TO_GET, RECIPES, SIMPLEITK_METRICS, Recipe
+from stnreg.core.clock import Clock
 from stnreg.errors import UsageProblem
 from stnreg.geometry.matrix import Matrix, check_affine
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.volume import HeaderSource, Volume
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.links import LinkLike, load_chain
 
 PACKAGES = {"simpleitk": "SimpleITK", "ants": "antspyx", "greedy": "picsl_greedy", "elastix": "itk-elastix"}
 
@@ -25,7 +31,7 @@ class Alignment:
     Attributes
     ----------
     fixed_to_moving : (4, 4) float64
-        Maps fixed LPS points to moving LPS points, mm.
+        Takes fixed LPS points to moving LPS points, mm; the affine part where a warp goes before it.
     fixed, moving : Volume
         As loaded.
     method : str
@@ -36,7 +42,9 @@ class Alignment:
     timings_s : dict
         Wall time by stage, seconds.
     versions : dict
-        Version of the engine's package, if it is a Python package.
+        Of the engine's package, where it is one.
+    warp : DisplacementField or None
+        Of a method that deforms: on the fixed grid, LPS mm. A fixed point meets it first, and then the affine.
     """
 
     fixed_to_moving: Matrix
@@ -47,6 +55,20 @@ class Alignment:
     threads: int
     timings_s: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    warp: DisplacementField | None = None
+
+    @property
+    def transform(self) -> Transform:
+        """All of it, fixed to moving: the affine, or the warp and then the affine."""
+        affine = Affine(self.fixed_to_moving)
+        return affine if self.warp is None else Chain((self.warp, affine))
+
+    def in_file(self, path: Path) -> Transform:
+        """Return the part that a transform file holds, as of `register`: .h5 all of it, a field the warp alone."""
+        name = path.name.lower()
+        if self.warp is None or name.endswith(".h5"):
+            return self.transform
+        return self.warp if name.endswith((".nii", ".nii.gz")) else Affine(self.fixed_to_moving)
 
 
 def find_recipe(method: str, metric: str | None = None) -> Recipe:
@@ -69,8 +91,8 @@ def find_recipe(method: str, metric: str | None = None) -> Recipe:
     recipe = RECIPES[method]
     if metric is None:
         return recipe
-    if recipe.engine != "simpleitk":
-        raise UsageProblem(f"{method}: its metric is part of its recipe; only the sitk methods take another")
+    if recipe.engine != "simpleitk" or recipe.deforms:
+        raise UsageProblem(f"{method}: its metric is part of its recipe; only the linear sitk methods take another")
     if metric not in SIMPLEITK_METRICS:
         raise UsageProblem(f"{method}: expected a metric out of {', '.join(SIMPLEITK_METRICS)}; got {metric!r}")
     return recipe.with_settings(metric=metric)
@@ -82,6 +104,7 @@ def align(
     method: str = "sitk-affine",
     *,
     metric: str | None = None,
+    init: LinkLike | None = None,
     header_source: HeaderSource = "auto",
     threads: int = 1,
 ) -> Alignment:
@@ -94,6 +117,8 @@ def align(
         A key of `RECIPES`.
     metric : {"mi", "mse", "correlation"}, optional
         Of the SimpleITK methods.
+    init : path or (4, 4) float64, optional
+        Of methods that deform: the affine to start from, fixed to moving; that of `Recipe.affine` when left out.
     header_source : {"auto", "sform", "qform"}
         Which form of a NIfTI header the engine gets.
     threads : int
@@ -106,17 +131,41 @@ def align(
         If it failed on these images.
     DataError
         If an image cannot be used.
+    UsageProblem
+        If `init` is given to a method that does not deform, or is not linear.
     """
     recipe = find_recipe(method, metric)
+    if init is not None and not recipe.deforms:
+        raise UsageProblem(
+            f"{method}: starts in its own way; only the methods that deform take an affine to start from"
+        )
     engine = _engine(recipe)
-    began = time.perf_counter()
-    a, b = as_volume(fixed, header_source), as_volume(moving, header_source)
-    check_grids(a, b)
-    loaded = time.perf_counter()
-    with tempfile.TemporaryDirectory(prefix="stnreg-") as folder:
-        found = engine.run_recipe(a, b, recipe, threads=threads, folder=Path(folder))
-    timings_s = {"read": loaded - began, "register": time.perf_counter() - loaded}
-    return Alignment(check_affine(found), a, b, method, recipe, threads, timings_s, _versions(recipe.engine))
+    clock = Clock()
+    with clock.stage("read"):
+        a, b = as_volume(fixed, header_source), as_volume(moving, header_source)
+        check_grids(a, b)
+    warp = None
+    with tempfile.TemporaryDirectory(prefix="stnreg-") as name:
+        how: dict[str, Any] = {"threads": threads, "folder": Path(name)}
+        with clock.stage("register"):
+            if not recipe.deforms:
+                affine = check_affine(engine.run_recipe(a, b, recipe, **how))
+            elif init is None:
+                affine = check_affine(engine.run_recipe(a, b, RECIPES[recipe.affine], **how))
+            else:
+                affine = _linear(init, a, b)
+        if recipe.deforms:
+            with clock.stage("deform"):
+                found = engine.deform(a, b, recipe, affine, **how)
+                warp = Chain((found, Affine(affine).inverse())).to_displacement(a.grid)
+    return Alignment(affine, a, b, method, recipe, threads, clock.seconds, _versions(recipe.engine), warp)
+
+
+def _linear(init: LinkLike, fixed: Volume, moving: Volume) -> Matrix:
+    matrix = load_chain([init], fixed, moving).matrix
+    if matrix is None:
+        raise UsageProblem(f"{init}: expected an affine to start from, got a non-linear transform")
+    return matrix
 
 
 def recipe_text(method: str, metric: str | None = None, threads: int = 1) -> str:
@@ -125,8 +174,13 @@ def recipe_text(method: str, metric: str | None = None, threads: int = 1) -> str
     lines = [
         f"# {method}: {recipe.summary}",
         f"# {recipe.dof} degrees of freedom; engine: {HOW_TO_GET[recipe.engine]}",
-        _engine(recipe).command(recipe, threads),
     ]
+    if recipe.deforms:
+        lines += [
+            f"# START: --init, else the affine of {recipe.affine}, which is:",
+            *(f"#   {line}" for line in _engine(recipe).command(RECIPES[recipe.affine], threads).splitlines()),
+        ]
+    lines.append(_engine(recipe).command(recipe, threads))
     return "\n".join(lines)
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.baselines import simpleitk_spline
 from stnreg.baselines.engines import silent, to_simpleitk
 from stnreg.baselines.recipes import COARSE, Level, Recipe
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
+from stnreg.transforms.base import Transform
 
 
 def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, folder: Path) -> Matrix:
@@ -49,8 +51,31 @@ def run_recipe(fixed: Volume, moving: Volume, recipe: Recipe, *, threads: int, f
     return to_matrix(transform)
 
 
+def deform(fixed: Volume, moving: Volume, recipe: Recipe, start: Matrix, *, threads: int, folder: Path) -> Transform:
+    """Find a warp after an affine.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+    recipe : Recipe
+    start : (4, 4) float64
+        The affine, fixed to moving, LPS mm.
+    threads : int
+    folder : Path
+        What the engine itself writes is left here.
+
+    Returns
+    -------
+    fixed_to_moving : Transform
+        All of it, the affine included.
+    """
+    return simpleitk_spline.deform(fixed, moving, recipe, start, threads=threads, folder=folder)
+
+
 def command(recipe: Recipe, threads: int) -> str:
-    """Return the calls as text, in SimpleITK's names."""
+    """Return what runs, in SimpleITK's own names."""
+    if recipe.deforms:
+        return simpleitk_spline.command(recipe, threads)
     s = recipe.settings
     metric = {
         "mi": f"SetMetricAsMattesMutualInformation({s['bins']})",

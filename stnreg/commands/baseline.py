@@ -7,7 +7,14 @@ import typer
 
 from stnreg.baselines.recipes import RECIPES, SIMPLEITK_METRICS
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import check_outputs, command_line, transform_outputs, warn_of_blurring
+from stnreg.commands.outputs import (
+    check_outputs,
+    command_line,
+    start_files,
+    transform_outputs,
+    warn_of_blurring,
+    warp_beside,
+)
 from stnreg.errors import StnregError, UsageProblem
 
 
@@ -28,6 +35,21 @@ def baseline(
             help="Similarity metric of the sitk methods; mi (Mattes) when left out.",
         ),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Of the methods that deform: start from this affine; from that of their own engine when left out.",
+        ),
+    ] = None,
+    warp: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT",
+            help="Of the methods that deform: write the warp here, a displacement field on the grid of FIXED: .nii or "
+            ".nii.gz. OUT_warp.nii.gz, beside OUT, when left out.",
+        ),
+    ] = None,
     print_recipe: Annotated[
         bool,
         typer.Option(
@@ -42,10 +64,11 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Register MOVING to FIXED with another tool.
+    """Register MOVING to FIXED with another tool; some methods also deform.
 
     SimpleITK comes with stnreg. A method whose program is missing says how to install it. The transform maps points of
-    FIXED to points of MOVING, in LPS mm, whatever the other tool writes. There is no quality assessment.
+    FIXED to points of MOVING, in LPS mm, whatever the other tool writes; a point goes through the warp first, and then
+    through the affine. There is no quality assessment.
     """
     from stnreg.core.threads import default_threads
     from stnreg.reports import streams
@@ -59,11 +82,18 @@ def baseline(
             return
     if fixed is None or moving is None:
         raise UsageProblem("expected FIXED and MOVING, or --print-recipe alone")
+    deforms = method in RECIPES and RECIPES[method].deforms
+    if warp is not None and not deforms:
+        raise UsageProblem(f"--warp: {method} does not deform")
+    if deforms and warp is None and output is not None and not transform:
+        warp = warp_beside(output)
     transforms = transform_outputs(output, transform)
-    check_outputs(output, transforms, json, [fixed, moving])
+    inputs = [fixed, moving, *(start_files(str(init)) if init is not None else [])]
+    check_outputs(output, transforms, json, inputs, others=[warp] if warp is not None else [])
     writing: dict[str, Any] = {"interp": interp, "background": background, "dtype": dtype}
+    choice = {"metric": metric, "init": init, "header_source": header_source}
     try:
-        document = _run(fixed, moving, output, transforms, method, metric, header_source, threads, writing)
+        document = _run(fixed, moving, output, transforms, warp, method, choice, threads, writing)
     except StnregError as error:
         if json == "-":
             streams.write_json({"error": str(error), "command": command_line()}, "-")
@@ -77,9 +107,9 @@ def _run(
     moving: Path,
     output: Path | None,
     transforms: list[Path],
+    warp: Path | None,
     method: str,
-    metric: str | None,
-    header_source: Any,
+    choice: dict[str, Any],
     threads: int,
     writing: dict[str, Any],
 ) -> dict[str, Any]:
@@ -88,8 +118,9 @@ def _run(
     from stnreg.reports import description, streams
     from stnreg.resampling.apply import save_moved
     from stnreg.transforms.io.files import save_transform
+    from stnreg.transforms.io.warp import save_warp
 
-    found = align(fixed, moving, method, metric=metric, header_source=header_source, threads=threads)
+    found = align(fixed, moving, method, threads=threads, **choice)
     for warning in (*found.fixed.warnings, *found.moving.warnings):
         streams.note(f"warning: {warning}")
     if output is not None:
@@ -97,9 +128,12 @@ def _run(
     clock = Clock()
     with clock.stage("write"):
         for path in transforms:
-            save_transform(path, found.fixed_to_moving, fixed=found.fixed, moving=found.moving)
+            part = found.in_file(path)
+            save_transform(path, part, fixed=found.fixed, moving=found.moving, threads=threads)
+        if warp is not None and found.warp is not None:
+            save_warp(warp, found.warp, found.fixed, threads=threads)
         if output is not None:
-            save_moved(output, found.moving, found.fixed, found.fixed_to_moving, threads=threads, **writing)
+            save_moved(output, found.moving, found.fixed, found.transform, threads=threads, **writing)
     timings_s = found.timings_s | clock.seconds
     return {
         "fixed": fixed,
@@ -118,5 +152,5 @@ def _run(
         "threads": threads,
         "warnings": [*found.fixed.warnings, *found.moving.warnings],
         "versions": description.versions() | found.versions,
-        "outputs": {"image": output, "transforms": transforms},
+        "outputs": {"image": output, "transforms": transforms, "warp": warp},
     }
