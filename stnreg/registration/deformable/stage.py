@@ -25,7 +25,6 @@ from stnreg.transforms.velocity import VelocityField
 Array = np.ndarray
 Encodings = tuple[Encoding, Encoding]
 SPARSE = 5  # of so many control points one is looked up in the maps, to tell how well they agree
-FINER = 2  # voxels of the final flow in one of the box: exp(v) and exp(-v) then undo each other to 0.04 mm
 PASSES = 2  # the network sees what is left once more, each head moved halfway; a third time gains nothing
 
 
@@ -105,9 +104,8 @@ class Deform:
             met = self._moved(fixed, -half), self._moved(moving, half)
             coefficients = coefficients + self.network.predict(*met)
         coefficients = prepared(coefficients, excluded, self.stiffness_mm, spacing_mm)
-        velocity, inverse, coefficients = unfolded(coefficients, grid, self.threads)
+        velocity, inverse = unfolded(coefficients, grid, self.threads)
         found = _measured(velocity, inverse, frame, fixed.brain, self.encodings)
-        found = replace(found, velocity=velocity_field(coefficients, grid, FINER))
         return StageResult(found.transform, found)
 
     def _moved(self, head: Appearance, coefficients: Array) -> Appearance:

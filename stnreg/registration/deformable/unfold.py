@@ -11,14 +11,14 @@ from stnreg.transforms.jacobian import smallest_determinant
 from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
-LEAST_DETERMINANT = 0.18  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
+LEAST_DETERMINANT = 0.2  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
 MAX_ROUNDS = 30
 SIGMA = 0.8  # of the Gaussian that smooths, control points
 REACH = 1  # control points around a place that are smoothed with it, by how many such places are near
 GAINS = (1.0, 2.0, 4.0)  # how much, in the first rounds and in all others
 
 
-def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[VelocityField, VelocityField, Array]:
+def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[VelocityField, VelocityField]:
     """Smooth a velocity where its map, or the inverse, comes close to a fold, until neither does.
 
     What is close is judged both ways, so that exchanging the images still changes the sign and nothing else.
@@ -36,8 +36,6 @@ def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[Velocit
     -------
     velocity, inverse : VelocityField
         With their exponentials at hand.
-    coefficients : (3, z, y, x) float32
-        Theirs.
     """
     with ThreadPoolExecutor(1) as pool:
         for number in range(MAX_ROUNDS):
@@ -52,7 +50,7 @@ def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[Velocit
             gain = GAINS[min(number, len(GAINS) - 1)]
             weight = np.minimum(gain * box_mean(blocks(close).astype(np.float32), [REACH] * 3), 1)
             coefficients = coefficients + weight * (smoothed(coefficients, SIGMA) - coefficients)
-    return velocity, inverse, coefficients
+    return velocity, inverse
 
 
 def _smallest(velocity: VelocityField) -> Array:

@@ -137,16 +137,12 @@ def smoothed(values: Array, sigma: float) -> Array:
     return values
 
 
-def velocity_field(coefficients: Array, grid: Grid, finer: int = 1) -> VelocityField:
-    """Evaluate coefficients on the voxels of the box `grid`, each cut into `finer` along every axis.
+def velocity_field(coefficients: Array, grid: Grid) -> VelocityField:
+    """Evaluate coefficients on the voxels of the box.
 
     The flow is integrated in steps, each a B-spline map whose coefficients are the velocity's over a power of two. A
     step of coefficients below 1 / 2.48 of the spacing is one to one (Choi and Lee 2000), and so is what is composed of
     such steps: `VelocityField.squarings` halves until the largest step is half a voxel, a quarter of the spacing here.
     """
     lattice = BSplineField(coefficients, lattice_of(grid))
-    to_voxel = np.diag([1.0 / finer] * 3 + [1.0])
-    to_voxel[:3, 3] = (1.0 / finer - 1) / 2
-    x, y, z = (n * finer for n in grid.size)
-    cut = Grid((x, y, z), grid.index_to_lps @ to_voxel) if finer > 1 else grid
-    return VelocityField(lattice.to_displacement(cut).vectors, cut)
+    return VelocityField(lattice.to_displacement(grid).vectors, grid)

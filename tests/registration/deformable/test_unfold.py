@@ -23,7 +23,7 @@ def test_a_strong_velocity_is_left_without_folds(seed):
     strong = random_coefficients(12.0, seed)
     before = velocity_field(strong, GRID).exponential().count_folds()
     assert before.digital > 50
-    for one in unfolded(strong, GRID)[:2]:
+    for one in unfolded(strong, GRID):
         folds = one.exponential().count_folds()
         assert (folds.central, folds.digital) == (0, 0)
         assert smallest_determinant(one.exponential().vectors, GRID).min() >= LEAST_DETERMINANT
@@ -31,14 +31,14 @@ def test_a_strong_velocity_is_left_without_folds(seed):
 
 def test_a_mild_velocity_is_left_untouched():
     mild = random_coefficients(1.0)
-    velocity, inverse, _ = unfolded(mild, GRID)
+    velocity, inverse = unfolded(mild, GRID)
     assert np.array_equal(velocity.vectors, velocity_field(mild, GRID).vectors)
     assert np.array_equal(inverse.vectors, -velocity.vectors)
 
 
 def test_exchanged_images_change_the_sign_and_threads_change_nothing():
     strong = random_coefficients(8.0)
-    velocity, inverse, _ = unfolded(strong, GRID, threads=1)
+    velocity, inverse = unfolded(strong, GRID, threads=1)
     assert np.array_equal(unfolded(-strong, GRID)[0].vectors, inverse.vectors)
     assert np.array_equal(unfolded(strong, GRID, threads=2)[0].vectors, velocity.vectors)
 
