@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
 from stnreg.training.deformable import losses  # noqa: E402

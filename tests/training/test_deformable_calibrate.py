@@ -19,7 +19,7 @@ from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.registration.deformable.velocity import open_velocity_network
 from stnreg.training.deformable.calibrate import MeasuredLimits, choose_limits, limits_table, write_limits
-from stnreg.training.deformable.outcomes import WRONG, Outcome, label_dice, wrong_move
+from stnreg.training.deformable.outcomes import WRONG, Outcome, is_right, label_dice, wrong_move
 from stnreg.transforms.affine import Affine
 
 RIGHT = Outcome("a b", "registered", True, 0.5, 0.7, 0.3, 0.82, 0.86)
@@ -99,6 +99,10 @@ def test_label_dice_of_a_map_and_itself():
     assert label_dice(volume, volume, Affine(shift)) == 1
     shift[0, 3] = 8.0
     assert label_dice(volume, volume, Affine(shift)) == pytest.approx(0.5)
+
+
+def test_a_deformation_is_judged_beside_that_from_the_registered_affine():
+    assert [is_right(dice, 0.7) for dice in (0.72, 0.68, 0.66, 0.64)] == [True, True, None, False]
 
 
 def test_options_of_the_other_kind_are_refused(tmp_path):

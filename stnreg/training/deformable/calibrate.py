@@ -22,7 +22,7 @@ from stnreg.training.deformable.pack import VALIDATION_SCANS
 
 Array = np.ndarray
 PAIRS = 10  # of scans of two people
-SEPARATES = 0.9  # least share of right and of failed ones on the right side, for a figure to tell them apart
+SEPARATES = 0.95  # least share of right and of failed ones on the right side, for a figure to tell them apart
 TOLERANCE = 0.01  # of a limit, beside the one in the sidecar
 
 
