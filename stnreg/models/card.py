@@ -25,7 +25,8 @@ class Weights:
         The `.onnx`.
     name : str
     kind : str
-        `pair` (two images in, theta out) or `anatomy` (one image in, maps out).
+        `pair` (two images in, theta out), `anatomy` (one image in, maps out) or `velocity` (two images in, a
+        field out).
     sha256 : str
         Of the `.onnx`, as the sidecar gives it; `read_checked` compares.
     size : int

@@ -19,7 +19,7 @@ from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.registration.deformable.velocity import open_velocity_network
 from stnreg.training.deformable.calibrate import MeasuredLimits, choose_limits, limits_table, write_limits
-from stnreg.training.deformable.outcomes import WRONG, Outcome, label_dice, wrong_move
+from stnreg.training.deformable.outcomes import WRONG, Outcome, is_right, label_dice, wrong_move
 from stnreg.transforms.affine import Affine
 
 RIGHT = Outcome("a b", "registered", True, 0.5, 0.7, 0.3, 0.82, 0.86)
@@ -47,9 +47,9 @@ def test_a_figure_that_tells_nothing_apart_bounds_what_right_ones_come_near():
     right = spread_of(RIGHT, log_jacobian_sd=np.full(8, 0.3), agreement_before=np.full(8, 0.87))
     failed = spread_of(FAILED, log_jacobian_sd=np.full(8, 0.3), agreement_after=np.full(8, 0.86))
     limits = choose_limits([*right, *failed])
-    assert limits["max_log_jacobian_sd"].value == pytest.approx(0.6)
-    assert limits["min_agreement"].value == pytest.approx(0.72)
-    assert limits["min_gain"].value == pytest.approx(-0.02)
+    assert limits["max_log_jacobian_sd"].value == pytest.approx(0.45)
+    assert limits["min_agreement"].value == pytest.approx(0.79)
+    assert limits["min_gain"].value == pytest.approx(-0.015)
     assert "does not tell apart" in limits["min_gain"].how
     with pytest.raises(DataError, match="no deformation is right"):
         choose_limits(failed)
@@ -65,12 +65,12 @@ def test_limits_go_into_the_sidecar_and_nothing_else_changes(tmp_path):
     with pytest.raises(DataError, match="stnreg calibrate"):
         open_velocity_network(network, 1, "cpu")
     outcomes = [RIGHT, FAILED]
-    found = MeasuredLimits(find(network), outcomes, choose_limits(outcomes), 18)
+    found = MeasuredLimits(find(network), outcomes, choose_limits(outcomes))
     assert not found.agrees
     assert {name for name, *_ in limits_table(found)} >= {"max_log_jacobian_sd", "min_agreement", "min_gain"}
     assert write_limits(found) == sidecar
     after = json.loads(sidecar.read_text())
-    assert after["calibrated"]["scans"] == 18
+    assert after["calibrated"]["pairs"] == 1
     assert {n: v for n, v in after.items() if not n.startswith("calib")} == {
         n: v for n, v in before.items() if not n.startswith("calib")
     }
@@ -99,6 +99,10 @@ def test_label_dice_of_a_map_and_itself():
     assert label_dice(volume, volume, Affine(shift)) == 1
     shift[0, 3] = 8.0
     assert label_dice(volume, volume, Affine(shift)) == pytest.approx(0.5)
+
+
+def test_a_deformation_is_judged_beside_that_from_the_registered_affine():
+    assert [is_right(dice, 0.7) for dice in (0.72, 0.68, 0.66, 0.64)] == [True, True, None, False]
 
 
 def test_options_of_the_other_kind_are_refused(tmp_path):

@@ -22,7 +22,8 @@ from stnreg.training.deformable.pack import VALIDATION_SCANS
 
 Array = np.ndarray
 PAIRS = 10  # of scans of two people
-SEPARATES = 0.9  # least share of right and of failed ones on the right side, for a figure to tell them apart
+SEPARATES = 0.95  # least share of right and of failed ones on the right side, for a figure to tell them apart
+BEYOND = 1.5  # times as far from perfect as right deformations are, where a figure does not tell them apart
 TOLERANCE = 0.01  # of a limit, beside the one in the sidecar
 
 
@@ -37,14 +38,16 @@ class MeasuredLimits:
     outcomes : list of Outcome
     limits : dict of Threshold
         By the names of `DeformationLimits`.
-    scans : int
-        How many validation scans pairs were made of.
     """
 
     weights: Weights
     outcomes: list[Outcome]
     limits: dict[str, Threshold]
-    scans: int
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of heads were deformed."""
+        return len({one.pair for one in self.outcomes})
 
     @property
     def agrees(self) -> bool:
@@ -89,7 +92,7 @@ def measure_limits(
     network = open_velocity_network(str(weights.path), used, device, calibrated=False)
     count = validation or VALIDATION_SCANS
     found = Deformations(network, threads=used, device=device).run(root, count, pairs or PAIRS, progress)
-    return MeasuredLimits(weights, found, choose_limits(found), count)
+    return MeasuredLimits(weights, found, choose_limits(found))
 
 
 def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
@@ -97,7 +100,8 @@ def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
 
     A limit is the middle of the range that best separates right deformations from failed ones, where the figure tells
     them apart. Where it does not, for a wrong affine may leave a smooth map, or gain much and still not be right, it is
-    what no right deformation comes near: twice as far from perfect as the worst twentieth of them.
+    what no right deformation comes near: `BEYOND` times as far from perfect as the worst twentieth of them, and for the
+    gain, which is about nothing for two images of one head, as much as the largest loss.
 
     Raises
     ------
@@ -113,19 +117,25 @@ def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
 
     said = f"{len(right)} right and {len(failed)} failed deformations"
     spread, after, gain = (values(right, name) for name in ("log_jacobian_sd", "agreement_after", "gain"))
-    low_gain = min(float(np.percentile(gain, 5)), 0.0)
+    largest, least = float(np.percentile(spread, 95)), float(np.percentile(after, 5))
     return {
         "max_log_jacobian_sd": _limit(
-            spread, values(failed, "log_jacobian_sd"), said, 2 * float(np.percentile(spread, 95)), "twice their 95th"
+            spread, values(failed, "log_jacobian_sd"), said, BEYOND * largest, f"{BEYOND:g} times the 95th percentile"
         ),
         "min_agreement": _limit(
             values(failed, "agreement_after"),
             after,
             said,
-            max(2 * float(np.percentile(after, 5)) - 1, 0.0),
-            "twice as far from 1 as their 5th",
+            max(1 - BEYOND * (1 - least), 0.0),
+            f"{BEYOND:g} times as far from 1 as the 5th percentile",
         ),
-        "min_gain": _limit(values(failed, "gain"), gain, said, 2 * low_gain, "twice the loss, if any, of their 5th"),
+        "min_gain": _limit(
+            values(failed, "gain"),
+            gain,
+            said,
+            BEYOND * min(float(gain.min()), 0.0),
+            f"{BEYOND:g} times the largest loss",
+        ),
     }
 
 
@@ -136,14 +146,14 @@ def _limit(low: Array, high: Array, said: str, beyond: float, rule: str) -> Thre
         how = f"{BEST} {said}: at least {100 * found[2]:.1f} % of each are on the right side"
         return Threshold(round((found[0] + found[1]) / 2, 3), how)
     share = "" if found is None else f", which it does not tell apart ({100 * found[2]:.1f} %)"
-    return Threshold(round(beyond, 3), f"{rule} percentile of the right ones, of {said}{share}")
+    return Threshold(round(beyond, 3), f"{rule} of the right ones, of {said}{share}")
 
 
 def write_limits(found: MeasuredLimits) -> Path:
     """Write the limits into the sidecar, whole or not at all, and return its path."""
     card = {**found.weights.card}
     card["calibration"] = {name: one.value for name, one in found.limits.items()}
-    card["calibrated"] = {"scans": found.scans, "how": {name: one.how for name, one in found.limits.items()}}
+    card["calibrated"] = {"pairs": found.pairs, "how": {name: one.how for name, one in found.limits.items()}}
     path = found.weights.path.with_suffix(".json")
     write_atomic(path, (json.dumps(card, indent=2) + "\n").encode())
     return path

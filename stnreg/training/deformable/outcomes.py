@@ -26,7 +26,7 @@ from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 
 LEAST_VOXELS = 50  # of a label of the fixed head, for it to count
-RIGHT_BELOW, FAILED_BELOW = 0.03, 0.1
+RIGHT_BELOW, FAILED_BELOW = 0.03, 0.05
 """A deformation is right whose label Dice is at most so far below that from the registered affine, and failed whose
 Dice is further below it; between the two it counts for neither."""
 WRONG = ("shifted", "turned", "scaled")
@@ -121,7 +121,7 @@ class Deformations:
             yield Outcome(
                 f"{fixed.name} {moving.name}",
                 kind,
-                None if best - FAILED_BELOW <= after < best - RIGHT_BELOW else after >= best - RIGHT_BELOW,
+                is_right(after, best),
                 before,
                 after,
                 found.log_jacobian_sd,
@@ -155,6 +155,13 @@ class Deformations:
         of_one = [(fixed[k], moving[k]) for k in range(0, len(fixed), step + 1)]
         of_two = [(fixed[k], moving[(k + step) % len(fixed)]) for k in range(len(fixed))] if len(fixed) > step else []
         return of_one + of_two
+
+
+def is_right(found: float, best: float) -> bool | None:
+    """Tell by its label Dice whether a deformation is right, beside that from the registered affine; None between."""
+    if found >= best - RIGHT_BELOW:
+        return True
+    return None if found >= best - FAILED_BELOW else False
 
 
 def wrong_move(kind: str, middle: Matrix, rng: np.random.Generator) -> Matrix:
