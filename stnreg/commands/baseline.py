@@ -59,7 +59,7 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Align MOVING to FIXED with another tool, for comparison; some also deform it.
+    """Align MOVING to FIXED with another tool, for comparison.
 
     SimpleITK comes with stnreg; a method whose engine is missing says how to get it. The transform takes points of
     FIXED to points of MOVING, in LPS millimetres, whatever the engine writes; a point meets the warp first, and then
