@@ -3,11 +3,12 @@
     python -m benchmarks.deformable.tables [CSV] [--rows A,B]
 
 `label Dice` or `error mm` are means over pairs; `gain` is over our affine, which peers start from too unless their name
-ends in `-own`. `against best peer` is the mean paired difference to the peer with the best mean on the pairs that both
-ran, with a 95 % bootstrap interval. `worse than affine` counts pairs that lost; a method that gave up counts, and its
-pair as the affine left it. `folds` are pairs with a fold on the fixed grid, by central differences and by the digital
-criterion, and the mean volume that is turned over, in per cent. `SD log J` is over the fixed brain, without the affine,
-folded voxels left out. Seconds are medians of whole processes, one thread each, in brackets of their processor time.
+ends in `-own`. Means of methods that ran different pairs do not compare; the paired column does. `against best peer` is
+the mean paired difference to the peer with the best mean gain, on the pairs that both ran, with a 95 % bootstrap
+interval. `worse than affine` counts pairs that lost; a method that gave up counts, and its pair as the affine left it.
+`folds` are pairs with a fold on the fixed grid, by central differences and by the digital criterion, and the mean
+volume that is turned over, in per cent. `SD log J` is over the fixed brain, without the affine, folded voxels left out.
+Seconds are medians of whole processes, one thread each, in brackets of their processor time.
 """
 
 import argparse

@@ -66,7 +66,8 @@ SIMPLEITK: dict[str, Any] = {
 }
 
 SPLINE: dict[str, Any] = {
-    "knots_mm": (32.0, 16.0, 8.0),  # of each level
+    "knots_mm": (48.0, 24.0, 12.0),  # of each level; ITK's Mattes MI holds bins x bins numbers for each parameter
+    "bins": 32,
     "levels": (Level(8, 4, 50_000), Level(4, 2, 50_000), Level(2, 1, 100_000)),
     "iterations": 15,  # of L-BFGS, at most, per level; each takes seconds at the last
 }

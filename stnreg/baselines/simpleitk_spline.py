@@ -30,7 +30,7 @@ def deform(fixed: Volume, moving: Volume, recipe: Recipe, start: Matrix, *, thre
     with silent("SimpleITK"):
         transform = sitk.BSplineTransformInitializer(f, mesh)
         method = sitk.ImageRegistrationMethod()
-        method.SetMetricAsMattesMutualInformation(settings["bins"])
+        method.SetMetricAsMattesMutualInformation(spline["bins"])
         method.SetMetricSamplingStrategy(method.REGULAR)
         method.SetMetricSamplingPercentagePerLevel(shares, settings["seed"])
         method.SetInterpolator(sitk.sitkLinear)
@@ -60,7 +60,7 @@ def command(recipe: Recipe, threads: int) -> str:
             f"ImageRegistrationMethod on BSplineTransform, knots {spline['knots_mm'][0]:g} mm apart",
             f"  SetInitialTransformAsBSpline(scaleFactors={_refinements(spline['knots_mm'])})",
             "  SetMovingInitialTransform(START)",
-            f"  SetMetricAsMattesMutualInformation({s['bins']}); SetInterpolator(sitkLinear)",
+            f"  SetMetricAsMattesMutualInformation({spline['bins']}); SetInterpolator(sitkLinear)",
             f"  SetMetricSamplingStrategy(REGULAR), {[v.samples for v in levels]} voxels, seed {s['seed']}",
             f"  SetOptimizerAsLBFGS2(numberOfIterations={spline['iterations']})",
             f"  shrink to {[v.spacing_mm for v in levels]} mm, smooth by sigma {[v.sigma_mm for v in levels]} mm",

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from stnreg import cli
-from stnreg.baselines.recipes import RECIPES
+from stnreg.baselines.recipes import RECIPES, SPLINE
 from stnreg.errors import ExitCode
 from stnreg.images.volume import load_volume
 from stnreg.simulation.cubes import CubeRecipe
 from stnreg.simulation.dataset import make_pair
 from stnreg.simulation.moves import Ranges
-from stnreg.transforms.io.files import load_transform, written_by_stnreg
+from stnreg.transforms.io.files import load_transform, save_transform, written_by_stnreg
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,33 @@ def test_the_image_is_apply_transforms(pair, tmp_path):
             ["apply-transform", str(moving), "-r", str(fixed), "-t", f"{tmp_path}/a.tfm", "-o", f"{tmp_path}/b.nii.gz"]
         )
     assert (tmp_path / "a.nii.gz").read_bytes() == (tmp_path / "b.nii.gz").read_bytes()
+
+
+def test_a_deformation_starts_from_a_given_affine_and_is_apply_transforms(pair, tmp_path, capsys, monkeypatch):
+    short = SPLINE | {"levels": SPLINE["levels"][:1], "knots_mm": (64.0,), "iterations": 2}
+    recipe = RECIPES["sitk-bspline"].with_settings(spline=short)
+    monkeypatch.setattr("stnreg.baselines.run.find_recipe", lambda *_: recipe)
+    fixed, moving = pair / "fixed.nii.gz", pair / "moving.nii.gz"
+    save_transform(tmp_path / "start.tfm", np.eye(4))
+    arguments = ["--method", "sitk-bspline", "--init", tmp_path / "start.tfm", "--threads", 1, "--json", "-"]
+    assert run(fixed, moving, "-o", tmp_path / "a.nii.gz", *arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert np.allclose(load_transform(tmp_path / "a.tfm"), np.eye(4))
+    assert document["outputs"]["warp"] == str(tmp_path / "a_warp.nii.gz")
+    files = ["-t", f"{tmp_path}/a_warp.nii.gz", "-t", f"{tmp_path}/a.tfm"]
+    with pytest.raises(SystemExit):
+        cli.main(["apply-transform", str(moving), "-r", str(fixed), *files, "-o", f"{tmp_path}/b.nii.gz"])
+    assert np.allclose(load_volume(tmp_path / "a.nii.gz").array, load_volume(tmp_path / "b.nii.gz").array, atol=1e-3)
+    assert written_by_stnreg(tmp_path / "a_warp.nii.gz")
+
+
+def test_what_does_not_deform_takes_no_warp_and_no_start(pair, tmp_path, capsys):
+    fixed, moving = pair / "fixed.nii.gz", pair / "moving.nii.gz"
+    save_transform(tmp_path / "start.tfm", np.eye(4))
+    out = ["-o", tmp_path / "a.nii.gz", "--method", "sitk-rigid"]
+    assert run(fixed, moving, *out, "--warp", tmp_path / "w.nii.gz") == ExitCode.USAGE
+    assert run(fixed, moving, *out, "--init", tmp_path / "start.tfm") == ExitCode.USAGE
+    assert "deform" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("method", RECIPES)

@@ -22,7 +22,7 @@ FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"
 FEWER = {
     "greedy": {"iterations": "20x10x0"},
     "ants": {"reg_iterations": (10, 5, 0)},
-    "simpleitk": {"spline": SPLINE | {"levels": SPLINE["levels"][:1], "knots_mm": (24.0,), "iterations": 4}},
+    "simpleitk": {"spline": SPLINE | {"levels": SPLINE["levels"][:1], "knots_mm": (32.0,), "iterations": 4}},
     "elastix": {"changes": {"MaximumNumberOfIterations": "30"}},
 }
 METHODS = [name for name, recipe in RECIPES.items() if recipe.deforms]
