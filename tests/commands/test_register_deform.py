@@ -78,7 +78,7 @@ def test_the_inverse_warp_leads_back(folder, brain):
     assert np.linalg.norm(there - load_chain([affine]).map_points(brain), axis=1).max() > 2, "it does deform"
     back = load_chain([folder / "back.nii", f"inv:{affine}"])
     # Between the voxels of 2 mm, at which it is known, the inverse is interpolated.
-    assert np.linalg.norm(back.map_points(there) - brain, axis=1).mean() < 0.1
+    assert np.linalg.norm(back.map_points(there) - brain, axis=1).mean() < 0.15
     grid = load_volume(MOVING).grid
     voxels = apply_affine(grid.index_to_lps, np.rint(apply_affine(grid.lps_to_index, there)))
     again = load_chain([warp, affine]).map_points(back.map_points(voxels))
