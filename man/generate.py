@@ -17,13 +17,14 @@ from stnreg import cli
 
 HERE = Path(__file__).resolve().parent
 
-TRANSFORMS = """A transform takes fixed points to moving points, in LPS millimetres: what ITK stores and what
-resampling pulls through. Written as one AffineTransform_double_3_3 with its centre at 0, which ANTs, Greedy, elastix,
-3D Slicer and nitransforms read alike. Give it to antsApplyTransforms as it stands."""
+TRANSFORMS = """A transform takes fixed points to moving points, in LPS millimetres: what ITK stores and
+what resampling needs. The ITK formats hold one AffineTransform_double_3_3 with its centre at 0, which ANTs, elastix,
+3D Slicer and nitransforms read alike; use .tfm for Greedy, which reads a .mat as the identity. Give it to
+antsApplyTransforms as it stands."""
 
 EXIT_STATUS = (
     ("0", "Done."),
-    ("1", "A defect of ours; --debug shows the traceback."),
+    ("1", "Internal error; run it again with --debug and report the traceback."),
     ("2", "Wrong usage."),
     ("3", "Done, but rejected by the quality assessment; the outputs are written."),
     ("4", "An input that cannot be read or used, or an output that cannot be written."),
@@ -41,7 +42,7 @@ EXAMPLES = {
             "stnreg register first.nii.gz second.nii.gz -o second-on-first.nii.gz --dof 6 --qc check.png",
         ),
         (
-            "A page that flickers before and after and scrolls through the slices:",
+            "A page that alternates between the two images, before and after, and scrolls through the slices:",
             "stnreg register fixed.nii.gz moving.nii.gz -o moved.nii.gz --qc check.html",
         ),
     ),

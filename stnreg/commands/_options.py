@@ -35,7 +35,8 @@ TransformOutputs = Annotated[
         "--transform",
         "-t",
         metavar="XFM",
-        help="Transform to write: .tfm, .txt or .mat (ITK), .lta (FreeSurfer) or .fslmat (FLIRT). Repeatable.",
+        help="Transform to write: .tfm, .txt or .mat (ITK), .lta (FreeSurfer) or .fslmat (FLIRT). "
+        "With register --deform also .h5, .nii or .nii.gz, which hold the warp. Repeatable.",
     ),
 ]
 Interp = Annotated[

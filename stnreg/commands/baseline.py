@@ -47,7 +47,7 @@ def baseline(
         typer.Option(
             metavar="OUT",
             help="Of the methods that deform: write the warp here, a displacement field on the grid of FIXED: .nii or "
-            ".nii.gz. OUT_warp.nii.gz, beside OUT, when left out.",
+            ".nii.gz. When left out: moved_warp.nii.gz for -o moved.nii.gz.",
         ),
     ] = None,
     print_recipe: Annotated[
@@ -85,7 +85,7 @@ def baseline(
     deforms = method in RECIPES and RECIPES[method].deforms
     if warp is not None and not deforms:
         raise UsageProblem(f"--warp: {method} does not deform")
-    if deforms and warp is None and output is not None and not transform:
+    if deforms and warp is None and output is not None:
         warp = warp_beside(output)
     transforms = transform_outputs(output, transform)
     inputs = [fixed, moving, *(start_files(str(init)) if init is not None else [])]

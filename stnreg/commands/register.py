@@ -61,7 +61,7 @@ def register(
         typer.Option(
             metavar="OUT",
             help="With --deform: write the warp here, a displacement field on the grid of FIXED: .nii or .nii.gz. "
-            "OUT_warp.nii.gz, beside OUT, when left out, unless a -t holds it: .h5, .nii or .nii.gz.",
+            "When left out: moved_warp.nii.gz for -o moved.nii.gz, unless a -t file holds the warp.",
         ),
     ] = None,
     inverse_warp: Annotated[
@@ -107,8 +107,8 @@ def register(
     The transform maps points of FIXED to points of MOVING, in LPS mm, as ITK and ANTs write it. Give at least one of
     -o, -t, --inverse, --also and --json.
 
-    Exit status: 0 accepted, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written), 4 a file
-    that cannot be read or written.
+    Exit status: 0 done, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written; --on-fail warn
+    makes it 0), 4 a file that cannot be read, used or written.
 
     Example: stnreg register mni.nii.gz t1.nii.gz -o t1-in-mni.nii.gz
     """

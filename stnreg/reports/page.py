@@ -55,7 +55,7 @@ def write_qc_html(
     *,
     warp: DisplacementField | None = None,
 ) -> None:
-    """Write a page that flickers between the images, before and after, and scrolls through three planes.
+    """Write a page that alternates between the images, before and after, and scrolls through three planes.
 
     In print it shows the figure of `write_qc_png`.
 
