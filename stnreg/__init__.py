@@ -1,4 +1,4 @@
-"""Affine registration of 3-D brain MRI by a spatial transformer network.
+"""Affine and deformable registration of 3-D brain MRI by a spatial transformer network.
 
 The Python API: `register`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
 `import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map fixed points to

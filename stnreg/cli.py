@@ -99,7 +99,7 @@ def stnreg(
         bool, typer.Option("--debug", help="Show the traceback of an error. May also stand after a command.")
     ] = False,
 ) -> None:
-    """Affine registration of 3-D brain MRI by a spatial transformer network.
+    """Affine and deformable registration of 3-D brain MRI by a spatial transformer network.
 
     Each command has its own help, `stnreg COMMAND --help`, and a man page, `man stnreg-COMMAND`.
     """

@@ -64,11 +64,12 @@ def baseline(
     header_source: options.HeaderSource = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Register MOVING to FIXED with another tool; some methods also deform.
+    """Register MOVING to FIXED with another tool.
 
-    SimpleITK comes with stnreg. A method whose program is missing says how to install it. The transform maps points of
-    FIXED to points of MOVING, in LPS mm, whatever the other tool writes; a point goes through the warp first, and then
-    through the affine. There is no quality assessment.
+    Some methods also deform. SimpleITK comes with stnreg. A method whose program is missing says how to install it.
+
+    The transform maps points of FIXED to points of MOVING, in LPS mm, whatever the other tool writes; a point goes
+    through the warp first, and then through the affine. There is no quality assessment.
     """
     from stnreg.core.threads import default_threads
     from stnreg.reports import streams

@@ -102,10 +102,11 @@ def register(
     device: options.Device = "auto",
     threads: options.Threads = None,
 ) -> None:
-    """Register MOVING to FIXED: an affine transform and, with --deform, a smooth warp.
+    """Register MOVING to FIXED: affine, or deformable.
 
-    The transform maps points of FIXED to points of MOVING, in LPS mm, as ITK and ANTs write it. Give at least one of
-    -o, -t, --inverse, --also and --json.
+    The transform maps points of FIXED to points of MOVING, in LPS mm, as ITK and ANTs write it: through the smooth,
+    invertible warp first, if there is one, and then the affine. Give at least one of -o, -t, --inverse, --also and
+    --json.
 
     Exit status: 0 done, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written; --on-fail warn
     makes it 0), 4 a file that cannot be read, used or written.

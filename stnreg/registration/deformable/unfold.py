@@ -11,7 +11,7 @@ from stnreg.transforms.jacobian import smallest_determinant
 from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
-LEAST_DETERMINANT = 0.2  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
+LEAST_DETERMINANT = 0.25  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
 MAX_ROUNDS = 30
 SIGMA = 0.8  # of the Gaussian that smooths, control points
 REACH = 1  # control points around a place that are smoothed with it, by how many such places are near
