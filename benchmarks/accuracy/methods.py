@@ -9,6 +9,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -54,22 +55,45 @@ def run_method(method: str, fixed: Path, moving: Path, *options: str) -> tuple[n
         out, document = f"{folder}/moved.nii.gz", Path(folder, "found.json")
         command = [sys.executable, "-m", "stnreg", verb[0], str(fixed), str(moving), *verb[1:]]
         command += ["-o", out, "--json", str(document), *(options or ("--threads", "1"))]
-        environment = os.environ | {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
-        began, worked = time.perf_counter(), children_s()
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        figures: Figures = {"seconds": time.perf_counter() - began, "cpu_s": children_s() - worked}
-        figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
-        figures["day"] = datetime.now(UTC).date().isoformat()
-        if "Traceback (most recent call last)" in ended.stderr:
-            raise BrokenToolError(ended.stderr[-2000:])
-        if ended.returncode not in (0, 3):
-            print(f"{method} on {fixed.parent}: status {ended.returncode}\n{ended.stderr[-500:]}", file=sys.stderr)
-            return None, figures
-        told = json.loads(document.read_text())
+        told, figures = run_told(command, document, f"{method} on {fixed.parent}")
+    return np.array(told["transform"]["fixed_to_moving_lps"]) if told else None, figures
+
+
+def one_thread() -> dict[str, str]:
+    """Return the environment of a process whose libraries use one thread each."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
+
+
+def run_told(command: list[str], document: Path, what: str) -> tuple[dict[str, Any] | None, Figures]:
+    """Run a command that writes its JSON to `document`.
+
+    Returns
+    -------
+    told : dict or None
+        The JSON; None where the method gave up, which is printed of `what`.
+    figures : dict
+        Seconds, exit status, verdict, versions.
+
+    Raises
+    ------
+    BrokenToolError
+        If what ended is stnreg with a traceback, rather than the method.
+    """
+    began, worked = time.perf_counter(), children_s()
+    ended = subprocess.run(command, env=one_thread(), capture_output=True, text=True, check=False)
+    figures: Figures = {"seconds": time.perf_counter() - began, "cpu_s": children_s() - worked}
+    figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
+    figures["day"] = datetime.now(UTC).date().isoformat()
+    if "Traceback (most recent call last)" in ended.stderr:
+        raise BrokenToolError(ended.stderr[-2000:])
+    if ended.returncode not in (0, 3):
+        print(f"{what}: status {ended.returncode}\n{ended.stderr[-500:]}", file=sys.stderr)
+        return None, figures
+    told = json.loads(document.read_text())
     figures |= {"passed": told["verdict"]["passed"], "score": told["verdict"]["score"]}
     hashes = (told["model"]["sha256"], told["model"].get("pose_sha256"))
     figures["weights"] = "+".join(sha256[:8] for sha256 in hashes if sha256)
-    return np.array(told["transform"]["fixed_to_moving_lps"]), figures
+    return told, figures
 
 
 def children_s() -> float:

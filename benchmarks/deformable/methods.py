@@ -1,18 +1,13 @@
 """The methods of the deformable benchmark, each a process of its own on files, and what their files say."""
 
-import json
-import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.accuracy.methods import BrokenToolError, children_s, machine
-from stnreg import __version__
+from benchmarks.accuracy.methods import BrokenToolError, Figures, one_thread, run_told
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
@@ -32,7 +27,6 @@ PEERS = (
 OWN = "-own"
 """After a peer's name: from its own affine instead of ours."""
 METHODS = (OURS, *PEERS, *(peer + OWN for peer in PEERS))
-Figures = dict[str, object]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +46,7 @@ def our_affine(fixed: Path, moving: Path, out: Path) -> None:
     """Write the affine that peers start from."""
     ended = subprocess.run(
         [*_stnreg("register"), str(fixed), str(moving), "-t", str(out), "--threads", "1", "--on-fail", "warn"],
-        env=_environment(), capture_output=True, text=True, check=False,
+        env=one_thread(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ended.returncode:
         raise BrokenToolError(ended.stderr[-2000:])
@@ -89,21 +83,8 @@ def run_method(method: str, fixed: Path, moving: Path, start: Path, folder: Path
     affine, warp, document = (folder / f"{method}{end}" for end in (".tfm", "_warp.nii.gz", ".json"))
     command = [*verb, str(fixed), str(moving), "-o", str(folder / f"{method}.nii.gz"), "-t", str(affine)]
     command += ["--warp", str(warp), "--json", str(document), "--threads", "1"]
-    began, worked = time.perf_counter(), children_s()
-    ended = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
-    figures: Figures = {"seconds": time.perf_counter() - began, "cpu_s": children_s() - worked}
-    figures |= {"status": ended.returncode, "version": __version__, "machine": machine()}
-    figures["day"] = datetime.now(UTC).date().isoformat()
-    if "Traceback (most recent call last)" in ended.stderr:
-        raise BrokenToolError(ended.stderr[-2000:])
-    if ended.returncode not in (0, 3):
-        print(f"{method} on {fixed.parent}: status {ended.returncode}\n{ended.stderr[-500:]}", file=sys.stderr)
-        return None, figures
-    told = json.loads(document.read_text())
-    figures |= {"passed": told["verdict"]["passed"], "score": told["verdict"]["score"]}
-    hashes = (told["model"]["sha256"], told["model"].get("pose_sha256"))
-    figures["weights"] = "+".join(sha256[:8] for sha256 in hashes if sha256)
-    return _read(warp, affine), figures
+    told, figures = run_told(command, document, f"{method} on {fixed.parent}")
+    return _read(warp, affine) if told else None, figures
 
 
 def consistency(fixed: Path, moving: Path, found: Found, points: np.ndarray, folder: Path) -> Figures:
@@ -128,7 +109,7 @@ def consistency(fixed: Path, moving: Path, found: Found, points: np.ndarray, fol
     ended = subprocess.run(
         [*_stnreg("register"), "--deform", str(moving), str(fixed), "-t", str(affine), "--warp", str(warp),
          "--inverse-warp", str(back), "--threads", "1", "--on-fail", "warn"],
-        env=_environment(), capture_output=True, text=True, check=False,
+        env=one_thread(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     if ended.returncode:
         print(f"exchanged, on {fixed.parent}:\n{ended.stderr[-500:]}", file=sys.stderr)
@@ -154,7 +135,3 @@ def _read(warp: Path, affine: Path) -> Found:
 
 def _stnreg(verb: str) -> list[str]:
     return [sys.executable, "-m", "stnreg", verb]
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": "1"}
