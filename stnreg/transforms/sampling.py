@@ -52,18 +52,18 @@ def interpolate(vectors: Vectors, index: NDArray[np.floating]) -> Vectors:
 
     Parameters
     ----------
-    vectors : (3, z, y, x) float32
-        C-contiguous.
+    vectors : (C, z, y, x) float32
+        C-contiguous; any number of components.
     index : (3, N) float
         Continuous voxel indices x, y, z. They are clipped to the outer voxel centres.
 
     Returns
     -------
-    found : (3, N) float32
+    found : (C, N) float32
     """
     count = index.shape[1]
-    found = np.empty((3, count), np.float32)
-    flat = vectors.reshape(3, -1)
+    found = np.empty((len(vectors), count), np.float32)
+    flat = vectors.reshape(len(vectors), -1)
     for start in range(0, count, CHUNK):
         chunk = slice(start, start + CHUNK)
         corners, weights = _corners(vectors.shape[1:], index[:, chunk])

@@ -1,6 +1,6 @@
 """The stage that deforms: after the affine, a smooth map without folds between the two brains."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -10,15 +10,17 @@ from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.maps import MapNetwork
 from stnreg.registration.deformable.appearance import Appearance, appearance
 from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head
+from stnreg.registration.deformable.instance import InstanceSettings, residual
+from stnreg.registration.deformable.meeting import Surroundings, meet
 from stnreg.registration.deformable.unfold import blocks, unfolded
-from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared, velocity_field
+from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.region import Region
 from stnreg.registration.stages import StageResult
 from stnreg.resampling.channels import sample_maps
-from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
+from stnreg.transforms.bspline import BSplineField
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.velocity import VelocityField
 
@@ -94,25 +96,36 @@ class Deform:
         a, b = (frame_to_head(encoding, self.heads) for encoding in self.encodings)
         frame = frame_between(a, b, transform.matrix)
         fixed, moving = self._appearances(pair, frame)
-        grid = self.network.box
-        lattice = lattice_of(grid)
-        excluded = blocks(fixed.excluded | moving.excluded)
-        spacing_mm = float(lattice.spacing.min())
-        coefficients = self.network.predict(fixed, moving)
-        for _ in range(PASSES - 1):
-            half = prepared(coefficients, excluded, 0.0, spacing_mm) / 2
-            met = self._moved(fixed, -half), self._moved(moving, half)
-            coefficients = coefficients + self.network.predict(*met)
-        coefficients = prepared(coefficients, excluded, self.stiffness_mm, spacing_mm)
-        velocity, inverse = unfolded(coefficients, grid, self.threads)
-        found = _measured(velocity, inverse, frame, fixed.brain, self.encodings)
+        region = Surroundings.of(fixed.brain | moving.brain, self.network.box)
+        vectors = self._predicted(fixed, moving, region)
+        vectors = vectors + self._residual(fixed, moving, vectors, region)
+        found = _measured(unfolded(vectors, region.grid, self.threads), frame, region.cut(fixed.brain), self.encodings)
         return StageResult(found.transform, found)
 
-    def _moved(self, head: Appearance, coefficients: Array) -> Appearance:
-        """Return a head as it looks along a flow: where the two heads meet, for half of the velocity of each."""
-        grid = self.network.box
-        flow = velocity_field(coefficients, grid)
-        return replace(head, image=resample_through(head.image, grid, grid, flow, threads=self.threads))
+    def _predicted(self, fixed: Appearance, moving: Appearance, region: Surroundings) -> Array:
+        """Return the network's velocity, (3, z, y, x) mm: it looks at the heads, and again at where they then meet."""
+        excluded = blocks(fixed.excluded | moving.excluded)
+        lattice = lattice_of(self.network.box)
+        spacing_mm = float(lattice.spacing.min())
+
+        def vectors(coefficients: Array, stiffness_mm: float) -> Array:
+            smooth = prepared(coefficients, excluded, stiffness_mm, spacing_mm)
+            return region.faded(BSplineField(smooth, lattice).to_displacement(region.grid).vectors)
+
+        coefficients = self.network.predict(fixed, moving)
+        for _ in range(PASSES - 1):
+            met = meet(fixed, moving, vectors(coefficients, 0.0), region, self.threads)
+            coefficients = coefficients + self.network.predict(*met)
+        return vectors(coefficients, self.stiffness_mm)
+
+    def _residual(self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings) -> Array:
+        """Return what intensities say is left between the heads, (3, z, y, x) mm."""
+        a, b = meet(fixed, moving, vectors, region, self.threads)
+        weight = region.faded(region.cut(a.brain & b.brain)) == 1
+        spacing_mm = float(region.grid.spacing.min())
+        settings = InstanceSettings().as_smooth_as(self.stiffness_mm / spacing_mm)
+        both = (region.cut(head.image) for head in (a, b))
+        return spacing_mm * residual(*both, weight.astype(np.float32), settings)
 
     def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:
         shown = []
@@ -126,11 +139,9 @@ class Deform:
         return shown[0], shown[1]
 
 
-def _measured(
-    velocity: VelocityField, inverse: VelocityField, frame: Frame, brain: Array, encodings: Encodings
-) -> Deformation:
+def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
     """Measure a deformation where it was made."""
-    there, back = velocity.exponential(), inverse.exponential()
+    there, back = velocity.exponential(), velocity.inverse().exponential()
     folds = [one.count_folds() for one in (there, back)]
     strain = there.log_jacobian()[brain]
     strain = strain[np.isfinite(strain)]

@@ -5,28 +5,32 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.deformable.velocity import LATTICE_VOXELS, smoothed, velocity_field
+from stnreg.registration.deformable.velocity import LATTICE_VOXELS, smoothed
 from stnreg.registration.refine.region import box_mean
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.jacobian import smallest_determinant
 from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
 LEAST_DETERMINANT = 0.25  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
+LEAST_MENDED = 0.05  # of the flows once they have been made each other's inverse, which moves them by a tenth of a mm
 MAX_ROUNDS = 30
-SIGMA = 0.8  # of the Gaussian that smooths, control points
-REACH = 1  # control points around a place that are smoothed with it, by how many such places are near
-GAINS = (1.0, 2.0, 4.0)  # how much, in the first rounds and in all others
+FIRST_ROUNDS = 2
+FIRST, LATER = (1, 1.0, 4.0, 1), (2, 1.6, 60.0, 2)
+"""How a place that is close to a fold is smoothed in the first rounds and in all others: reach of the mean over the close
+places around, in voxels; sigma of the Gaussian, in voxels; how much by that mean; how often the mean is taken, so that
+what is smoothed has soft borders. The first rounds are mild: they meet thousands of places."""
 
 
-def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[VelocityField, VelocityField]:
+def unfolded(vectors: Array, grid: Grid, threads: int = 1) -> VelocityField:
     """Smooth a velocity where its map, or the inverse, comes close to a fold, until neither does.
 
     What is close is judged both ways, so that exchanging the images still changes the sign and nothing else.
 
     Parameters
     ----------
-    coefficients : (3, z, y, x) float32
-        mm, ready to integrate.
+    vectors : (3, z, y, x) float32
+        Velocity, mm.
     grid : Grid
         The box.
     threads : int
@@ -34,27 +38,32 @@ def unfolded(coefficients: Array, grid: Grid, threads: int = 1) -> tuple[Velocit
 
     Returns
     -------
-    velocity, inverse : VelocityField
-        With their exponentials at hand.
+    velocity : VelocityField
+        With its exponential, and that of its inverse, at hand.
     """
-    with ThreadPoolExecutor(1) as pool:
-        for number in range(MAX_ROUNDS):
-            velocity = velocity_field(coefficients, grid)
-            inverse = velocity.inverse()
-            waiting = pool.submit(_smallest, inverse) if threads > 1 else None
-            there = _smallest(velocity)
-            back = _smallest(inverse) if waiting is None else waiting.result()
-            close = np.minimum(there, back) < LEAST_DETERMINANT
+    velocity = VelocityField(vectors, grid)
+    for number in range(MAX_ROUNDS):
+        close = _least(velocity.raw_flows(threads), threads) < LEAST_DETERMINANT
+        if not close.any():
+            flows = velocity.exponential(threads), velocity.inverse().exponential()
+            close = _least(flows, threads) < LEAST_MENDED
             if not close.any():
                 break
-            gain = GAINS[min(number, len(GAINS) - 1)]
-            weight = np.minimum(gain * box_mean(blocks(close).astype(np.float32), [REACH] * 3), 1)
-            coefficients = coefficients + weight * (smoothed(coefficients, SIGMA) - coefficients)
-    return velocity, inverse
+        reach, sigma, gain, times = FIRST if number < FIRST_ROUNDS else LATER
+        share = close.astype(np.float32)
+        for _ in range(times):
+            share = box_mean(share, [reach] * 3)
+        weight = np.minimum(gain * share, 1)
+        vectors = velocity.vectors
+        velocity = VelocityField(vectors + weight * (smoothed(vectors, sigma) - vectors), grid)
+    return velocity
 
 
-def _smallest(velocity: VelocityField) -> Array:
-    return smallest_determinant(velocity.exponential().vectors, velocity.grid)
+def _least(flows: tuple[DisplacementField, DisplacementField], threads: int) -> Array:
+    """Return the smallest determinant at each voxel of either flow, (z, y, x)."""
+    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+        there, back = pool.map(lambda flow: smallest_determinant(flow.vectors, flow.grid), flows)
+    return np.minimum(there, back)
 
 
 def blocks(mask: Array) -> Array:

@@ -14,8 +14,6 @@ from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
 from stnreg.registration.deformable.appearance import Appearance, filled
 from stnreg.registration.deformable.frame import box
-from stnreg.transforms.bspline import BSplineField
-from stnreg.transforms.velocity import VelocityField
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -135,14 +133,3 @@ def smoothed(values: Array, sigma: float) -> Array:
         count = values.shape[axis]
         values = sum(weight * wide.take(range(k, k + count), axis=axis) for k, weight in enumerate(kernel))
     return values
-
-
-def velocity_field(coefficients: Array, grid: Grid) -> VelocityField:
-    """Evaluate coefficients on the voxels of the box.
-
-    The flow is integrated in steps, each a B-spline map whose coefficients are the velocity's over a power of two. A
-    step of coefficients below 1 / 2.48 of the spacing is one to one (Choi and Lee 2000), and so is what is composed of
-    such steps: `VelocityField.squarings` halves until the largest step is half a voxel, a quarter of the spacing here.
-    """
-    lattice = BSplineField(coefficients, lattice_of(grid))
-    return VelocityField(lattice.to_displacement(grid).vectors, grid)

@@ -1,0 +1,69 @@
+"""What is left between two heads is found by local correlation: in any contrast, both ways, and only where it counts."""
+
+import numpy as np
+import pytest
+
+from stnreg.registration.deformable.instance import InstanceSettings, box_around, moved, residual
+from stnreg.registration.deformable.velocity import smoothed
+
+SHAPE = (28, 32, 30)
+EVERYWHERE = np.ones(SHAPE, np.float32)
+MANY = InstanceSettings(steps=30)
+
+
+def texture(seed=0):
+    noise = np.random.default_rng(seed).standard_normal((1, *SHAPE)).astype(np.float32)
+    values = smoothed(noise, 1.2)[0]
+    return (values - values.min()) / np.ptp(values)
+
+
+def bump(length_voxels):
+    z, y, x = np.indices(SHAPE)
+    shape = np.exp(-((z - 14) ** 2 + (y - 16) ** 2 + (x - 15) ** 2) / (2 * 5.0**2))
+    return np.stack([0.8 * shape, 0.6 * shape, 0 * shape]).astype(np.float32) * np.float32(length_voxels)
+
+
+@pytest.mark.parametrize("contrast", [lambda v: v, lambda v: 1 - v, lambda v: (0.2 + v) ** 2])
+def test_a_known_shift_is_found_in_any_contrast(contrast):
+    image, shift = texture(), bump(1.5)
+    fixed, moving = moved(image, shift / 2), contrast(moved(image, -shift / 2))
+    found = residual(fixed, moving, EVERYWHERE, MANY)
+    middle = np.linalg.norm(shift, axis=0) > 0.5
+    left = np.linalg.norm(found - shift, axis=0)[middle].mean()
+    assert left < 0.35 * np.linalg.norm(shift, axis=0)[middle].mean()
+
+
+def test_exchanged_images_change_the_sign_and_nothing_else():
+    fixed, moving = moved(texture(), bump(1.0)), texture()
+    assert np.array_equal(residual(moving, fixed, EVERYWHERE), -residual(fixed, moving, EVERYWHERE))
+
+
+def test_equal_images_and_empty_ones_stay_where_they_are():
+    assert np.abs(residual(texture(), texture(), EVERYWHERE)).max() < 1e-3
+    assert not residual(np.zeros(SHAPE, np.float32), texture(), EVERYWHERE).any()
+    assert not residual(texture(), texture(1), np.zeros(SHAPE, np.float32)).any()
+
+
+def test_what_has_no_weight_drives_nothing():
+    weight = EVERYWHERE.copy()
+    weight[10:18, 12:20, 11:19] = 0
+    fixed, moving, other = moved(texture(), bump(1.0)), texture(), texture()
+    # The windows of voxels that count reach one voxel in, and slopes and samples another two.
+    other[13:15, 15:17, 14:16] = 5.0
+    one, two = (residual(fixed, image, weight, InstanceSettings(steps=1)) for image in (moving, other))
+    assert np.abs(one - two).max() < 0.05
+
+
+def test_a_stiffer_setting_gives_a_smoother_field():
+    fixed, moving = texture(), texture(1)
+    rough, smooth = (
+        residual(fixed, moving, EVERYWHERE, InstanceSettings().as_smooth_as(sigma)) for sigma in (0.5, 3.0)
+    )
+    assert np.abs(np.diff(smooth, axis=1)).max() < 0.5 * np.abs(np.diff(rough, axis=1)).max()
+
+
+def test_the_box_around_a_mask():
+    mask = np.zeros((10, 10, 10), bool)
+    assert box_around(mask, 2) is None
+    mask[4, 1, 9] = True
+    assert box_around(mask, 2) == (slice(2, 7), slice(0, 4), slice(7, 10))
