@@ -130,6 +130,15 @@ class Grid:
         """Unit columns: the LPS direction of each voxel axis. Orthonormal unless the grid is sheared."""
         return self.index_to_lps[:3, :3] / self.spacing
 
+    def divided(self, largest_mm: float) -> "Grid":
+        """Return the grid with its voxels divided along each axis until none is longer than `largest_mm`.
+
+        Every voxel centre is one of the new grid's too, and the outer ones stay the outer ones.
+        """
+        parts = np.maximum(np.ceil(self.spacing / largest_mm - 1e-3), 1).astype(int)
+        x, y, z = ((n - 1) * k + 1 for n, k in zip(self.size, parts.tolist(), strict=True))
+        return Grid((x, y, z), self.index_to_lps @ np.diag([*(1 / parts), 1.0]))
+
     @property
     def extent_mm(self) -> Points:
         """Edge to edge length along each voxel axis, mm."""

@@ -42,16 +42,28 @@ class Inverse(Transform):
     start : (4, 4) float64
         A, an affine close to `forward`, LPS mm.
     tolerance_mm : float
+    guess : Transform or None
+        Where the search for a fixed point begins; A^-1 without it.
     """
 
     forward: Transform
     grid: Grid
     start: Matrix = field(default_factory=lambda: np.eye(4))
     tolerance_mm: float = TOLERANCE_MM
+    guess: Transform | None = None
 
     @classmethod
-    def of_field(cls, forward: Transform, sampled: DisplacementField) -> Inverse:
+    def of_field(
+        cls, forward: Transform, sampled: DisplacementField, guess: Transform | None = None
+    ) -> Inverse:  # fmt: skip
         """Create the inverse of a transform from its samples on a grid.
+
+        Parameters
+        ----------
+        forward : Transform
+        sampled : DisplacementField
+        guess : Transform, optional
+            Close to the inverse, from moving to fixed points: where the search begins.
 
         Raises
         ------
@@ -65,7 +77,7 @@ class Inverse(Transform):
                 f"{folds.voxels} voxels ({folds.percent_volume:.2g} % of the volume). Make it smoother, or take the "
                 "inverse that its own tool writes"
             )
-        return cls(forward, sampled.grid, _closest_affine(sampled))
+        return cls(forward, sampled.grid, _closest_affine(sampled), guess=guess)
 
     def inverse(self) -> Transform:
         """Return the forward transform."""
@@ -80,7 +92,7 @@ class Inverse(Transform):
     def _solve(self, targets: Points) -> Points:
         """Return fixed points (3, N) of moving points (3, N)."""
         back = invert(self.start)
-        at = moved(back, targets)
+        at = moved(back, targets) if self.guess is None else self.guess._map(targets)
         open_ = np.arange(targets.shape[1])
         for _ in range(PLAIN_STEPS):
             off = self._off(at, targets, open_)

@@ -81,6 +81,11 @@ def count_folds(vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = N
     return Folds(voxels, central, int((digital & where).sum()), volume_mm3, 100 * volume / max(voxels, 1))
 
 
+def folded(vectors: Vectors, grid: Grid) -> NDArray[np.bool_]:
+    """Return which voxels fold, (z, y, x), by central differences or by the digital criterion; see `Folds`."""
+    return (determinant(vectors, grid) <= 0) | _digital(vectors, grid)[0]
+
+
 def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
     """Return the smallest of the ten determinants of each voxel, (z, y, x) float32; the identity has 1.
 

@@ -16,8 +16,8 @@ from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import Vectors, interpolate, slabs, turned, voxel_points
 
 FIRST_STEP = 1.0
-"""Largest displacement before the first squaring, voxels. Smaller values change results between two brains by 0.001 mm in
-the mean and by 0.03 mm at most."""
+"""Largest displacement before the first squaring, voxels. Smaller values change results between two brains by 0.001 mm
+in the mean and by 0.03 mm at most."""
 
 
 @dataclass(frozen=True, eq=False)

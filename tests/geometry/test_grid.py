@@ -71,3 +71,14 @@ def test_grids_compare_and_hash_by_value() -> None:
 
 def test_the_sheared_grid_says_so(sheared_grid: Grid) -> None:
     assert not sheared_grid.is_orthonormal
+
+
+def test_a_divided_grid_keeps_its_voxel_centres():
+    grid = Grid.from_parts((5, 4, 6), (2.0, 1.0, 3.1), np.array([1.0, 2.0, 3.0]))
+    fine = grid.divided(1.0)
+    assert fine.size == (9, 4, 21)
+    assert (fine.spacing <= 1.0 + 1e-6).all()
+    last = np.append(np.array(grid.size) - 1, 1)
+    assert np.allclose(fine.origin, grid.origin)
+    assert np.allclose(fine.index_to_lps @ np.append(np.array(fine.size) - 1, 1), grid.index_to_lps @ last)
+    assert grid.divided(4.0) == grid

@@ -72,7 +72,8 @@ def residual(fixed: Array, moving: Array, weight: Array, settings: InstanceSetti
     fixed, moving, weight = (np.ascontiguousarray(a[part]) for a in (fixed, moving, weight))
     velocity = np.zeros((3, *fixed.shape), np.float32)
     for _ in range(settings.steps):
-        a, b = moved(fixed, -velocity / 2), moved(moving, velocity / 2)
+        half = velocity * np.float32(0.5)
+        a, b = moved(fixed, -half), moved(moving, half)
         step = _ascent(a, b, weight, settings)
         for _ in range(settings.smoothings):
             step = _smoothed(step)

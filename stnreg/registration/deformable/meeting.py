@@ -78,7 +78,7 @@ def meet(
     fixed, moving : Appearance
         The fixed head moved by the flow of -v/2, the moving head by that of v/2; images and brains alone.
     """
-    there, back = VelocityField(vectors / 2, region.grid).raw_flows(threads)
+    there, back = VelocityField(vectors * np.float32(0.5), region.grid).raw_flows(threads)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         a, b = pool.map(_along, (fixed, moving), (back, there), (region, region))
     return a, b

@@ -12,7 +12,8 @@ from stnreg.registration.deformable.appearance import Appearance, appearance
 from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head
 from stnreg.registration.deformable.instance import InstanceSettings, residual
 from stnreg.registration.deformable.meeting import Surroundings, meet
-from stnreg.registration.deformable.unfold import blocks, unfolded
+from stnreg.registration.deformable.on_image import Unfolded, unfolded_on
+from stnreg.registration.deformable.unfold import blocks
 from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.region import Region
@@ -41,14 +42,16 @@ class Deformation:
     frame : Frame
         Where the images lie in it.
     folds_central, folds_digital : int
-        Voxels of the frame at which the map folds, by central differences and by the digital criterion (Liu et al.,
-        2022); both ways added.
+        Voxels of the fixed grid at which the warp folds, and of the moving grid at which its inverse does, by central
+        differences and by the digital criterion (Liu et al., 2022).
     log_jacobian_sd : float
         Standard deviation of the logarithm of the Jacobian determinant inside the fixed brain.
     largest_mm : float
         The longest displacement.
     agreement_before, agreement_after : float
         Agreement of the structures of both images under the affine alone and under the whole map, 0 to 1.
+    sampled : Unfolded or None
+        The warps as they were sampled on the grids of the images, at hand for those who write them.
     """
 
     velocity: VelocityField
@@ -59,6 +62,7 @@ class Deformation:
     largest_mm: float
     agreement_before: float
     agreement_after: float
+    sampled: Unfolded | None = None
 
     @property
     def transform(self) -> Chain:
@@ -99,7 +103,8 @@ class Deform:
         region = Surroundings.of(fixed.brain | moving.brain, self.network.box)
         vectors = self._predicted(fixed, moving, region)
         vectors = vectors + self._residual(fixed, moving, vectors, region)
-        found = _measured(unfolded(vectors, region.grid, self.threads), frame, region.cut(fixed.brain), self.encodings)
+        deformed = unfolded_on(vectors, region.grid, frame, (pair.fixed.grid, pair.moving.grid), self.threads)
+        found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings)
         return StageResult(found.transform, found)
 
     def _predicted(self, fixed: Appearance, moving: Appearance, region: Surroundings) -> Array:
@@ -124,8 +129,8 @@ class Deform:
         weight = region.faded(region.cut(a.brain & b.brain)) == 1
         spacing_mm = float(region.grid.spacing.min())
         settings = InstanceSettings().as_smooth_as(self.stiffness_mm / spacing_mm)
-        both = (region.cut(head.image) for head in (a, b))
-        return spacing_mm * residual(*both, weight.astype(np.float32), settings)
+        found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings)
+        return found * np.float32(spacing_mm)
 
     def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:
         shown = []
@@ -139,10 +144,11 @@ class Deform:
         return shown[0], shown[1]
 
 
-def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
-    """Measure a deformation where it was made."""
-    there, back = velocity.exponential(), velocity.inverse().exponential()
-    folds = [one.count_folds() for one in (there, back)]
+def _measured(deformed: Unfolded, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
+    """Measure a deformation."""
+    velocity = deformed.velocity
+    there = velocity.exponential()
+    folds = [warp.count_folds() for warp in deformed.warps if warp is not None]
     strain = there.log_jacobian()[brain]
     strain = strain[np.isfinite(strain)]
     lattice = lattice_of(velocity.grid)
@@ -157,6 +163,7 @@ def _measured(velocity: VelocityField, frame: Frame, brain: Array, encodings: En
         there.largest_mm(),
         _agreement(encodings, frame, points, points),
         _agreement(encodings, frame, points, there.map_points(points)),
+        deformed,
     )
 
 

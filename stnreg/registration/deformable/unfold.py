@@ -17,9 +17,9 @@ LEAST_MENDED = 0.05  # of the flows once they have been made each other's invers
 MAX_ROUNDS = 30
 FIRST_ROUNDS = 2
 FIRST, LATER = (1, 1.0, 4.0, 1), (2, 1.6, 60.0, 2)
-"""How a place that is close to a fold is smoothed in the first rounds and in all others: reach of the mean over the close
-places around, in voxels; sigma of the Gaussian, in voxels; how much by that mean; how often the mean is taken, so that
-what is smoothed has soft borders. The first rounds are mild: they meet thousands of places."""
+"""How a place that is close to a fold is smoothed, in the first rounds and in all others: reach of the mean over the
+close places around, in voxels; sigma of the Gaussian, in voxels; how much by that mean; how often the mean is taken, so
+that what is smoothed has soft borders. The first rounds are mild: they meet thousands of places."""
 
 
 def unfolded(vectors: Array, grid: Grid, threads: int = 1) -> VelocityField:
@@ -49,14 +49,18 @@ def unfolded(vectors: Array, grid: Grid, threads: int = 1) -> VelocityField:
             close = _least(flows, threads) < LEAST_MENDED
             if not close.any():
                 break
-        reach, sigma, gain, times = FIRST if number < FIRST_ROUNDS else LATER
-        share = close.astype(np.float32)
-        for _ in range(times):
-            share = box_mean(share, [reach] * 3)
-        weight = np.minimum(gain * share, 1)
-        vectors = velocity.vectors
-        velocity = VelocityField(vectors + weight * (smoothed(vectors, sigma) - vectors), grid)
+        velocity = VelocityField(smoothed_near(velocity.vectors, close, mild=number < FIRST_ROUNDS), grid)
     return velocity
+
+
+def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
+    """Smooth a velocity (3, z, y, x) around the places of a mask (z, y, x)."""
+    reach, sigma, gain, times = FIRST if mild else LATER
+    share = close.astype(np.float32)
+    for _ in range(times):
+        share = box_mean(share, [reach] * 3)
+    out: Array = vectors + np.minimum(gain * share, 1) * (smoothed(vectors, sigma) - vectors)
+    return out
 
 
 def _least(flows: tuple[DisplacementField, DisplacementField], threads: int) -> Array:

@@ -1,4 +1,4 @@
-"""What is left between two heads is found by local correlation: in any contrast, both ways, and only where it counts."""
+"""What is left between two heads is found by local correlation: in any contrast, both ways, where it counts."""
 
 import numpy as np
 import pytest

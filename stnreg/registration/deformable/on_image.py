@@ -1,0 +1,132 @@
+"""A deformation on the grid of an image: displacements without the affine, zero beyond the surroundings of brains."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine, invert
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.deformable.frame import Frame
+from stnreg.registration.deformable.unfold import smoothed_near, unfolded
+from stnreg.transforms.affine import Affine
+from stnreg.transforms.base import Transform
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.jacobian import folded
+from stnreg.transforms.velocity import VelocityField
+
+ROUNDS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The part of an image's grid that the velocity's grid covers.
+
+    Attributes
+    ----------
+    whole : Grid
+        Of the image.
+    slices : tuple of slice
+        Of arrays (z, y, x) on it.
+    grid : Grid or None
+        Of the part; None where it is empty.
+    """
+
+    whole: Grid
+    slices: tuple[slice, slice, slice]
+    grid: Grid | None
+
+    @classmethod
+    def covered(cls, whole: Grid, frame_to_image: Matrix, velocity_grid: Grid) -> Part:
+        """Find the part of a grid within the velocity's, by way of the frame."""
+        corners = apply_affine(whole.lps_to_index @ frame_to_image, velocity_grid.corners_lps())
+        low = np.clip(np.floor(corners.min(0)).astype(int), 0, whole.size)
+        high = np.clip(np.ceil(corners.max(0)).astype(int) + 1, low, whole.size)
+        (x0, y0, z0), (x1, y1, z1) = low.tolist(), high.tolist()
+        slices = slice(z0, z1), slice(y0, y1), slice(x0, x1)
+        if not (high > low).all():
+            return cls(whole, slices, None)
+        shift = np.eye(4)
+        shift[:3, 3] = low
+        return cls(whole, slices, Grid((x1 - x0, y1 - y0, z1 - z0), whole.index_to_lps @ shift))
+
+    def pasted(self, field: DisplacementField | None) -> DisplacementField:
+        """Return a field on the part as one on the whole grid, zero beyond it."""
+        vectors = np.zeros((3, *self.whole.shape), np.float32)
+        if field is not None:
+            vectors[(slice(None), *self.slices)] = field.vectors
+        return DisplacementField(vectors, self.whole)
+
+    def sampled(self, transform: Transform) -> DisplacementField:
+        """Sample a transform without its affine on the part, zero beyond it."""
+        return self.pasted(None if self.grid is None else transform.to_displacement(self.grid))
+
+
+@dataclass(frozen=True, eq=False)
+class Unfolded:
+    """A velocity that does not fold: neither in the frame, nor as its warps are sampled on the grids of both images.
+
+    Attributes
+    ----------
+    velocity : VelocityField
+        In the frame.
+    parts : tuple of Part
+        Of the fixed and the moving grid.
+    warps : tuple of DisplacementField or None
+        On those parts: the deformation seen from the fixed image, and its inverse from the moving image, each without
+        the affine, LPS mm. None where a part is empty.
+    """
+
+    velocity: VelocityField
+    parts: tuple[Part, Part]
+    warps: tuple[DisplacementField | None, DisplacementField | None]
+
+
+def unfolded_on(
+    vectors: np.ndarray, velocity_grid: Grid, frame: Frame, grids: tuple[Grid, Grid], threads: int
+) -> Unfolded:
+    """Smooth a velocity where its map folds: in the frame, and as it is sampled on the grids of both images.
+
+    Parameters
+    ----------
+    vectors : (3, z, y, x) float32
+        Velocity in the frame, mm.
+    velocity_grid : Grid
+    frame : Frame
+    grids : tuple of Grid
+        Of the fixed and the moving image.
+    threads : int
+        Of which two are used, one for each image; the result is the same.
+    """
+    to_images = frame.to_fixed, frame.to_moving
+    parts = [Part.covered(grid, to_image, velocity_grid) for grid, to_image in zip(grids, to_images, strict=True)]
+    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+        for _ in range(ROUNDS):
+            velocity = unfolded(vectors, velocity_grid, threads)
+            found = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
+            marks = np.logical_or(*(one[1] for one in found))
+            if not marks.any():
+                break
+            vectors = smoothed_near(velocity.vectors, marks)
+    return Unfolded(velocity, (parts[0], parts[1]), (found[0][0], found[1][0]))
+
+
+def _seen_from(
+    part: Part, to_image: Matrix, velocity: VelocityField
+) -> tuple[DisplacementField | None, np.ndarray]:  # fmt: skip
+    """Return a flow on the part of an image's grid, and the voxels of the frame near which it folds there."""
+    marks = np.zeros(velocity.grid.shape, bool)
+    if part.grid is None:
+        return None, marks
+    # To the frame, along the flow, and back to the same image: the affine cancels.
+    warp = Chain((Affine(invert(to_image)), velocity, Affine(to_image))).to_displacement(part.grid)
+    index = np.argwhere(folded(warp.vectors, warp.grid))[:, ::-1].astype(float)
+    to_frame = velocity.grid.lps_to_index @ invert(to_image) @ part.grid.index_to_lps
+    last = np.array(velocity.grid.size) - 1
+    x, y, z = np.clip(np.rint(apply_affine(to_frame, index)), 0, last).astype(int).T
+    marks[z, y, x] = True
+    return warp, marks
