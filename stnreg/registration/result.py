@@ -178,7 +178,9 @@ class RegistrationResult:
         if warp is not None:
             save_warp(warp, self.warp, self.fixed, threads=self.threads)
         if inverse_warp is not None:
-            save_warp(inverse_warp, self.inverse_warp, self.moving, threads=self.threads)
+            field = self.inverse_warp
+            own = self.moving if field.grid == self.moving.grid else field.grid
+            save_warp(inverse_warp, field, own, threads=self.threads)
         if jacobian is not None:
             save_volume(jacobian, self.warp.log_jacobian(), like=self.fixed, threads=self.threads)
         a, b = self.fixed_series or self.fixed, self.moving_series or self.moving
