@@ -69,7 +69,7 @@ def batch(
     ] = "auto",
     refine: options.Refine = True,
     deform: options.Deform = False,
-    stiffness_mm: options.Stiffness = 1.5,
+    stiffness_mm: options.Stiffness = None,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
     background: options.Background = 0.0,

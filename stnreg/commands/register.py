@@ -35,7 +35,7 @@ def register(
     init: options.Init = "auto",
     refine: options.Refine = True,
     deform: options.Deform = False,
-    stiffness_mm: options.Stiffness = 1.5,
+    stiffness_mm: options.Stiffness = None,
     fixed_mask: options.FixedMask = None,
     moving_mask: options.MovingMask = None,
     fixed_exclude: options.FixedExclude = None,

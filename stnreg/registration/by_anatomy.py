@@ -37,7 +37,15 @@ class AnatomyRegistration:
         assert found.encodings is not None
         with clock.stage("load network"):
             network = open_velocity_network(VELOCITY_MODEL, options.thread_count, options.device)
-        stage = Deform(found.encodings, self.encoder.model.fine, network, options.stiffness_mm, options.thread_count)
+        one_person = found.refined is not None and found.refined.same_person
+        stage = Deform(
+            found.encodings,
+            self.encoder.model.fine,
+            network,
+            options.stiffness_of(one_person=one_person),
+            options.thread_count,
+            one_person,
+        )
         deformed = run_stage(stage, pair, found.transform, clock)
         verdict = assess_deformation(found.verdict, deformed.findings, network.limits)
         return replace(found, transform=deformed.transform, deformation=deformed.findings, verdict=verdict)

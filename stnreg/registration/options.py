@@ -10,7 +10,8 @@ from stnreg.images.volume import HeaderSource
 Dof = Literal[6, 7, 9, 12]
 DEFAULT_MODEL = "anatomy"
 MAX_STIFFNESS_MM = 50.0
-DEFAULT_STIFFNESS_MM = 1.5
+TWO_PEOPLE_STIFFNESS_MM, ONE_PERSON_STIFFNESS_MM = 1.5, 8.0
+"""Without a stiffness of the user's. One head changes smoothly, and noise must not read as change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,10 @@ class RegistrationOptions:
         give no brain mask.
     deform : bool
         Whether to estimate a deformation after the affine, a smooth map without folds. Anatomy networks only.
-    stiffness_mm : float
+    stiffness_mm : float, optional
         Standard deviation of the Gaussian that the velocity of the deformation is smoothed by, mm. 0 leaves it as the
-        network predicts it; larger is smoother and fits less.
+        network predicts it; larger is smoother and fits less. By default 1.5 between two people, and 8 where the
+        refinement of the affine found that both images show one person.
     volume : int or "mean", optional
         Which volume of a 4-D image to register, from 0. Required if an image has several.
     min_score : float, optional
@@ -59,7 +61,7 @@ class RegistrationOptions:
     header_source: HeaderSource = "auto"
     refine: bool = True
     deform: bool = False
-    stiffness_mm: float = DEFAULT_STIFFNESS_MM
+    stiffness_mm: float | None = None
     volume: str | int | None = None
     min_score: float | None = None
     device: str = "auto"
@@ -68,16 +70,21 @@ class RegistrationOptions:
     def __post_init__(self) -> None:
         if self.dof not in get_args(Dof):
             raise UsageProblem(f"dof is 6, 7, 9 or 12, got {self.dof}")
-        if not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
+        if self.stiffness_mm is not None and not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
             raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
-
-        if self.stiffness_mm != DEFAULT_STIFFNESS_MM and not self.deform:
+        if self.stiffness_mm is not None and not self.deform:
             raise UsageProblem("the stiffness is that of a deformation, which was not asked for", argument="deform")
 
     @property
     def thread_count(self) -> int:
         """Threads to use."""
         return self.threads or default_threads()
+
+    def stiffness_of(self, *, one_person: bool) -> float:
+        """Return the stiffness to use, mm, for two images of one person or of two people."""
+        if self.stiffness_mm is not None:
+            return self.stiffness_mm
+        return ONE_PERSON_STIFFNESS_MM if one_person else TWO_PEOPLE_STIFFNESS_MM
 
     @property
     def outcome(self) -> dict[str, Any]:

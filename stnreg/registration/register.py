@@ -9,7 +9,7 @@ from stnreg.images.volume import HeaderSource
 from stnreg.models.card import Weights, find
 from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.methods import Method, method_of
-from stnreg.registration.options import DEFAULT_MODEL, DEFAULT_STIFFNESS_MM, Dof, RegistrationOptions
+from stnreg.registration.options import DEFAULT_MODEL, Dof, RegistrationOptions
 from stnreg.registration.pair import initial_transform, reading
 from stnreg.registration.result import Registration, RegistrationResult
 
@@ -26,7 +26,7 @@ def register(
     header_source: HeaderSource = "auto",
     refine: bool = True,
     deform: bool = False,
-    stiffness_mm: float = DEFAULT_STIFFNESS_MM,
+    stiffness_mm: float | None = None,
     fixed_mask: Image | None = None,
     moving_mask: Image | None = None,
     fixed_exclude: Image | None = None,

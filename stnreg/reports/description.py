@@ -92,7 +92,7 @@ def _deformation(result: RegistrationResult) -> dict[str, Any]:
     network = find(VELOCITY_MODEL)
     return {
         "deformation": {
-            "stiffness_mm": result.options.stiffness_mm,
+            "stiffness_mm": found.stiffness_mm,
             "model": {"name": network.name, "sha256": network.sha256},
             "folds_central": found.folds_central,
             "folds_digital": found.folds_digital,

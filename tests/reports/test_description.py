@@ -51,7 +51,7 @@ def test_what_was_not_deformed_says_nothing_of_a_deformation(result):
 def test_a_deformation_has_a_line_of_its_own(result):
     grid = Grid.cube(np.zeros(3), (4, 4, 4), 2.0)
     frame = Frame(np.eye(4), np.eye(4))
-    found = Deformation(VelocityField(np.zeros((3, 4, 4, 4), np.float32), grid), frame, 1, 2, 0.25, 9.5, 0.7, 0.8)
+    found = Deformation(VelocityField(np.zeros((3, 4, 4, 4), np.float32), grid), frame, 1, 2, 0.25, 9.5, 0.7, 0.8, 1.5)
     deformed = replace(result, deformation=found, transform=found.transform)
     (line,) = (line for line in summary(deformed) if "deformation" in line)
     for said in ("9.5 mm", "0.25", "2 folds", "0.80", "0.70"):

@@ -10,7 +10,7 @@ from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.maps import MapNetwork
 from stnreg.registration.deformable.appearance import Appearance, appearance
 from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head
-from stnreg.registration.deformable.instance import InstanceSettings, residual
+from stnreg.registration.deformable.instance import ONE_PERSON, InstanceSettings, residual
 from stnreg.registration.deformable.meeting import Surroundings, meet
 from stnreg.registration.deformable.on_image import Unfolded, unfolded_on
 from stnreg.registration.deformable.unfold import blocks
@@ -50,6 +50,8 @@ class Deformation:
         The longest displacement.
     agreement_before, agreement_after : float
         Agreement of the structures of both images under the affine alone and under the whole map, 0 to 1.
+    stiffness_mm : float
+        As it was used.
     sampled : Unfolded or None
         The warps as they were sampled on the grids of the images, at hand for those who write them.
     """
@@ -62,6 +64,7 @@ class Deformation:
     largest_mm: float
     agreement_before: float
     agreement_after: float
+    stiffness_mm: float
     sampled: Unfolded | None = None
 
     @property
@@ -84,6 +87,8 @@ class Deform:
     stiffness_mm : float
         Standard deviation of the Gaussian that the velocity is smoothed by, mm; 0 leaves it as predicted.
     threads : int
+    one_person : bool
+        Whether both images show one person: its shape changes smoothly, and what is left is followed further.
     """
 
     encodings: Encodings
@@ -91,6 +96,7 @@ class Deform:
     network: VelocityNetwork
     stiffness_mm: float
     threads: int
+    one_person: bool = False
     name: ClassVar[str] = "deform"
 
     def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
@@ -104,7 +110,7 @@ class Deform:
         vectors = self._predicted(fixed, moving, region)
         vectors = vectors + self._residual(fixed, moving, vectors, region)
         deformed = unfolded_on(vectors, region.grid, frame, (pair.fixed.grid, pair.moving.grid), self.threads)
-        found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings)
+        found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings, self.stiffness_mm)
         return StageResult(found.transform, found)
 
     def _predicted(self, fixed: Appearance, moving: Appearance, region: Surroundings) -> Array:
@@ -128,7 +134,7 @@ class Deform:
         a, b = meet(fixed, moving, vectors, region, self.threads)
         weight = region.faded(region.cut(a.brain & b.brain)) == 1
         spacing_mm = float(region.grid.spacing.min())
-        settings = InstanceSettings().as_smooth_as(self.stiffness_mm / spacing_mm)
+        settings = (ONE_PERSON if self.one_person else InstanceSettings()).as_smooth_as(self.stiffness_mm / spacing_mm)
         found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings)
         return found * np.float32(spacing_mm)
 
@@ -144,7 +150,9 @@ class Deform:
         return shown[0], shown[1]
 
 
-def _measured(deformed: Unfolded, frame: Frame, brain: Array, encodings: Encodings) -> Deformation:
+def _measured(
+    deformed: Unfolded, frame: Frame, brain: Array, encodings: Encodings, stiffness_mm: float
+) -> Deformation:  # fmt: skip
     """Measure a deformation."""
     velocity = deformed.velocity
     there = velocity.exponential()
@@ -163,6 +171,7 @@ def _measured(deformed: Unfolded, frame: Frame, brain: Array, encodings: Encodin
         there.largest_mm(),
         _agreement(encodings, frame, points, points),
         _agreement(encodings, frame, points, there.map_points(points)),
+        stiffness_mm,
         deformed,
     )
 

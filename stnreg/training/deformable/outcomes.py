@@ -17,7 +17,7 @@ from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.deformable.stage import Deform
 from stnreg.registration.deformable.velocity import VelocityNetwork
 from stnreg.registration.encoding import encode
-from stnreg.registration.options import DEFAULT_MODEL, DEFAULT_STIFFNESS_MM
+from stnreg.registration.options import DEFAULT_MODEL, TWO_PEOPLE_STIFFNESS_MM
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.register import register
 from stnreg.resampling.warp import resample_through
@@ -113,7 +113,7 @@ class Deformations:
                 middle = apply_affine(fixed.image.encoding.template_to_lps, np.zeros(3))
                 affine = compose(registered, wrong_move(kind, middle, self.rng))
             encodings = fixed.image.encoding, moving.image.encoding
-            stage = Deform(encodings, self.heads, self.network, DEFAULT_STIFFNESS_MM, self.threads)
+            stage = Deform(encodings, self.heads, self.network, TWO_PEOPLE_STIFFNESS_MM, self.threads)
             found = stage(ImagePair(fixed.image.volume, moving.image.volume), Affine(affine)).findings
             after = label_dice(fixed.labels, moving.labels, found.transform)
             before = label_dice(fixed.labels, moving.labels, Affine(affine))

@@ -25,7 +25,7 @@ def deformation(**change):
         "agreement_after": 0.85,
     }
     velocity = VelocityField(np.zeros((3, 4, 4, 4), np.float32), grid)
-    return Deformation(velocity, Frame(np.eye(4), np.eye(4)), **{**figures, **change})
+    return Deformation(velocity, Frame(np.eye(4), np.eye(4)), stiffness_mm=1.5, **{**figures, **change})
 
 
 def test_a_good_deformation_is_accepted():
