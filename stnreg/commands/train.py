@@ -135,6 +135,7 @@ def train(
     require_training()
     from stnreg.training.anatomy.run import anatomy_model, train_anatomy
     from stnreg.training.deformable.command import is_velocity, train_velocity
+    from stnreg.training.related.run import related_model, train_related
     from stnreg.training.run import PairRun, train_pair
 
     wanted = PairRun(
@@ -160,6 +161,9 @@ def train(
         return
     if steps is not None or minutes is not None:
         raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
+    if related_model(wanted) is not None:
+        typer.echo(train_related(wanted))
+        return
     if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))
         return
