@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.deformable.release import velocity_network
+from stnreg.training.related.release import NETWORKS as RELATED
+from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
 
 TRIALS = 3
@@ -41,6 +44,7 @@ BUILDERS = {
     "anatomy-pose": anatomy_network,
     "anatomy-fine": anatomy_network,
     "velocity": velocity_network,
+    **{model: partial(related_network, model) for model in RELATED},
 }
 """Functions that rebuild a network from its config, by task."""
 

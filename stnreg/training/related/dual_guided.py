@@ -43,7 +43,7 @@ class DualGuidedSettings:
 
     network: DualGuidedShape = field(default_factory=DualGuidedShape)
     similarity: Similarity = field(default_factory=lambda: Similarity("squared"))
-    guided_pairs: int = 60
+    guided_pairs: int = 24
     first: float = 0.9
     last: float = 0.3
     similar: float = 40.0

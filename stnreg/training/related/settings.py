@@ -38,14 +38,14 @@ _BOX = (16, 24, 16)
 
 PRESETS: dict[str, dict[str, RelatedTraining]] = {
     "linear-deformable": {
-        "default": RelatedTraining(_loop(1500, 1e-3), LinearDeformableSettings()),
+        "default": RelatedTraining(_loop(1000, 2e-3), LinearDeformableSettings()),
         "tiny": RelatedTraining(
             _TRIAL,
             LinearDeformableSettings(LinearDeformableShape(_BOX, 10.0, 4, (1, 2), 4), validation_pairs=1),
         ),
     },
     "dual-guided": {
-        "default": RelatedTraining(_loop(1500, 1e-3), DualGuidedSettings()),
+        "default": RelatedTraining(_loop(1200, 2e-3), DualGuidedSettings()),
         "tiny": RelatedTraining(
             _TRIAL,
             DualGuidedSettings(
@@ -54,9 +54,9 @@ PRESETS: dict[str, dict[str, RelatedTraining]] = {
         ),
     },
     "bspline": {
-        "default": RelatedTraining(_loop(2500, 2e-3), BSplineSettings()),
-        "unbounded": RelatedTraining(_loop(2500, 2e-3), _FREE),
-        "penalty": RelatedTraining(_loop(600, 1e-3), replace(_FREE, steep=100.0)),
+        "default": RelatedTraining(_loop(1500, 2e-3), BSplineSettings()),
+        "unbounded": RelatedTraining(_loop(1500, 2e-3), _FREE),
+        "penalty": RelatedTraining(_loop(400, 1e-3), replace(_FREE, steep=100.0)),
         "tiny": RelatedTraining(_TRIAL, BSplineSettings(BSplineShape(_BOX, 10.0, (4, 4, 4), 2), validation_pairs=1)),
     },
 }
