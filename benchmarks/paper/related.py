@@ -1,4 +1,4 @@
-"""Related methods, small and trained here, beside stnreg's own deformation: label Dice, folds, strain, seconds.
+"""Related methods, small and trained here, beside stnreg's own deformation: label Dice, folds, strain, time.
 
     python -m benchmarks.paper.related measure [--pairs 60] [--methods A,B] [--again A,B]
     python -m benchmarks.paper.related show
@@ -27,9 +27,9 @@ from stnreg.transforms.affine import Affine
 ROW, PAIRS = "people", 60
 TABLE = RESULTS / "related.csv"
 COLUMNS = ("pair", "method", "dice_start", "dice", "folds_central", "folds_digital", "folded_pct", "log_jacobian_sd",
-           "largest_mm", "seconds", "version", "weights", "day", "machine")  # fmt: skip
+           "largest_mm", "cpu_s", "version", "weights", "day", "machine")  # fmt: skip
 HEADS = ("method", "pairs", "from", "label Dice", "less stnreg's", "pairs that fold", "voxels that fold", "folded",
-         "SD log J", "seconds")  # fmt: skip
+         "SD log J", "processor s")  # fmt: skip
 
 
 def measure_pair(method: str, pair: DeformPair, prepared: Prepared) -> Figures:
@@ -40,7 +40,7 @@ def measure_pair(method: str, pair: DeformPair, prepared: Prepared) -> Figures:
         "dice": pair.truth.judge(found.transform)["dice"],
         **strain(found, pair.truth),
         "largest_mm": found.warp.largest_mm(),
-        "seconds": seconds,
+        "cpu_s": seconds,
         "version": __version__,
         "weights": sha256[:8],
         "day": datetime.now(UTC).date().isoformat(),
@@ -87,7 +87,7 @@ def table(lines: list[Line]) -> list[str]:
                 f"{central.mean():.0f}, {digital.mean():.0f}",
                 f"{numbers(mine, 'folded_pct').mean():.2g} %",
                 f"{np.nanmean(numbers(mine, 'log_jacobian_sd')):.3f}",
-                f"{np.median(numbers(mine, 'seconds')):.1f}",
+                f"{np.median(numbers(mine, 'cpu_s')):.1f}",
             ]
         )
     widths = [max(len(row[k]) for row in (HEADS, *body)) for k in range(len(HEADS))]

@@ -42,7 +42,7 @@ class Prepared:
     affine : (4, 4) float64
         Of `stnreg register`, fixed to moving, LPS mm.
     encode_s, affine_s : float
-        Seconds of either, with one thread; the affine encodes for itself.
+        Processor seconds of either; the affine encodes for itself.
     """
 
     fixed: Volume
@@ -65,31 +65,31 @@ def prepare(fixed: ArrayOnGrid, moving: ArrayOnGrid) -> Prepared:
 
     volumes = Volume(*fixed), Volume(*moving)
     heads = encoder()
-    began = time.perf_counter()
+    began = time.process_time()
     encodings = heads.encode_both(*volumes, 1)
-    encoded = time.perf_counter()
+    encoded = time.process_time()
     affine = stnreg.register(*volumes, device="cpu", threads=1).fixed_to_moving
-    return Prepared(*volumes, encodings, affine, encoded - began, time.perf_counter() - encoded)
+    return Prepared(*volumes, encodings, affine, encoded - began, time.process_time() - encoded)
 
 
 def run(method: str, pair: Prepared) -> tuple[Found, float, str]:
-    """Return what a method finds, its seconds from the images to the map, and the SHA-256 of its network."""
+    """Return what a method finds, its processor seconds from images to map, and the SHA-256 of its network."""
     return _ours(pair) if method == OURS else _related(method, pair)
 
 
 def _ours(pair: Prepared) -> tuple[Found, float, str]:
     import stnreg
 
-    began = time.perf_counter()
+    began = time.process_time()
     found = stnreg.register(pair.fixed, pair.moving, deform=True, device="cpu", threads=1)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return Found(found.warp, found.fixed_to_moving), seconds, find("velocity").sha256
 
 
 def _related(method: str, pair: Prepared) -> tuple[Found, float, str]:
     weights = find(str(FOLDER / f"{method}.onnx"))
     session = _session(method)
-    began = time.perf_counter()
+    began = time.process_time()
     centred = weights.card["start"] == "centred"
     frame = centred_frame(pair.encodings) if centred else upright_frame(pair)
     z, y, x = weights.card["shape"]
@@ -108,7 +108,7 @@ def _related(method: str, pair: Prepared) -> tuple[Found, float, str]:
     affine = compose(frame.to_moving, invert(frame.to_fixed))
     whole = Chain((Affine(invert(frame.to_fixed)), field, Affine(frame.to_moving), Affine(invert(affine))))
     found = Found(whole.to_displacement(pair.fixed.grid), affine)
-    seconds = time.perf_counter() - began
+    seconds = time.process_time() - began
     return found, seconds + (pair.encode_s if centred else pair.affine_s), weights.sha256
 
 

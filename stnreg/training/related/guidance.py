@@ -119,6 +119,4 @@ def load_guidance(path: Path) -> Guidance:
             pairs = [(int(a), int(b)) for a, b in arrays["pairs"]]
             return Guidance(pairs, torch.from_numpy(arrays["fields"]))
     except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path}: not guidance of a dual-guided network ({error!r}); delete it, and train again"
-        ) from error
+        raise DataError(f"{path}: no fields that guide ({error!r}); delete it, and train again") from error

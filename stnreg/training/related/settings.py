@@ -38,7 +38,7 @@ _BOX = (16, 24, 16)
 
 PRESETS: dict[str, dict[str, RelatedTraining]] = {
     "linear-deformable": {
-        "default": RelatedTraining(_loop(1000, 2e-3), LinearDeformableSettings()),
+        "default": RelatedTraining(_loop(800, 2e-3), LinearDeformableSettings()),
         "tiny": RelatedTraining(
             _TRIAL,
             LinearDeformableSettings(LinearDeformableShape(_BOX, 10.0, 4, (1, 2), 4), validation_pairs=1),
