@@ -8,6 +8,7 @@ import json
 import logging
 import subprocess
 import warnings
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def pair_network(config: dict[str, Any]) -> Released:
     return Released(PairNet(architecture), "pair", "theta", (1, 2, size, size, size), card)
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
     "pair": pair_network,
     "anatomy-pose": anatomy_network,
     "anatomy-fine": anatomy_network,

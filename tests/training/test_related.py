@@ -59,7 +59,6 @@ def run(*arguments):
 @pytest.mark.parametrize("model", list(PRESETS))
 def test_each_trains_resumes_and_exports(model, velocity_pack, packed, tmp_path):
     runs, network = tmp_path / "run", tmp_path / "net.onnx"
-    runs.mkdir()
     make_guidance(packed, 1, Steady(), runs / "guidance.npz", 1)
     begun = ("-o", runs, "--model", model, "--preset", "tiny", "--cache", velocity_pack, "--terms", "phantoms: CC0")
     run("train", *begun)

@@ -67,21 +67,19 @@ def make_guidance(pack: Pack, count: int, network: VelocityNetwork, output: Path
     if len(scans) < 2:
         raise DataError(f"{output.parent}: expected two scans to train on at least, got {len(scans)}")
     draw = random.Random(PAIR_SEED)
-    chosen: list[tuple[int, int]] = []
-    for _ in range(count):
-        fixed, moving = draw.sample(scans, 2)
-        chosen.append((fixed, moving))
     heads = _heads_of(pack, network.box)
     pairs: list[tuple[int, int]] = []
     fields: list[Array] = []
     with Progress("guidance", 0, count) as progress:
-        for number, (fixed, moving) in enumerate(chosen, start=1):
+        for number in range(1, count + 1):
             began = time.perf_counter()
+            fixed, moving = draw.sample(scans, 2)
             pairs += [(fixed, moving), (moving, fixed)]
             fields += _both_ways(heads, fixed, moving, network, threads)
             progress.step(number, 0.0, time.perf_counter() - began)
+    output.parent.mkdir(parents=True, exist_ok=True)
     with open_atomic(output) as stream:
-        np.savez(stream, pairs=np.array(pairs, np.int16), fields=np.stack(fields).astype(np.float16))  # type: ignore[arg-type]
+        np.savez(stream, pairs=np.array(pairs, np.int16), fields=np.stack(fields).astype(np.float16))
 
 
 def _heads_of(pack: Pack, box: Grid) -> Heads:
