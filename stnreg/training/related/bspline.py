@@ -30,7 +30,7 @@ class BSplineSettings:
 
     network: BSplineShape = field(default_factory=BSplineShape)
     similarity: Similarity = field(default_factory=Similarity)
-    smoothness: float = 0.3
+    smoothness: float = 0.03
     steep: float = 0.0
     moves: Moves = field(default_factory=Moves)
     validation_pairs: int = 8
