@@ -56,7 +56,7 @@ PRESETS: dict[str, dict[str, RelatedTraining]] = {
     "bspline": {
         "default": RelatedTraining(_loop(1500, 2e-3), BSplineSettings()),
         "unbounded": RelatedTraining(_loop(1500, 2e-3), _FREE),
-        "penalty": RelatedTraining(_loop(400, 1e-3), replace(_FREE, steep=100.0)),
+        "penalty": RelatedTraining(_loop(150, 1e-3), replace(_FREE, steep=100.0)),
         "tiny": RelatedTraining(_TRIAL, BSplineSettings(BSplineShape(_BOX, 10.0, (4, 4, 4), 2), validation_pairs=1)),
     },
 }
