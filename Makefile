@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole test suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench bench-paper bench-order bench-speed bench-batch bench-faults clean
+.PHONY: demo test lint types man bench bench-paper bench-related bench-order bench-speed bench-batch bench-faults clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -44,6 +44,12 @@ bench-paper: .venv/tested
 	$(BIN)/python -m benchmarks.paper.run measure
 	$(BIN)/python -m benchmarks.paper.picture
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.run
+
+# Related methods that deform, beside register --deform, and their table in docs/paper.md: a quarter of an hour. A stopped run
+# continues. They read the shared scans.
+bench-related: .venv/tested
+	$(BIN)/python -m benchmarks.paper.related measure
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.related
 
 bench-order: .venv/tested
 	$(BIN)/python -m benchmarks.paper.transform_order

@@ -2,7 +2,7 @@
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
 (`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
-(`NAME-synthetic`). An editable install needs neither: it reads the tree itself.
+(`NAME-synthetic`, `weights/related`). An editable install needs neither: it reads the tree itself.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`stnreg train`: a pair network from scans, an anatomy network or a velocity network from label maps."""
+"""`stnreg train`: a pair network from scans, an anatomy or velocity network from label maps, related methods."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,24 +28,24 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Network to train: a pair network, affine (estimates the matrix) or separate (estimates bounded "
-            "parameters), an anatomy network, anatomy-pose or anatomy, or velocity, which deforms; that of --from, or "
-            "affine, when left out.",
+            "parameters), an anatomy network, anatomy-pose or anatomy, velocity, which deforms, or a related method "
+            "that deforms, linear-deformable, dual-guided or bspline; that of --from, or affine, when left out.",
         ),
     ] = None,
     scans: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DIR",
-            help="Folder of single scans to make pairs of by random moves; repeatable. For an anatomy or velocity "
-            "network: one folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes).",
+            help="Folder of single scans to make pairs of by random moves; repeatable. For all but pair networks: one "
+            "folder with ixi/ (scans and DLMUSE labels) and labelmaps/ (FreeSurfer codes).",
         ),
     ] = None,
     validation: Annotated[
         int | None,
         typer.Option(
             metavar="N",
-            help="Number of scans of the first folder, the last by name, that are kept for validation; for an anatomy "
-            "or velocity network those of ixi/, 18 when left out.",
+            help="Number of scans of the first folder, the last by name, that are kept for validation; for all but "
+            "pair networks those of ixi/, 18 when left out.",
         ),
     ] = None,
     terms: Annotated[
@@ -60,7 +60,8 @@ def train(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
             "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy or "
-            "velocity network default (from nothing), further (goes on with --from, at a lower rate), or tiny; what "
+            "velocity network default (from nothing), further (goes on with --from, at a lower rate), or tiny; for "
+            "bspline default (bounded), unbounded, penalty (goes on with --from unbounded weights), or tiny; what "
             "--config names, or default, when left out.",
         ),
     ] = None,
@@ -70,7 +71,7 @@ def train(
             metavar="FILE.toml",
             help='File of settings that replace those of the preset: preset = "NAME" and the tables [loop], [pair], '
             "[pair.model], [pair.moves], [pair.augment] and [pair.loss]; for an anatomy network [loop] and [anatomy], "
-            "for velocity [velocity].",
+            "for velocity [velocity], for a related method [loop] and [related].",
         ),
     ] = None,
     transforms: Annotated[
@@ -85,7 +86,7 @@ def train(
         Path | None,
         typer.Option(
             metavar="FILE.npz",
-            help="File for the prepared scans; RUN/scans.npz, or RUN/pack.npz for velocity, when left out.",
+            help="File for the prepared scans; RUN/scans.npz, or RUN/pack.npz for networks that deform, when left out.",
         ),
     ] = None,
     resume: Annotated[
@@ -135,6 +136,7 @@ def train(
     require_training()
     from stnreg.training.anatomy.run import anatomy_model, train_anatomy
     from stnreg.training.deformable.command import is_velocity, train_velocity
+    from stnreg.training.related.run import related_model, train_related
     from stnreg.training.run import PairRun, train_pair
 
     wanted = PairRun(
@@ -160,6 +162,9 @@ def train(
         return
     if steps is not None or minutes is not None:
         raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
+    if related_model(wanted) is not None:
+        typer.echo(train_related(wanted))
+        return
     if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))
         return

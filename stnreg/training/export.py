@@ -8,6 +8,8 @@ import json
 import logging
 import subprocess
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.deformable.release import velocity_network
+from stnreg.training.related.release import NETWORKS as RELATED
+from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
 
 TRIALS = 3
@@ -36,11 +40,12 @@ def pair_network(config: dict[str, Any]) -> Released:
     return Released(PairNet(architecture), "pair", "theta", (1, 2, size, size, size), card)
 
 
-BUILDERS = {
+BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
     "pair": pair_network,
     "anatomy-pose": anatomy_network,
     "anatomy-fine": anatomy_network,
     "velocity": velocity_network,
+    **{model: partial(related_network, model) for model in RELATED},
 }
 """Functions that rebuild a network from its config, by task."""
 

@@ -1,0 +1,1 @@
+"""Training related published methods in small: linear-deformable, dual-guided, bspline."""
