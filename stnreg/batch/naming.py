@@ -12,6 +12,7 @@ from urllib.parse import quote
 from stnreg import __version__
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
+from stnreg.images.templates import is_shipped
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,12 @@ def dataset_of(path: Path) -> Path | None:
 
 
 def uri(path: Path) -> str:
-    """Return the BIDS URI of a file in a dataset, named by its folder; the path if it is in none."""
+    """Return the BIDS URI of a file in a dataset, named by its folder; the path if it is in none.
+
+    A template that comes with stnreg is named by its space, as `MNI152NLin2009aSym`, which means the same anywhere.
+    """
+    if is_shipped(path):
+        return parse_bids(path)[0]["tpl"]
     root = dataset_of(path)
     return str(path) if root is None else f"bids:{link_name(root)}:{path.absolute().relative_to(root).as_posix()}"
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands._target import located
 from stnreg.commands.outputs import warn_of_blurring
 from stnreg.errors import UsageProblem
 
@@ -44,7 +45,9 @@ def apply_transform(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", "-r", metavar="REFERENCE", help="Fixed image: OUT is resampled on its grid."),
+        typer.Option(
+            "--reference", "-r", metavar="REFERENCE", help="Fixed image or template: OUT is resampled on its grid."
+        ),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
@@ -88,6 +91,7 @@ def apply_transform(
     from stnreg.transforms.io.files import check_transform_output
     from stnreg.transforms.io.links import load_chain, parse_link
 
+    moving, reference = (None if image is None else located(image) for image in (moving, reference))
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
     inputs += [path for link in transform for path in parse_link(link).paths]
     if str(output) != "-":

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands._target import ListTemplates, To, located, target
 from stnreg.commands.outputs import (
     as_written,
     carry_along,
@@ -26,10 +27,19 @@ from stnreg.errors import ExitCode, StnregError, UsageProblem
 
 
 def register(
-    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="Fixed (reference) image.", show_default=False)],
+    context: typer.Context,
+    fixed: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FIXED",
+            help="Fixed (reference) image, or the name of a template: MNI152, or one that TemplateFlow has fetched.",
+            show_default=False,
+        ),
+    ],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="Image to register to FIXED.", show_default=False)],
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    to: To = None,
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: options.Init = "auto",
@@ -101,6 +111,7 @@ def register(
     min_score: options.MinScore = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    list_templates: ListTemplates = False,
 ) -> None:
     """Register MOVING to FIXED: affine, or deformable.
 
@@ -111,7 +122,7 @@ def register(
     Exit status: 0 done, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written; --on-fail warn
     makes it 0), 4 a file that cannot be read, used or written.
 
-    Example: stnreg register mni.nii.gz t1.nii.gz -o t1-in-mni.nii.gz
+    Example: stnreg register MNI152 t1.nii.gz -o t1-in-mni.nii.gz
     """
     begun = perf_counter()
     from stnreg.images.header_only import save_in_place
@@ -121,6 +132,8 @@ def register(
     from stnreg.registration.register import register_pair
     from stnreg.reports import description, streams
 
+    dof, deform = target(context, to, dof, deform)
+    fixed, moving = located(fixed), located(moving)
     fields = {"warp": warp, "inverse_warp": inverse_warp, "jacobian": jacobian}
     if not deform and any(fields.values()):
         raise UsageProblem("--warp, --inverse-warp and --jacobian need --deform")

@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
 from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
+from stnreg.images.templates import locate
 
 MAX_VOXELS = 2**31
 MAX_INFLATION = 1040
@@ -62,14 +63,19 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
 
 
 def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
-    """Open an image by its suffix and read its header.
+    """Open an image by its suffix, or a template by its name, and read its header.
 
     Raises
     ------
     DataError
         If the file is missing, damaged, smaller than its header requires, or of an unknown format.
     """
-    found = check_input(path)
+    located = locate(path)
+    image = _open(check_input(located.path), header_source)
+    return replace(image, warnings=(*located.warnings, *image.warnings)) if located.warnings else image
+
+
+def _open(found: Path, header_source: HeaderSource) -> OpenImage:
     if not found.is_file():
         raise DataError(f"{found}: is a pipe or a device; an image is read from a file.")
     name = found.name.lower()

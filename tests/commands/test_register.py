@@ -151,3 +151,33 @@ def test_a_rejected_registration_says_why_on_a_terminal_and_in_a_pipe(tmp_path, 
     assert re.match(r"stnreg: rejected: .*\nstnreg: rejected, score 0\.\d\d, ", shown.replace("\r", ""))
     assert run(*arguments) == 3
     assert re.fullmatch(r"stnreg: rejected: [^\n]*\n", capfd.readouterr().err)
+
+
+def test_a_template_is_given_by_name_and_the_kind_of_transform_by_what_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("register", "MNI152", MOVING, "-o", "out.nii.gz", "--to", "rigid", "--json", "out.json") == 0
+    document = json.loads(Path("out.json").read_text())
+    assert document["transform"]["dof_requested"] == 6
+    assert document["fixed"].endswith("tpl-MNI152NLin2009aSym_res-01_desc-brain_T1w.nii.gz")
+    assert capsys.readouterr().err == ""
+    first = Path("out.nii.gz").read_bytes()
+    Path("MNI152").mkdir()
+    assert run("register", "MNI152", MOVING, "-o", "out.nii.gz", "--dof", 6) == 0
+    assert "the template MNI152 is used" in capsys.readouterr().err
+    assert Path("out.nii.gz").read_bytes() == first
+    assert run("apply-transform", MOVING, "-r", "MNI152", "-t", "out.tfm", "-o", "again.nii.gz") == 0
+    assert Path("again.nii.gz").read_bytes() == first
+
+
+@pytest.mark.parametrize("more", [("--dof", 6), ("--dof", 12), ("--deform",)])
+def test_two_ways_to_say_the_kind_of_transform_are_one_too_many(more, tmp_path, capsys):
+    assert run("register", "MNI152", MOVING, "-t", tmp_path / "a.tfm", "--to", "rigid", *more) == 2
+    assert f"--to rigid and {more[0]}: choose one" in capsys.readouterr().err
+
+
+def test_the_templates_are_listed(capsys):
+    assert run("register", "--list-templates") == 0
+    name, about, path = capsys.readouterr().out.splitlines()[0].split("\t")
+    assert name == "MNI152"
+    assert "1 mm" in about
+    assert Path(path).is_file()
