@@ -65,6 +65,14 @@ DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.9.0"
 NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
 """Outputs that the BIDS specification does not define; written to `.bidsignore`."""
+README = """Registrations by stnreg.
+
+*_from-X_to-Y_mode-image_xfm.tfm   the transform from image X to the space Y: it maps points of Y to points of X, LPS mm,
+                                   as ITK and ANTs have it (.h5: with a warp)
+*_from-X_to-Y_mode-image_xfm.json  the result: parameters, quality assessment, versions
+*_space-Y_*.nii.gz                 images resampled to Y
+results.csv, index.html            one row, and one picture, of each registration, worst first in the page
+"""
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 

@@ -137,7 +137,10 @@ class BatchTask:
 
 
 def digest_file(path: Path) -> str:
-    """Return the digest of a file's content."""
+    """Return the digest of a file's content; of a folder, of the names and content of the files in it."""
+    if path.is_dir():
+        held = [(file.name, digest_file(file)) for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:32]
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 

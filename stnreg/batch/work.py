@@ -61,7 +61,7 @@ def worker_died_row(task: BatchTask, reason: str, tries: int) -> Row:
 def _register(task: BatchTask, moving: Volume | None) -> Row:
     pair, out, settings = task.pair, task.outputs, task.settings
     for path in task.inputs:
-        check_input(path)
+        check_input(path, folder=True)
     for path in task.wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_output(path, task.inputs)
@@ -79,7 +79,8 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
-        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", threads=result.threads)
+        how: dict[str, Any] = {"threads": result.threads, "spacing_mm": settings.sampling.get("spacing_mm")}
+        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", **how)
     result.save(
         image=out.image if settings.image else None,
         inverse=out.inverse if settings.inverse else None,
@@ -88,7 +89,8 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     document = description.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
     words = description.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
     for path, source in task.sidecars.items():
-        streams.write_json(words | {"SkullStripped": is_stripped(source)}, path)
+        said = {"Description": f"Resampled by stnreg with the transform {out.transform.name}"}
+        streams.write_json(words | said | {"SkullStripped": is_stripped(source)}, path)
     streams.write_json(document | words, out.document)
     mixed = blurred(result.moving, settings.sampling.get("interp", "linear")) if settings.image else ()
     return (

@@ -7,7 +7,7 @@ import typer
 
 from stnreg.commands import _options as options
 from stnreg.commands._target import located
-from stnreg.commands.outputs import warn_of_blurring
+from stnreg.commands.outputs import parse_spacing, warn_of_blurring
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def apply_transform(
             "--output",
             "-o",
             metavar="OUT",
-            help="Resampled image to write, .nii or .nii.gz; with --points, the mapped points as CSV.",
+            help="Resampled image to write, .nii, .nii.gz, .mgz, .nrrd or .mha; with --points, a CSV.",
         ),
     ],
     transform: Annotated[
@@ -51,6 +51,7 @@ def apply_transform(
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     write_composed: Annotated[
@@ -92,6 +93,7 @@ def apply_transform(
     from stnreg.transforms.io.links import load_chain, parse_link
 
     moving, reference = (None if image is None else located(image) for image in (moving, reference))
+    spacing_mm = parse_spacing(spacing)
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
     inputs += [path for link in transform for path in parse_link(link).paths]
     if str(output) != "-":
@@ -130,6 +132,7 @@ def apply_transform(
         background=background,
         dtype=dtype,
         threads=threads or default_threads(),
+        spacing_mm=spacing_mm,
     )
 
 

@@ -9,6 +9,7 @@ import typer
 from stnreg.commands import _options as options
 from stnreg.commands._batch_table import rows_of
 from stnreg.commands._target import To, target
+from stnreg.commands.outputs import parse_spacing
 from stnreg.errors import ExitCode, UsageProblem
 
 SHOWN = 20  # pairs without a good result that are listed on the terminal
@@ -93,6 +94,7 @@ def batch(
     stiffness_mm: options.Stiffness = 1.5,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     header_source: options.HeaderSource = "auto",
@@ -114,7 +116,7 @@ def batch(
 
     Example: stnreg batch --fixed MNI152 scans/*.nii.gz -o in-mni
     """
-    from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
+    from stnreg.batch.naming import NOT_BIDS, README, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
     from stnreg.batch.plan import plan
     from stnreg.batch.pool import default_jobs
@@ -130,6 +132,7 @@ def batch(
     from stnreg.reports.page import write_study_page
 
     dof, deform = target(context, to, dof, deform)
+    spacing_mm = parse_spacing(spacing)
     parse_device(device)  # refused here, once, rather than by every worker
     if deform and not method_of(find(model)).deforms:
         raise UsageProblem(f"--deform needs an anatomy network; {model} is a pair network")
@@ -147,7 +150,7 @@ def batch(
         device=device_for(device, images=len(table)),
         threads=threads,
     )
-    sampling = {"interp": interp, "background": background, "dtype": dtype}
+    sampling = {"interp": interp, "background": background, "dtype": dtype, "spacing_mm": spacing_mm}
     settings = Settings(settings_of_all, sampling, image, inverse, qc)
     tasks, refused = plan(table, folder, settings, plain if bids is None else bids_names)
     with streams.progress("registering", quiet=quiet) as show:
@@ -168,6 +171,8 @@ def batch(
             folder / "dataset_description.json",
         )
         write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
+        if not (folder / "README").exists():
+            write_atomic(folder / "README", README.encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
     for line in culprits(rows):
         streams.note(line)

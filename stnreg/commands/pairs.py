@@ -114,7 +114,7 @@ def pairs(
     counts = None if split is None else _counts(split)
     if fixed is not None:
         fixed = located(fixed)
-        check_input(fixed)
+        check_input(fixed, folder=True)
         if kind is not None:
             raise UsageProblem("--fixed and --kind: every scan is paired with one image, or scans with each other")
     for path in filter(None, (output, missing)):

@@ -17,6 +17,7 @@ from stnreg.commands.outputs import (
     draw_qc,
     holds_warp,
     parse_also,
+    parse_spacing,
     print_summary,
     start_files,
     transform_outputs,
@@ -52,6 +53,7 @@ def register(
     moving_exclude: options.MovingExclude = None,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     also: Annotated[
@@ -156,9 +158,13 @@ def register(
     others = [one.output for one in more] + [path for path in (inverse, *fields.values()) if path is not None]
     if update_header and (dof != 6 or output is None):
         raise UsageProblem("--update-header needs -o OUT and --dof 6: a header cannot hold scales or shears")
+    if update_header and spacing is not None:
+        raise UsageProblem("--update-header leaves the voxels as they are; leave out --spacing")
     sampling: dict[str, Any] = {"background": background, "dtype": dtype}
+    spaced: dict[str, Any] = {**sampling, "spacing_mm": parse_spacing(spacing)}
+    only_nifti = [path for path in (warp, inverse_warp, output if update_header else None) if path is not None]
     try:
-        check_outputs(output, transforms, json, inputs, qc=qc, others=others)
+        check_outputs(output, transforms, json, inputs, qc=qc, others=others, only_nifti=only_nifti)
         options_of_pair = RegistrationOptions(
             dof=dof,
             model=model,
@@ -184,12 +190,12 @@ def register(
         if qc is not None:
             draw_qc(qc, result)
         for one in more:
-            carry_along(one, result, header_source, **sampling)
+            carry_along(one, result, header_source, **spaced)
         result.save(inverse=inverse, interp=interp, **sampling)
         if update_header and output is not None:
             save_in_place(output, moving, result.fixed_to_moving, header_source)
         else:
-            result.save(output, interp=interp, **sampling)
+            result.save(output, interp=interp, **spaced)
     except StnregError as error:
         if json == "-":
             streams.write_json({"error": str(error), "command": command_line()}, "-")

@@ -9,6 +9,7 @@ from pathlib import Path
 from stnreg.datasets.pair_table import Pair
 from stnreg.datasets.scans import images_in
 from stnreg.errors import DataError
+from stnreg.images.dicom import is_dicom
 from stnreg.images.readers import is_image_name
 from stnreg.images.suffixes import stem
 
@@ -19,8 +20,8 @@ def find_images(words: Iterable[str], output: Path) -> list[Path]:
     Parameters
     ----------
     words : iterable of str
-        A file, a folder (the images in it, without label maps and masks), or a pattern as `'sub-*/anat/*_T1w.nii.gz'`
-        (`**` for any folders), which also works in quotes.
+        A file; a folder: the images in it, without label maps and masks, or its DICOM series; or a pattern as
+        `'sub-*/anat/*_T1w.nii.gz'` (`**` for any folders), which also works in quotes.
     output : Path
         The folder of the outputs; what a pattern finds in it is left out.
 
@@ -80,14 +81,20 @@ def _numbered(names: list[str]) -> list[str]:
 def _images_of(word: str) -> list[Path]:
     path = Path(word)
     if has_magic(word) and not path.exists():
-        matched = (Path(name) for name in sorted(glob(os.path.expanduser(word), recursive=True)))
-        images = [path for path in matched if is_image_name(path) or path.is_dir()]
+        matched = [Path(name) for name in sorted(glob(os.path.expanduser(word), recursive=True))]
+        images = [image for path in matched for image in (_images_in(path) if path.is_dir() else [path])]
+        images = [path for path in images if path.is_dir() or is_image_name(path)]
         if not images:
             raise DataError(f"{word}: no image has a name like this.")
         return images
     if not path.is_dir():
         return [path]  # a file that is missing is an error of its pair alone
-    images = images_in(path)
+    images = _images_in(path)
     if not images:
         raise DataError(f"{path}: no image in this folder. Of those below it give a pattern: '{path}/*/*.nii.gz'")
     return images
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Return the images in a folder; the folder itself if it holds a DICOM series."""
+    return images_in(folder) or ([folder] if is_dicom(folder) else [])

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-NIFTI = (".nii", ".nii.gz")  # written, and found in BIDS datasets
+NIFTI = (".nii", ".nii.gz")  # found in BIDS datasets, and of displacement fields
+WRITTEN = (*NIFTI, ".mgz", ".nrrd", ".mha")
 NIBABEL = (*NIFTI, ".hdr", ".img", ".mgz", ".mgh")  # read by nibabel
 RAW = (".nrrd", ".nhdr", ".mha", ".mhd")  # read by `raw_voxels`
 PACKED = (".gz", ".mgz")  # compressed

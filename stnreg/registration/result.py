@@ -1,6 +1,7 @@
 """The result of a registration: transform, quality assessment, and the images."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -141,6 +142,7 @@ class RegistrationResult:
         warp: Path | None = None,
         inverse_warp: Path | None = None,
         jacobian: Path | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
     ) -> None:
         """Write transforms first, images last; each file atomically.
 
@@ -159,6 +161,8 @@ class RegistrationResult:
             Displacements on the grid of FIXED or of MOVING, LPS mm, as in `RegistrationResult.warp`.
         jacobian : path, optional
             Natural logarithm of the Jacobian determinant of `warp`, without the affine, on the grid of FIXED.
+        spacing_mm : float or (x, y, z), optional
+            Voxel size of `image`, over the field of view of FIXED.
         """
         if transform is not None:
             self._save_transform(transform)
@@ -173,7 +177,7 @@ class RegistrationResult:
         if inverse is not None:
             save_moved(inverse, a, self.moving, self.transform.inverse(), **sampling)
         if image is not None:
-            save_moved(image, b, self.fixed, self.transform, **sampling)
+            save_moved(image, b, self.fixed, self.transform, spacing_mm=spacing_mm, **sampling)
 
     def _save_transform(self, path: Path) -> None:
         """Write what a transform file of that suffix can hold."""
