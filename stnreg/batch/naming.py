@@ -31,8 +31,8 @@ class Outputs:
         Sidecars of the images, if the naming scheme has them.
     png, html : Path
         Figure and page for quality control.
-    thumbnail : Path
-        Thumbnail for the page of the study.
+    preview : Path
+        What the page of the study shows of the pair.
     warp : Path or None
         The deformation without the affine, if it has a file of its own.
     fixed_name, moving_name : str or None
@@ -46,7 +46,7 @@ class Outputs:
     document: Path
     png: Path
     html: Path
-    thumbnail: Path
+    preview: Path
     image_document: Path | None = None
     inverse_document: Path | None = None
     warp: Path | None = None
@@ -67,11 +67,11 @@ NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.
 """Outputs that the BIDS specification does not define; written to `.bidsignore`."""
 README = """Registrations by stnreg.
 
-*_from-X_to-Y_mode-image_xfm.tfm   the transform from image X to the space Y: it maps points of Y to points of X, LPS mm,
-                                   as ITK and ANTs have it (.h5: with a warp)
+*_from-X_to-Y_mode-image_xfm.tfm   the transform from image X to the space Y, as ITK and ANTs have it: it maps points of
+                                   Y to points of X, LPS mm (.h5: with a warp)
 *_from-X_to-Y_mode-image_xfm.json  the result: parameters, quality assessment, versions
 *_space-Y_*.nii.gz                 images resampled to Y
-results.csv, index.html            one row, and one picture, of each registration, worst first in the page
+results.csv, index.html            a table, and a page to decide on, of all registrations
 """
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
@@ -90,7 +90,7 @@ def plain(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / "registration.json",
         own / "qc.png",
         own / "qc.html",
-        own / "thumbnail.webp",
+        own / "preview.json",
         warp=own / "moved_warp.nii.gz" if deform else None,
     )
 
@@ -146,7 +146,7 @@ def bids(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / f"{transform}.json",
         folder / "figures" / f"{image}.png",
         folder / "figures" / f"{image}.html",
-        folder / "figures" / f"{image}_thumbnail.webp",
+        folder / "figures" / f"{image}_preview.json",
         own / f"{image}.json",
         own / f"{inverse}.json",
         fixed_name=uri(pair.fixed),

@@ -18,7 +18,8 @@ from stnreg.registration.encoding import EncodedImage, encode
 from stnreg.registration.methods import method_of
 from stnreg.registration.register import register_pair
 from stnreg.registration.result import RegistrationResult
-from stnreg.reports import description, figure, streams
+from stnreg.reports import description, figure, streams, study
+from stnreg.reports.outlines import outlines_of
 from stnreg.resampling.apply import save_moved
 
 MADE = ("transform", "warp")
@@ -75,7 +76,6 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     result.save(transform=out.transform, warp=out.warp)
     if result.deformation is not None:  # images follow the warp as it is written
         result = result.as_written(result.fixed_to_moving, result.warp)
-    figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.transform)
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
@@ -108,14 +108,17 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
 
 
 def _draw(task: BatchTask, result: RegistrationResult) -> None:
-    images = (result.fixed, result.moving, result.transform, description.summary(result))
-    warp = result.warp if result.deformation is not None else None
+    """Write what the page of the study shows of the pair, and the picture or the page of its own."""
+    images, outlines = (result.fixed, result.moving, result.transform), outlines_of(result)
+    study.write_preview(task.outputs.preview, *images, outlines)
+    more: dict[str, Any] = {"warp": result.warp if result.deformation is not None else None, "outlines": outlines}
+    lines = [task.pair.id, *description.summary(result)]
     if task.settings.qc == "png":
-        figure.write_qc_png(task.outputs.png, *images, warp=warp)
+        figure.write_qc_png(task.outputs.png, *images, lines, **more)
     elif task.settings.qc == "html":
         from stnreg.reports.page import write_qc_html
 
-        write_qc_html(task.outputs.html, *images, warp=warp)
+        write_qc_html(task.outputs.html, *images, lines, **more)
 
 
 def _known(task: BatchTask) -> Row:

@@ -129,7 +129,7 @@ def batch(
     from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
     from stnreg.reports import streams
-    from stnreg.reports.page import write_study_page
+    from stnreg.reports.study import write_study_page
 
     dof, deform = target(context, to, dof, deform)
     spacing_mm = parse_spacing(spacing)

@@ -188,13 +188,15 @@ def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: P
 def draw_qc(path: Path, result: "RegistrationResult") -> None:
     """Draw a registration for people, as a picture or a page: the suffix says which."""
     from stnreg.reports.description import summary
+    from stnreg.reports.outlines import outlines_of
 
     if path.suffix.lower() == ".html":
         from stnreg.reports.page import write_qc_html as write
     else:
         from stnreg.reports.figure import write_qc_png as write
     warp = result.warp if result.deformation is not None else None
-    write(path, result.fixed, result.moving, result.transform, summary(result), warp=warp)
+    more: dict[str, Any] = {"warp": warp, "outlines": outlines_of(result)}
+    write(path, result.fixed, result.moving, result.transform, summary(result), **more)
 
 
 def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") -> None:

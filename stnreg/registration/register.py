@@ -133,6 +133,7 @@ def register_pair(
         found.deformation,
         pair.fixed_series,
         pair.moving_series,
+        found.encodings,
     )
 
 

@@ -15,6 +15,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume, save_volume
 from stnreg.models.card import Weights
 from stnreg.registration.deformable.stage import Deformation
+from stnreg.registration.findings import Encodings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refinement import Refined
@@ -58,6 +59,8 @@ class RegistrationResult:
         The result of the deformable stage; None without deformation.
     fixed_series, moving_series : Volume or None
         All volumes of a 4-D image. They are resampled; `fixed` and `moving` are the volumes that were registered.
+    encodings : tuple of Encoding, or None
+        What the anatomy network found in fixed and moving; None for a pair network.
     """
 
     transform: Transform
@@ -73,6 +76,7 @@ class RegistrationResult:
     deformation: Deformation | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
+    encodings: Encodings | None = None
 
     @property
     def dof(self) -> int:
