@@ -35,7 +35,7 @@ def test_nine_slices_are_compared(browser, one, quiet, tmp_path):
     assert browser.value("document.title") == "<b>moving</b> on fixed"
     assert browser.value("document.querySelector('h1 + p').className") == "passed"
     assert browser.value("document.querySelectorAll('#tiles canvas').length") == 9
-    assert pixels_of(browser, TILE, ORANGE) > 50
+    assert pixels_of(browser, TILE, ORANGE) > 20, "most of it lies under the outline of the fixed image"
     assert pixels_of(browser, TILE, BLUE) > 50
     texts = browser.value("[...document.querySelectorAll('#tiles .tile:nth-child(8) .letter')].map(e => e.textContent)")
     assert texts == ["R", "L", "A", "P"]
