@@ -74,7 +74,7 @@ def test_the_worst_come_first_and_are_drawn_when_they_are_seen(browser, opened, 
     assert browser.value(VISIBLE) == PAIRS
     assert browser.value("order.slice(0, 4).map(p => p.status)") == ["lost", "error", "failed", "not judged"]
     assert browser.value("order[4].id") == f"pair-{LOW_SCORE:03d}"
-    browser.wait_for("document.querySelector('.card canvas').width > 100 && order[4].painted")
+    browser.wait_for("document.querySelector('.card canvas').width > 100 && Boolean(order[4].painted)")
     browser.picture(tmp_path / "study.png")
     assert quiet(), browser.said
 
