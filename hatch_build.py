@@ -1,4 +1,4 @@
-"""Put the weights and the man pages into the wheel, by pattern, so that neither list can drift.
+"""Put the weights, the templates and the man pages into the wheel, by pattern, so that neither list can drift.
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
 (`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+TEMPLATES = ("*.nii.gz", "*.npz", "NOTICE-*.txt")
+
 
 class ShipWeightsAndPages(BuildHookInterface):
     """Hatchling hook, named in pyproject.toml."""
 
     def initialize(self, version: str, build_data: dict) -> None:
-        """Add `weights/*.onnx`, `weights/*.json` and `man/*.1` to what hatchling packs."""
+        """Add networks, sidecars, templates and `man/*.1` to what hatchling packs."""
         top = Path(self.root)
         for page in sorted(top.glob("man/*.1")):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
@@ -23,3 +25,5 @@ class ShipWeightsAndPages(BuildHookInterface):
                 if file.stem.endswith("-synthetic"):
                     continue
                 build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"
+            for file in sorted(path for pattern in TEMPLATES for path in top.glob(f"templates/{pattern}")):
+                build_data["force_include"][str(file)] = f"stnreg/templates/{file.name}"

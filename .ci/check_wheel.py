@@ -16,6 +16,11 @@ from stnreg.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 NETWORKS = ("affine", "anatomy", "anatomy-pose", "separate", "velocity")
+TEMPLATES = (
+    "NOTICE-MNI152.txt",
+    "tpl-MNI152NLin2009aSym_res-01_desc-brain_T1w.nii.gz",
+    "tpl-MNI152NLin2009aSym_res-01_desc-brain_T1w_anatomy.npz",
+)
 ABOUT = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "licenses/NOTICE")
 
 
@@ -26,6 +31,7 @@ def expected(root: Path = ROOT) -> set[str]:
     return {
         *(name for name in code if "__pycache__" not in name),
         *(f"stnreg/weights/{name}.{suffix}" for name in NETWORKS for suffix in ("onnx", "json")),
+        *(f"stnreg/templates/{name}" for name in TEMPLATES),
         *(f"stnreg.data/data/share/man/man1/{page}" for page in pages),
         *(f"stnreg.dist-info/{name}" for name in ABOUT),
     }

@@ -33,6 +33,8 @@ EXIT_STATUS = (
 
 EXAMPLES = {
     "register": (
+        ("A scan to MNI152, which comes with stnreg:", "stnreg register MNI152 sub-01_T1w.nii.gz -o in-mni.nii.gz"),
+        ("The same, only turned upright (AC-PC):", "stnreg register MNI152 scan.nii.gz -o acpc.nii.gz --to rigid"),
         (
             "Align a head to another; moved.tfm is written too:",
             "stnreg register fixed.nii.gz moving.nii.gz -o moved.nii.gz",
@@ -52,9 +54,10 @@ EXAMPLES = {
             "stnreg batch pairs.csv -o out",
         ),
         ("Go on after an interruption, or after some scans were changed:", "stnreg batch pairs.csv -o out --resume"),
+        ("Many scans to MNI152:", "stnreg batch --fixed MNI152 'sub-*/anat/*_T1w.nii.gz' -o out"),
         (
             "A BIDS dataset to a template, named as derivatives, transforms alone:",
-            "stnreg batch pairs.csv -o derivatives/stnreg --bids --no-image",
+            "stnreg batch --bids DATASET --fixed MNI152 -o derivatives --no-image",
         ),
         ("On the workers of a Dask cluster:", "stnreg batch pairs.csv -o out --dask tcp://scheduler:8786"),
     ),

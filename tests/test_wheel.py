@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+DATA = ("stnreg/weights/", "stnreg/templates/")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def packed(hook, check):
         build.root = str(root)
         data = {"shared_data": {}, "force_include": {}}
         build.initialize(version, data)
-        code = [name for name in check.expected(root) if name.startswith("stnreg/") and "/weights/" not in name]
+        code = [name for name in check.expected(root) if name.startswith("stnreg/") and not name.startswith(DATA)]
         about = [f"stnreg-0.1.0.dist-info/{name}" for name in check.ABOUT]
         shared = [f"stnreg-0.1.0.data/data/{place}" for place in data["shared_data"].values()]
         assert all(Path(source).is_file() for source in (*data["shared_data"], *data["force_include"]))
@@ -63,7 +64,7 @@ def test_whatever_is_missing_is_named(packed, check):
 @pytest.fixture
 def tree(tmp_path):
     """A tree with the names of this one, and nothing in its files."""
-    for folder in ("weights", "man", "stnreg"):
+    for folder in ("weights", "templates", "man", "stnreg"):
         for path in filter(Path.is_file, (ROOT / folder).rglob("*")):
             copy = tmp_path / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +94,7 @@ def test_what_the_tree_lacks_is_missed(packed, check, tree, gone, place):
 
 
 def test_an_editable_install_reads_the_tree_itself(packed):
-    assert not [name for name in packed(version="editable") if "/weights/" in name]
+    assert not [name for name in packed(version="editable") if name.startswith(DATA)]
 
 
 def test_the_small_runtime_stands_in_for_the_large_one(check):

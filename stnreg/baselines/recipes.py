@@ -118,6 +118,18 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         ),
         "niftyreg": Recipe("niftyreg", 12, "NiftyReg's reg_aladin: block matching, rigid then affine"),
         "niftyreg-rigid": Recipe("niftyreg", 6, "NiftyReg's reg_aladin -rigOnly: block matching"),
+        "niimath": Recipe(
+            "niimath",
+            12,
+            "niimath -allineate, after AFNI's 3dAllineate: its fast cost",
+            {"options": ("-cost", "fast")},
+        ),
+        "niimath-rigid": Recipe(
+            "niimath",
+            6,
+            "niimath -allineate, rigid: Hellinger distance",
+            {"options": ("-cost", "hel", "-warp", "shr")},
+        ),
         "greedy-deform": Recipe(
             "greedy", 12, "Greedy, deformable: local correlation, three levels", GREEDY_DEFORM, affine="greedy"
         ),
@@ -168,5 +180,6 @@ HOW_TO_GET = {
     "greedy": "pip install picsl_greedy, or put the program `greedy` on the PATH (https://greedy.readthedocs.io)",
     "elastix": "pip install itk-elastix",
     "flirt": "install FSL (https://fsl.fmrib.ox.ac.uk/fsl/docs/#/install) and set FSLDIR, or put `flirt` on the PATH",
+    "niimath": "pip install niimath, or put the program `niimath` on the PATH (https://github.com/rordenlab/niimath)",
     "niftyreg": "build NiftyReg (https://github.com/KCL-BMEIS/niftyreg) and put `reg_aladin` on the PATH",
 }

@@ -21,7 +21,13 @@ from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.links import LinkLike, load_chain
 
-PACKAGES = {"simpleitk": "SimpleITK", "ants": "antspyx", "greedy": "picsl_greedy", "elastix": "itk-elastix"}
+PACKAGES = {
+    "simpleitk": "SimpleITK",
+    "ants": "antspyx",
+    "greedy": "picsl_greedy",
+    "elastix": "itk-elastix",
+    "niimath": "niimath",
+}
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from stnreg import __version__
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
+from stnreg.images.templates import is_shipped
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Outputs:
         Sidecars of the images, if the naming scheme has them.
     png, html : Path
         Figure and page for quality control.
-    thumbnail : Path
-        Thumbnail for the page of the study.
+    preview : Path
+        What the page of the study shows of the pair.
     warp : Path or None
         The deformation without the affine, if it has a file of its own.
     fixed_name, moving_name : str or None
@@ -45,7 +46,7 @@ class Outputs:
     document: Path
     png: Path
     html: Path
-    thumbnail: Path
+    preview: Path
     image_document: Path | None = None
     inverse_document: Path | None = None
     warp: Path | None = None
@@ -64,6 +65,14 @@ DESCRIPTION = "dataset_description.json"
 BIDS_VERSION = "1.9.0"
 NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
 """Outputs that the BIDS specification does not define; written to `.bidsignore`."""
+README = """Registrations by stnreg.
+
+*_from-X_to-Y_mode-image_xfm.tfm   the transform from image X to the space Y, as ITK and ANTs have it: it maps points of
+                                   Y to points of X, LPS mm (.h5: with a warp)
+*_from-X_to-Y_mode-image_xfm.json  the result: parameters, quality assessment, versions
+*_space-Y_*.nii.gz                 images resampled to Y
+results.csv, index.html            a table, and a page to decide on, of all registrations
+"""
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
@@ -81,7 +90,7 @@ def plain(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / "registration.json",
         own / "qc.png",
         own / "qc.html",
-        own / "thumbnail.webp",
+        own / "preview.json",
         warp=own / "moved_warp.nii.gz" if deform else None,
     )
 
@@ -137,7 +146,7 @@ def bids(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / f"{transform}.json",
         folder / "figures" / f"{image}.png",
         folder / "figures" / f"{image}.html",
-        folder / "figures" / f"{image}_thumbnail.webp",
+        folder / "figures" / f"{image}_preview.json",
         own / f"{image}.json",
         own / f"{inverse}.json",
         fixed_name=uri(pair.fixed),
@@ -151,7 +160,12 @@ def dataset_of(path: Path) -> Path | None:
 
 
 def uri(path: Path) -> str:
-    """Return the BIDS URI of a file in a dataset, named by its folder; the path if it is in none."""
+    """Return the BIDS URI of a file in a dataset, named by its folder; the path if it is in none.
+
+    A template that comes with stnreg is named by its space, as `MNI152NLin2009aSym`, which means the same anywhere.
+    """
+    if is_shipped(path):
+        return parse_bids(path)[0]["tpl"]
     root = dataset_of(path)
     return str(path) if root is None else f"bids:{link_name(root)}:{path.absolute().relative_to(root).as_posix()}"
 

@@ -31,7 +31,7 @@ class Settings:
     image, inverse : bool
         Whether to write MOVING on the grid of FIXED, and FIXED on that of MOVING.
     qc : {"none", "png", "html"}
-        Output for quality control of each pair, besides its thumbnail on the page of the study.
+        Output for quality control of each pair, besides its slices on the page of the study.
     """
 
     options: RegistrationOptions
@@ -73,7 +73,7 @@ class BatchTask:
             **({out.warp: True} if out.warp is not None else {}),
             out.transform: True,
             out.document: True,
-            out.thumbnail: True,
+            out.preview: True,
             out.image: settings.image,
             out.inverse: settings.inverse,
             out.labels: self.pair.moving_labels is not None,
@@ -94,10 +94,10 @@ class BatchTask:
 
     @property
     def shown(self) -> dict[str, Path]:
-        """Files for the page of the study: `thumbnail` is shown, the others are linked."""
+        """Files for the page of the study: `preview` is shown, the others are linked."""
         out = self.outputs
         return {
-            "thumbnail": out.thumbnail,
+            "preview": out.preview,
             "page": out.html,
             "picture": out.png,
             "JSON": out.document,
@@ -137,7 +137,10 @@ class BatchTask:
 
 
 def digest_file(path: Path) -> str:
-    """Return the digest of a file's content."""
+    """Return the digest of a file's content; of a folder, of the names and content of the files in it."""
+    if path.is_dir():
+        held = [(file.name, digest_file(file)) for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256(json.dumps(held).encode()).hexdigest()[:32]
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:32]
 

@@ -18,7 +18,8 @@ from stnreg.registration.encoding import EncodedImage, encode
 from stnreg.registration.methods import method_of
 from stnreg.registration.register import register_pair
 from stnreg.registration.result import RegistrationResult
-from stnreg.reports import description, figure, streams
+from stnreg.reports import description, figure, streams, study
+from stnreg.reports.outlines import outlines_of
 from stnreg.resampling.apply import save_moved
 
 MADE = ("transform", "warp")
@@ -61,7 +62,7 @@ def worker_died_row(task: BatchTask, reason: str, tries: int) -> Row:
 def _register(task: BatchTask, moving: Volume | None) -> Row:
     pair, out, settings = task.pair, task.outputs, task.settings
     for path in task.inputs:
-        check_input(path)
+        check_input(path, folder=True)
     for path in task.wanted:
         path.parent.mkdir(parents=True, exist_ok=True)
         check_output(path, task.inputs)
@@ -75,11 +76,11 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     result.save(transform=out.transform, warp=out.warp)
     if result.deformation is not None:  # images follow the warp as it is written
         result = result.as_written(result.fixed_to_moving, result.warp)
-    figure.write_thumbnail(out.thumbnail, result.fixed, result.moving, result.transform)
     _draw(task, result)
     if pair.moving_labels is not None:
         labels = load_volume(pair.moving_labels, settings.options.header_source, series=True, constant=True)
-        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", threads=result.threads)
+        how: dict[str, Any] = {"threads": result.threads, "spacing_mm": settings.sampling.get("spacing_mm")}
+        save_moved(out.labels, labels, result.fixed, result.transform, interp="label", **how)
     result.save(
         image=out.image if settings.image else None,
         inverse=out.inverse if settings.inverse else None,
@@ -88,7 +89,8 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
     document = description.describe_registration(result) | {"id": pair.id, "fingerprint": fingerprint}
     words = description.bids_words(out.fixed_name or pair.fixed, out.moving_name or pair.moving)
     for path, source in task.sidecars.items():
-        streams.write_json(words | {"SkullStripped": is_stripped(source)}, path)
+        said = {"Description": f"Resampled by stnreg with the transform {out.transform.name}"}
+        streams.write_json(words | said | {"SkullStripped": is_stripped(source)}, path)
     streams.write_json(document | words, out.document)
     mixed = blurred(result.moving, settings.sampling.get("interp", "linear")) if settings.image else ()
     return (
@@ -106,14 +108,17 @@ def _register(task: BatchTask, moving: Volume | None) -> Row:
 
 
 def _draw(task: BatchTask, result: RegistrationResult) -> None:
-    images = (result.fixed, result.moving, result.transform, description.summary(result))
-    warp = result.warp if result.deformation is not None else None
+    """Write what the page of the study shows of the pair, and the picture or the page of its own."""
+    images, outlines = (result.fixed, result.moving, result.transform), outlines_of(result)
+    study.write_preview(task.outputs.preview, *images, outlines)
+    more: dict[str, Any] = {"warp": result.warp if result.deformation is not None else None, "outlines": outlines}
+    lines = [task.pair.id, *description.summary(result)]
     if task.settings.qc == "png":
-        figure.write_qc_png(task.outputs.png, *images, warp=warp)
+        figure.write_qc_png(task.outputs.png, *images, lines, **more)
     elif task.settings.qc == "html":
         from stnreg.reports.page import write_qc_html
 
-        write_qc_html(task.outputs.html, *images, warp=warp)
+        write_qc_html(task.outputs.html, *images, lines, **more)
 
 
 def _known(task: BatchTask) -> Row:

@@ -25,8 +25,8 @@ ImageOutput = Annotated[
         "--output",
         "-o",
         metavar="OUT",
-        help="Resampled image to write: MOVING on the grid of FIXED, .nii or .nii.gz. Without -t, the transform is "
-        "written beside it as .tfm.",
+        help="Resampled image to write: MOVING on the grid of FIXED, .nii, .nii.gz, .mgz, .nrrd or .mha. Without -t, "
+        "the transform is written beside it as .tfm.",
     ),
 ]
 TransformOutputs = Annotated[
@@ -46,6 +46,14 @@ Interp = Annotated[
 Background = Annotated[float, typer.Option(help="Value of voxels of OUT that lie outside MOVING.")]
 Dtype = Annotated[
     Literal["float32", "same"], typer.Option(help="Data type of OUT: 32-bit float, or the same as MOVING.")
+]
+Spacing = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MM|X,Y,Z",
+        help="Voxel size of OUT in mm, over the field of view of FIXED: one number, or one for each voxel axis. As in "
+        "FIXED when left out.",
+    ),
 ]
 Dof = Annotated[
     int,

@@ -3,6 +3,7 @@
 The pages in man/ are made from the same names.
 """
 
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from typer.core import TyperCommand
@@ -23,6 +24,7 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line; options of other tools are answered with what they are called here."""
+        args = _with_empty_values(args, {name for p in self.params if _may_be_alone(p) for name in p.opts})
         if not ctx.resilient_parsing:
             ours = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
             hint = foreign_options(str(self.name), [word for word in args if word not in ours])
@@ -55,6 +57,21 @@ def usage_of(argument: Any) -> str:
     """Return an argument as it stands in a line of usage."""
     name = argument.metavar + ("..." if argument.nargs == -1 else "")
     return name if argument.required else f"[{name}]"
+
+
+def _may_be_alone(parameter: Any) -> bool:
+    """Tell whether an option may stand without its value: its metavar is in brackets, as `[DATASET]`."""
+    return not is_argument(parameter) and str(parameter.metavar).startswith("[")
+
+
+def _with_empty_values(words: list[str], options: set[str]) -> list[str]:
+    """Give an empty value to those of `options` that no folder follows."""
+    filled = []
+    for place, word in enumerate(words):
+        filled.append(word)
+        if word in options and not any(Path(following).is_dir() for following in words[place + 1 : place + 2]):
+            filled.append("")
+    return filled
 
 
 def _placeholder(parameter: Any) -> str:

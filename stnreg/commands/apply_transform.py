@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from stnreg.commands import _options as options
-from stnreg.commands.outputs import warn_of_blurring
+from stnreg.commands._target import located
+from stnreg.commands.outputs import parse_spacing, warn_of_blurring
 from stnreg.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def apply_transform(
             "--output",
             "-o",
             metavar="OUT",
-            help="Resampled image to write, .nii or .nii.gz; with --points, the mapped points as CSV.",
+            help="Resampled image to write, .nii, .nii.gz, .mgz, .nrrd or .mha; with --points, a CSV.",
         ),
     ],
     transform: Annotated[
@@ -44,10 +45,13 @@ def apply_transform(
     ] = None,
     reference: Annotated[
         Path | None,
-        typer.Option("--reference", "-r", metavar="REFERENCE", help="Fixed image: OUT is resampled on its grid."),
+        typer.Option(
+            "--reference", "-r", metavar="REFERENCE", help="Fixed image or template: OUT is resampled on its grid."
+        ),
     ] = None,
     invert: Annotated[bool, typer.Option("--invert", help="Invert the whole chain.")] = False,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     write_composed: Annotated[
@@ -88,6 +92,8 @@ def apply_transform(
     from stnreg.transforms.io.files import check_transform_output
     from stnreg.transforms.io.links import load_chain, parse_link
 
+    moving, reference = (None if image is None else located(image) for image in (moving, reference))
+    spacing_mm = parse_spacing(spacing)
     inputs = [path for path in (moving, reference, points) if path is not None and str(path) != "-"]
     inputs += [path for link in transform for path in parse_link(link).paths]
     if str(output) != "-":
@@ -126,6 +132,7 @@ def apply_transform(
         background=background,
         dtype=dtype,
         threads=threads or default_threads(),
+        spacing_mm=spacing_mm,
     )
 
 

@@ -90,7 +90,14 @@ def baseline(
         warp = warp_beside(output)
     transforms = transform_outputs(output, transform)
     inputs = [fixed, moving, *(start_files(str(init)) if init is not None else [])]
-    check_outputs(output, transforms, json, inputs, others=[warp] if warp is not None else [])
+    check_outputs(
+        output,
+        transforms,
+        json,
+        inputs,
+        others=[warp] if warp is not None else [],
+        only_nifti=[warp] if warp is not None else [],
+    )
     writing: dict[str, Any] = {"interp": interp, "background": background, "dtype": dtype}
     choice = {"metric": metric, "init": init, "header_source": header_source}
     try:

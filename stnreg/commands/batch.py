@@ -1,4 +1,4 @@
-"""`stnreg batch`: register all pairs of a table."""
+"""`stnreg batch`: register all pairs of a table, or many images to one."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,24 +7,36 @@ from typing import Annotated, Any, Literal
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands._batch_table import rows_of
+from stnreg.commands._target import To, target
+from stnreg.commands.outputs import parse_spacing
 from stnreg.errors import ExitCode, UsageProblem
 
 SHOWN = 20  # pairs without a good result that are listed on the terminal
 
 
 def batch(
-    pairs: Annotated[
-        str,
-        typer.Argument(
-            metavar="PAIRS.csv|-",
-            help="Table of pairs with the columns fixed and moving; optional are id, subject, fixed_mask, "
-            "moving_mask and moving_labels. Paths are relative to the table; - reads it from standard input.",
-            show_default=False,
-        ),
-    ],
+    context: typer.Context,
     folder: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for all outputs; created if it is missing.")
     ],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PAIRS.csv|-|IMAGE",
+            help="Table of pairs with the columns fixed and moving; optional are id, subject, fixed_mask, "
+            "moving_mask and moving_labels. Paths are relative to the table; - reads it from standard input. With "
+            "--fixed: images to register to it, folders of images, or patterns such as 'sub-*/anat/*_T1w.nii.gz'.",
+            show_default=False,
+        ),
+    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    fixed: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="TEMPLATE|FILE",
+            help="Fixed image of every IMAGE: a file, or the name of a template, such as MNI152.",
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -45,9 +57,18 @@ def batch(
         typer.Option("--resume", help="Skip pairs that are done already with the same file contents and options."),
     ] = False,
     bids: Annotated[
-        bool,
-        typer.Option("--bids", help="Name the outputs as BIDS derivatives, and make DIR a BIDS derivative dataset."),
-    ] = False,
+        str | None,
+        typer.Option(
+            "--bids",
+            metavar="[DATASET]",
+            help="Name the outputs as BIDS derivatives, and make DIR a BIDS derivative dataset. With the folder of a "
+            "BIDS dataset: register all its scans to --fixed.",
+        ),
+    ] = None,
+    suffix: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Suffix of the scans of --bids DATASET to use; T1w when left out."),
+    ] = None,
     image: Annotated[
         bool, typer.Option("--image/--no-image", help="Write each MOVING resampled on the grid of its FIXED.")
     ] = True,
@@ -58,6 +79,7 @@ def batch(
         Literal["none", "png", "html"],
         typer.Option(help="Picture (png) or page (html) of each pair. DIR/index.html is always written."),
     ] = "none",
+    to: To = None,
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: Annotated[
@@ -72,6 +94,7 @@ def batch(
     stiffness_mm: options.Stiffness = None,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     header_source: options.HeaderSource = "auto",
@@ -81,7 +104,7 @@ def batch(
     device: options.Device = "auto",
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of CPU threads of each worker.")] = 1,
 ) -> None:
-    """Register MOVING to FIXED for every pair of a table.
+    """Register all pairs of a table, or many images to one.
 
     Pairs run in parallel on all cores, or on a Dask cluster. The transform, image and JSON of a pair go into DIR/ID,
     where characters of the id that do not suit a file name are written as %XX. DIR/results.csv has a row for each pair
@@ -91,27 +114,29 @@ def batch(
 
     Exit status: 0 all accepted, 3 some rejected, 4 some without a result.
 
-    Example: stnreg batch pairs.csv -o study --jobs 4
+    Example: stnreg batch --fixed MNI152 scans/*.nii.gz -o in-mni
     """
-    from stnreg.batch.naming import NOT_BIDS, describe_dataset, plain
+    from stnreg.batch.naming import NOT_BIDS, README, describe_dataset, plain
     from stnreg.batch.naming import bids as bids_names
     from stnreg.batch.plan import plan
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.task import Settings
     from stnreg.core.files import write_atomic
-    from stnreg.datasets.pair_table import Pair, load_rows
+    from stnreg.datasets.pair_table import Pair
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
     from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
     from stnreg.reports import streams
-    from stnreg.reports.page import write_study_page
+    from stnreg.reports.study import write_study_page
 
+    dof, deform = target(context, to, dof, deform)
+    spacing_mm = parse_spacing(spacing)
     parse_device(device)  # refused here, once, rather than by every worker
     if deform and not method_of(find(model)).deforms:
         raise UsageProblem(f"--deform needs an anatomy network; {model} is a pair network")
-    table = load_rows(pairs)
+    table = rows_of(inputs, fixed, bids, suffix, folder)
     settings_of_all = RegistrationOptions(
         dof=dof,
         model=str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,
@@ -125,9 +150,9 @@ def batch(
         device=device_for(device, images=len(table)),
         threads=threads,
     )
-    sampling = {"interp": interp, "background": background, "dtype": dtype}
+    sampling = {"interp": interp, "background": background, "dtype": dtype, "spacing_mm": spacing_mm}
     settings = Settings(settings_of_all, sampling, image, inverse, qc)
-    tasks, refused = plan(table, folder, settings, bids_names if bids else plain)
+    tasks, refused = plan(table, folder, settings, plain if bids is None else bids_names)
     with streams.progress("registering", quiet=quiet) as show:
         rows = run_batch(
             tasks,
@@ -140,12 +165,14 @@ def batch(
             refused=refused,
             order=[row.id for row in table],
         )
-    if bids:
+    if bids is not None:
         streams.write_json(
             describe_dataset([row for row in table if isinstance(row, Pair)], folder),
             folder / "dataset_description.json",
         )
         write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
+        if not (folder / "README").exists():
+            write_atomic(folder / "README", README.encode())
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
     for line in culprits(rows):
         streams.note(line)

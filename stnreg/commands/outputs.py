@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 from stnreg.commands._options import InterpolationName
 from stnreg.errors import UsageProblem
+from stnreg.images.suffixes import NIFTI, WRITTEN, stem
 
 if TYPE_CHECKING:
     from stnreg.images.volume import Volume
@@ -51,17 +52,36 @@ def parse_also(text: str, interp: InterpolationName) -> Also:
         interp = cast(InterpolationName, last)
     else:
         output = text[split + 1 :]
-    if output.lower().rpartition(":")[0].endswith((".nii", ".nii.gz")):
+    if output.lower().rpartition(":")[0].endswith(WRITTEN):
         raise UsageProblem(f"--also {text}: expected one of {', '.join(get_args(InterpolationName))}, got {last!r}")
     return Also(Path(text[:split]), Path(output), interp)
+
+
+def parse_spacing(text: str | None) -> tuple[float, float, float] | None:
+    """Take `MM` or `X,Y,Z` apart.
+
+    Raises
+    ------
+    UsageProblem
+        If it is not one or three numbers from 0.05 to 50.
+    """
+    if text is None:
+        return None
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 3) or not all(0.05 <= number <= 50 for number in numbers):
+        raise UsageProblem(f"--spacing {text}: expected one or three voxel sizes in mm, such as 1 or 0.8,0.8,1.2")
+    x, y, z = numbers * 3 if len(numbers) == 1 else numbers
+    return x, y, z
 
 
 def transform_outputs(output: Path | None, transforms: Sequence[str]) -> list[Path]:
     """Return where transforms go: as asked, else OUT's stem with `.tfm`."""
     if transforms or output is None:
         return [Path(t) for t in transforms]
-    name = output.name.removesuffix(".gz").removesuffix(".nii")
-    return [output.with_name(f"{name}.tfm")]
+    return [output.with_name(f"{stem(output)}.tfm")]
 
 
 def check_outputs(
@@ -72,6 +92,7 @@ def check_outputs(
     *,
     qc: Path | None = None,
     others: Sequence[Path] = (),
+    only_nifti: Sequence[Path] = (),
 ) -> None:
     """Refuse what could not be written, or would cost a file, before any work is done.
 
@@ -79,6 +100,8 @@ def check_outputs(
     ----------
     output, others : Path
         Images to write.
+    only_nifti : sequence of Path
+        Those of them that hold what only a NIfTI can.
     transforms, json, qc
         The other files to write.
     inputs : sequence of Path
@@ -99,11 +122,13 @@ def check_outputs(
     if output is None and not transforms and json is None and not others:
         raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
     for path in inputs:
-        check_input(path)
+        check_input(path, folder=True)
     images = [*others, *([output] if output is not None else [])]
     for path in images:
         check_output(path, inputs)
         check_image_output(path)
+    for path in only_nifti:
+        check_image_output(path, NIFTI, "this output")
     for path in transforms:
         check_output(path, inputs)
         try:
@@ -133,7 +158,7 @@ def start_files(init: str) -> list[Path]:
 
 def warp_beside(output: Path) -> Path:
     """Return where the warp of a moved image goes when nobody says: OUT's stem with `_warp.nii.gz`."""
-    return output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.nii')}_warp.nii.gz")
+    return output.with_name(f"{stem(output)}_warp.nii.gz")
 
 
 def holds_warp(path: Path) -> bool:
@@ -163,13 +188,15 @@ def as_written(result: "RegistrationResult", transforms: Sequence[Path], warp: P
 def draw_qc(path: Path, result: "RegistrationResult") -> None:
     """Draw a registration for people, as a picture or a page: the suffix says which."""
     from stnreg.reports.description import summary
+    from stnreg.reports.outlines import outlines_of
 
     if path.suffix.lower() == ".html":
         from stnreg.reports.page import write_qc_html as write
     else:
         from stnreg.reports.figure import write_qc_png as write
     warp = result.warp if result.deformation is not None else None
-    write(path, result.fixed, result.moving, result.transform, summary(result), warp=warp)
+    more: dict[str, Any] = {"warp": warp, "outlines": outlines_of(result)}
+    write(path, result.fixed, result.moving, result.transform, summary(result), **more)
 
 
 def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from stnreg.commands._target import located
 from stnreg.errors import DataError, UsageProblem
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def pairs(
     ] = None,
     fixed: Annotated[
         Path | None,
-        typer.Option(metavar="TEMPLATE", help="Pair every scan, as the moving one, with this fixed image."),
+        typer.Option(metavar="TEMPLATE", help="Pair every scan, as the moving one, with this image or template."),
     ] = None,
     table: Annotated[
         Path | None,
@@ -112,7 +113,8 @@ def pairs(
     _refuse(source, {"--suffix": suffix}, "bids")
     counts = None if split is None else _counts(split)
     if fixed is not None:
-        check_input(fixed)
+        fixed = located(fixed)
+        check_input(fixed, folder=True)
         if kind is not None:
             raise UsageProblem("--fixed and --kind: every scan is paired with one image, or scans with each other")
     for path in filter(None, (output, missing)):

@@ -47,13 +47,14 @@ def preprocess(
     --reference it lies on FIXED, and DIR/NAME.tfm says how it got there.
     """
     from stnreg.core.files import check_output
+    from stnreg.images.suffixes import stem
     from stnreg.images.volume import Reference, load_volume, save_volume
     from stnreg.preprocessing.pipeline import cube_grid, prepare_image, prepare_pair
     from stnreg.reports.streams import note
     from stnreg.transforms.io.files import save_transform
 
     step = _spacing(spacing)
-    outputs = {image: output / f"{_stem(image)}.nii.gz" for image in images}
+    outputs = {image: output / f"{stem(image)}.nii.gz" for image in images}
     if len({*outputs.values()}) < len(images):
         raise UsageProblem("two images have one name and would overwrite each other; prepare them into two folders")
     output.mkdir(parents=True, exist_ok=True)
@@ -70,7 +71,7 @@ def preprocess(
         else:
             pair = prepare_pair(fixed, volume, size, step, normalise)
             cube, array = pair.fixed_grid, pair.moving
-            save_transform(output / f"{_stem(image)}.tfm", pair.start)
+            save_transform(output / f"{stem(image)}.tfm", pair.start)
         save_volume(path, array, like=Reference(cube, None, differs=False, path=str(image)))
 
 
@@ -81,11 +82,3 @@ def _spacing(text: str) -> float | Literal["fov"]:
         return float(text)
     except ValueError:
         raise UsageProblem(f"--spacing {text}: expected millimetres, or fov") from None
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for suffix in (".nii.gz", ".nii", ".mgz", ".mgh", ".nrrd", ".mha", ".mhd"):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return path.stem

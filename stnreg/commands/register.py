@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from stnreg.commands import _options as options
+from stnreg.commands._target import ListTemplates, To, located, target
 from stnreg.commands.outputs import (
     as_written,
     carry_along,
@@ -16,6 +17,7 @@ from stnreg.commands.outputs import (
     draw_qc,
     holds_warp,
     parse_also,
+    parse_spacing,
     print_summary,
     start_files,
     transform_outputs,
@@ -26,10 +28,19 @@ from stnreg.errors import ExitCode, StnregError, UsageProblem
 
 
 def register(
-    fixed: Annotated[Path, typer.Argument(metavar="FIXED", help="Fixed (reference) image.", show_default=False)],
+    context: typer.Context,
+    fixed: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FIXED",
+            help="Fixed (reference) image, or the name of a template: MNI152, or one that TemplateFlow has fetched.",
+            show_default=False,
+        ),
+    ],
     moving: Annotated[Path, typer.Argument(metavar="MOVING", help="Image to register to FIXED.", show_default=False)],
     output: options.ImageOutput = None,
     transform: options.TransformOutputs = [],  # noqa: B006 (Typer reads it, nobody writes it)
+    to: To = None,
     dof: options.Dof = 12,
     model: options.Model = "anatomy",
     init: options.Init = "auto",
@@ -42,6 +53,7 @@ def register(
     moving_exclude: options.MovingExclude = None,
     volume: options.VolumeChoice = None,
     interp: options.Interp = "linear",
+    spacing: options.Spacing = None,
     background: options.Background = 0.0,
     dtype: options.Dtype = "float32",
     also: Annotated[
@@ -101,6 +113,7 @@ def register(
     min_score: options.MinScore = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
+    list_templates: ListTemplates = False,
 ) -> None:
     """Register MOVING to FIXED: affine, or deformable.
 
@@ -111,7 +124,7 @@ def register(
     Exit status: 0 done, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written; --on-fail warn
     makes it 0), 4 a file that cannot be read, used or written.
 
-    Example: stnreg register mni.nii.gz t1.nii.gz -o t1-in-mni.nii.gz
+    Example: stnreg register MNI152 t1.nii.gz -o t1-in-mni.nii.gz
     """
     begun = perf_counter()
     from stnreg.images.header_only import save_in_place
@@ -121,6 +134,8 @@ def register(
     from stnreg.registration.register import register_pair
     from stnreg.reports import description, streams
 
+    dof, deform = target(context, to, dof, deform)
+    fixed, moving = located(fixed), located(moving)
     fields = {"warp": warp, "inverse_warp": inverse_warp, "jacobian": jacobian}
     if not deform and any(fields.values()):
         raise UsageProblem("--warp, --inverse-warp and --jacobian need --deform")
@@ -143,9 +158,13 @@ def register(
     others = [one.output for one in more] + [path for path in (inverse, *fields.values()) if path is not None]
     if update_header and (dof != 6 or output is None):
         raise UsageProblem("--update-header needs -o OUT and --dof 6: a header cannot hold scales or shears")
+    if update_header and spacing is not None:
+        raise UsageProblem("--update-header leaves the voxels as they are; leave out --spacing")
     sampling: dict[str, Any] = {"background": background, "dtype": dtype}
+    spaced: dict[str, Any] = {**sampling, "spacing_mm": parse_spacing(spacing)}
+    only_nifti = [path for path in (warp, inverse_warp, output if update_header else None) if path is not None]
     try:
-        check_outputs(output, transforms, json, inputs, qc=qc, others=others)
+        check_outputs(output, transforms, json, inputs, qc=qc, others=others, only_nifti=only_nifti)
         options_of_pair = RegistrationOptions(
             dof=dof,
             model=model,
@@ -171,12 +190,12 @@ def register(
         if qc is not None:
             draw_qc(qc, result)
         for one in more:
-            carry_along(one, result, header_source, **sampling)
+            carry_along(one, result, header_source, **spaced)
         result.save(inverse=inverse, interp=interp, **sampling)
         if update_header and output is not None:
             save_in_place(output, moving, result.fixed_to_moving, header_source)
         else:
-            result.save(output, interp=interp, **sampling)
+            result.save(output, interp=interp, **spaced)
     except StnregError as error:
         if json == "-":
             streams.write_json({"error": str(error), "command": command_line()}, "-")

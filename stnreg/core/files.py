@@ -14,8 +14,14 @@ from stnreg.errors import DataError, UsageProblem
 LONGEST_NAME = 240  # bytes; file systems allow 255
 
 
-def check_input(path: str | os.PathLike[str]) -> Path:
+def check_input(path: str | os.PathLike[str], *, folder: bool = False) -> Path:
     """Check that a file is readable, and return its path.
+
+    Parameters
+    ----------
+    path : path
+    folder : bool
+        Allow a folder, as of a DICOM series.
 
     Raises
     ------
@@ -24,8 +30,8 @@ def check_input(path: str | os.PathLike[str]) -> Path:
     """
     found = Path(path)
     try:
-        if found.is_dir():
-            raise DataError(f"{found}: is a folder; a file was expected. (DICOM? Convert it with dcm2niix first.)")
+        if found.is_dir() and not folder:
+            raise DataError(f"{found}: is a folder; a file was expected.")
         if not found.exists():
             raise DataError(f"{found}: there is no such file.")
         if found.is_file() and found.stat().st_size == 0:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from stnreg.errors import DataError
+from stnreg.images.templates import NAME, find_template
 
 PATH_COLUMNS = (
     "fixed", "moving", "fixed_labels", "moving_labels", "fixed_mask", "moving_mask", "truth", "transform", "warp",
@@ -157,6 +158,13 @@ def _rows(rows: csv.DictReader, folder: Path) -> Iterator[Pair | BadRow]:
         if empty is not None:
             yield BadRow(name, rows.line_num, f"line {rows.line_num}: the cell under {empty} is empty")
             continue
-        values: dict = {c: folder / v if c in PATH_COLUMNS else v for c, v in cells.items() if c in known}
+        values: dict = {c: _path(folder, v) if c in PATH_COLUMNS else v for c, v in cells.items() if c in known}
         other = {c: v for c, v in cells.items() if c not in known}
         yield Pair(**({"id": str(number)} | values), other=other)
+
+
+def _path(folder: Path, cell: str) -> Path:
+    """Return the file of a cell; that of a template if the cell is its name, and no file beside the table has it."""
+    path = folder / cell
+    template = find_template(cell) if NAME.fullmatch(cell) and not path.exists() else None
+    return path if template is None else template.path

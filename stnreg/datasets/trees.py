@@ -21,6 +21,12 @@ def find_bids(root: Path, suffix: str = "T1w", repeats: Repeats = "leave") -> Fo
     DataError
         If there is no sub-* folder.
     """
+    found = all_bids(root, suffix)
+    return one_per_visit(found.scans, found.missing, repeats)
+
+
+def all_bids(root: Path, suffix: str = "T1w") -> Found:
+    """Find all anatomical scans of a BIDS dataset, also several of one visit. Otherwise as `find_bids`."""
     check_root(root)
     folders = sorted(path for path in root.glob("sub-*") if path.is_dir())
     if not folders:
@@ -38,7 +44,7 @@ def find_bids(root: Path, suffix: str = "T1w", repeats: Repeats = "leave") -> Fo
             scans += [Scan(path, folder.name, session) for path in images]
     for person in sorted(_listed(root / "participants.tsv", "participant_id") - {path.name for path in folders}):
         missing.append(Missing(person, "", "in participants.tsv, no folder"))
-    return one_per_visit(scans, missing, repeats)
+    return Found(tuple(scans), tuple(missing))
 
 
 def find_folder(root: Path) -> Found:

@@ -114,6 +114,26 @@ class Grid:
         x, y, z = self.size
         return z, y, x
 
+    def with_spacing(self, spacing_mm: ArrayLike) -> "Grid":
+        """Return the grid of other voxels over the same field of view, or up to a voxel more, with the same centre.
+
+        Parameters
+        ----------
+        spacing_mm : float or (3,) float
+            Voxel spacing, one for all axes or one for each (x, y, z).
+
+        Raises
+        ------
+        GeometryError
+            If a spacing is not a positive number.
+        """
+        spacing = np.broadcast_to(np.asarray(spacing_mm, dtype=np.float64), 3)
+        if not (np.isfinite(spacing).all() and spacing.min() > 0):
+            raise GeometryError(f"expected voxel spacings above 0 mm, got {spacing.tolist()}")
+        # A hundredth of a voxel is rounding, as of 0.8 mm in single precision.
+        size = np.maximum(np.ceil(self.extent_mm / spacing - 0.01), 1).astype(np.int64)
+        return Grid.cube(self.center_lps, size, spacing, self.direction)
+
     @property
     def spacing(self) -> Points:
         """Voxel spacing along (x, y, z), mm."""

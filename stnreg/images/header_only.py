@@ -16,6 +16,7 @@ from stnreg.geometry.matrix import check_affine
 from stnreg.images.gzip_streams import deflate
 from stnreg.images.headers import HeaderSource, write_world
 from stnreg.images.readers import damage, read_image
+from stnreg.images.suffixes import NIFTI
 from stnreg.images.volume import Volume, check_image_output, nifti_header
 
 ALIGNED = 2
@@ -51,7 +52,7 @@ def save_in_place(
     DataError
         If the image is sheared, which a qform cannot represent, or a file cannot be read or written.
     """
-    check_image_output(path)
+    check_image_output(path, NIFTI, "an image with another header alone")
     matrix = check_affine(fixed_to_moving)
     if np.abs(matrix[:3, :3].T @ matrix[:3, :3] - np.eye(3)).max() > RIGID_TOLERANCE:
         raise UsageProblem("only a rigid transform goes into a header: it has no room for other scales and shears")

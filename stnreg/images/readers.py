@@ -5,7 +5,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,12 @@ from stnreg.core.files import check_input
 from stnreg.errors import DataError, StnregError
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
-from stnreg.images import metaimage, missing_orientation, nrrd, suffixes
+from stnreg.images import dicom, metaimage, missing_orientation, nrrd, suffixes
 from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
 from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
+from stnreg.images.templates import locate
 
 MAX_VOXELS = 2**31
 MAX_INFLATION = 1040
@@ -62,14 +63,21 @@ def is_image_name(path: str | os.PathLike[str]) -> bool:
 
 
 def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto") -> OpenImage:
-    """Open an image by its suffix and read its header.
+    """Open an image by its suffix, a DICOM series by its folder or a template by its name, and read the header.
 
     Raises
     ------
     DataError
         If the file is missing, damaged, smaller than its header requires, or of an unknown format.
     """
-    found = check_input(path)
+    located = locate(path)
+    image = _open(check_input(located.path, folder=True), header_source)
+    return replace(image, warnings=(*located.warnings, *image.warnings)) if located.warnings else image
+
+
+def _open(found: Path, header_source: HeaderSource) -> OpenImage:
+    if found.is_dir():
+        return _read_dicom(found)
     if not found.is_file():
         raise DataError(f"{found}: is a pipe or a device; an image is read from a file.")
     name = found.name.lower()
@@ -78,7 +86,7 @@ def read_image(path: str | os.PathLike[str], header_source: HeaderSource = "auto
     if name.endswith(suffixes.RAW):
         return _read_raw(found)
     known = " ".join(suffixes.NIBABEL + suffixes.RAW)
-    raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: convert it with dcm2niix.")
+    raise DataError(f"{found}: not an image format that is read here ({known}). DICOM: give the folder of the series.")
 
 
 def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
@@ -140,6 +148,17 @@ def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
     for place, part in zip(scaled, array, strict=True):  # double precision, slice by slice
         place[...] = part * np.float64(slope) + np.float64(inter)
     return scaled
+
+
+def _read_dicom(folder: Path) -> OpenImage:
+    with damage(folder):
+        slices = dicom.find_slices(folder)
+
+    def read() -> NDArray[Any]:
+        with damage(folder):
+            return dicom.read_slices(slices, folder)
+
+    return OpenImage(slices.grid, None, True, str(folder), (), read)
 
 
 def _read_raw(path: Path) -> OpenImage:

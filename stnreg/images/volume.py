@@ -1,6 +1,7 @@
 """Volumes: an image array with its grid and its header."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,8 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.gzip_streams import deflate
 from stnreg.images.headers import HeaderSource, write_world
 from stnreg.images.readers import read_image
-from stnreg.images.suffixes import NIFTI
+from stnreg.images.suffixes import WRITTEN
+from stnreg.images.writers import WRITERS
 
 __all__ = [
     "HOW_TO_CHOOSE",
@@ -27,6 +29,7 @@ __all__ = [
     "load_volume",
     "nifti_header",
     "save_volume",
+    "with_spacing",
 ]
 
 OutputType = Literal["float32", "same"]
@@ -93,14 +96,14 @@ def load_volume(
     series: bool = False,
     constant: bool = False,
 ) -> Volume:
-    """Read an image: NIfTI (.nii, .nii.gz, .hdr with .img), .mgz and .mgh, .nrrd and .nhdr, .mha and .mhd.
+    """Read an image: NIfTI (.nii, .nii.gz, .hdr with .img), .mgz and .mgh, .nrrd and .nhdr, .mha and .mhd, DICOM.
 
     A fourth axis of length one is dropped. NaN and infinities become 0, with a warning.
 
     Parameters
     ----------
     path : path
-        The file.
+        The file, the folder of a DICOM series, or the name of a template.
     header_source : {"auto", "sform", "qform"}
         Which form of a NIfTI header to use if the two differ.
     series : bool
@@ -135,11 +138,27 @@ def load_reference(path: str | os.PathLike[str], header_source: HeaderSource = "
     return Reference(image.grid, image.header, image.differs, image.path, image.warnings)
 
 
-def check_image_output(path: str | os.PathLike[str]) -> None:
-    """Raise UsageProblem on a suffix that `save_volume` does not support, DataError on a path that is not writable."""
-    if not str(path).lower().endswith(NIFTI):
+def with_spacing(like: Volume | Reference, spacing_mm: float | Sequence[float] | None) -> Volume | Reference:
+    """Return a reference with the field of view and the axes of another, and voxels of another size.
+
+    Parameters
+    ----------
+    like : Volume or Reference
+    spacing_mm : float, (x, y, z) or None
+        Along the voxel axes of `like`. None leaves it as it is.
+    """
+    if spacing_mm is None:
+        return like
+    return Reference(like.grid.with_spacing(spacing_mm), like.header, True, like.path, like.warnings)
+
+
+def check_image_output(
+    path: str | os.PathLike[str], suffixes: tuple[str, ...] = WRITTEN, what: str = "an image"
+) -> None:
+    """Raise UsageProblem on a suffix that is not among those written, DataError on a path that is not writable."""
+    if not str(path).lower().endswith(suffixes):
         example = "" if Path(path).suffix else f", such as {path}.nii.gz"
-        raise UsageProblem(f"{path}: an image is written as .nii or .nii.gz{example}.")
+        raise UsageProblem(f"{path}: {what} is written as {', '.join(suffixes[:-1])} or {suffixes[-1]}{example}.")
     check_output(path)
 
 
@@ -151,14 +170,14 @@ def save_volume(
     dtype: OutputType = "float32",
     threads: int = 1,
 ) -> None:
-    """Write an array as NIfTI on the grid of another image, with that image's forms, codes and units.
+    """Write an array on the grid of another image; as NIfTI also with that image's forms, codes and units.
 
     Written atomically; the same array gives the same bytes.
 
     Parameters
     ----------
     path : path
-        Ends in .nii or .nii.gz.
+        Ends in .nii, .nii.gz, .mgz, .nrrd or .mha.
     array : (z, y, x) or (t, z, y, x)
         Voxels on the grid of `like`.
     like : Volume or Reference
@@ -179,6 +198,10 @@ def save_volume(
     if array.shape[-3:] != like.grid.shape or array.ndim not in (3, 4):
         raise DataError(f"{path}: expected an array on the grid {like.grid.shape}, got {array.shape}.")
     stored = np.ascontiguousarray(_storable(array, np.float32 if dtype == "float32" else array.dtype))
+    writer = WRITERS.get(Path(path).suffix.lower())
+    if writer is not None:
+        write_atomic(path, *writer(stored, like.grid, threads))
+        return
     header = nifti_header(like, stored)
     parts = (header.binaryblock, b"\0\0\0\0", stored.reshape(-1).view(np.uint8).data)
     write_atomic(path, *(deflate(*parts, threads=threads) if str(path).lower().endswith(".gz") else parts))

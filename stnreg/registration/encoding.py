@@ -7,6 +7,7 @@ from stnreg.images.volume import HeaderSource
 from stnreg.models.card import find
 from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.anatomy.load import open_encoder
+from stnreg.registration.anatomy.stored import stored_encoding
 from stnreg.registration.methods import method_of
 from stnreg.registration.options import DEFAULT_MODEL
 
@@ -27,7 +28,7 @@ def encode(
     Parameters
     ----------
     image, model, header_source, volume, device, threads
-        As `register` takes them.
+        As `register` takes them. The encoding of a template that comes with stnreg is not computed, but read.
 
     Raises
     ------
@@ -42,7 +43,8 @@ def encode(
     encoder = open_encoder(weights, threads or default_threads(), device)
     whole = as_volume(image, header_source, series=volume is not None)
     chosen = take_volume(whole, volume)
-    return EncodedImage(whole, chosen, encoder.encode(chosen), weights)
+    stored = stored_encoding(chosen.path, weights)
+    return EncodedImage(whole, chosen, stored or encoder.encode(chosen), weights)
 
 
 look, Seen = encode, EncodedImage

@@ -1,13 +1,16 @@
 """Register a pair: read, encode, estimate, refine, assess. Used by the command line and by Python."""
 
+import os
 from collections.abc import Mapping
 
 from stnreg.core.clock import Clock
 from stnreg.errors import UsageProblem
-from stnreg.images.inputs import Image
+from stnreg.images.inputs import Image, as_volume
+from stnreg.images.templates import is_shipped, locate
 from stnreg.images.volume import HeaderSource
 from stnreg.models.card import Weights, find
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.anatomy.stored import stored_encoding
 from stnreg.registration.methods import Method, method_of
 from stnreg.registration.options import DEFAULT_MODEL, Dof, RegistrationOptions
 from stnreg.registration.pair import initial_transform, reading
@@ -41,7 +44,8 @@ def register(
     Parameters
     ----------
     fixed, moving : path, Volume, nibabel or SimpleITK image, or EncodedImage
-        3-D scans of heads or brains, in any orientation, or images that `encode` returned.
+        3-D scans of heads or brains, in any orientation, names of templates, such as `MNI152`, or images that `encode`
+        returned.
     fixed_mask, moving_mask : image, optional
         Non-zero where the refinement uses the image, instead of the brain mask. Resampled to its grid if needed.
     fixed_exclude, moving_exclude : image, optional
@@ -102,6 +106,8 @@ def register_pair(
     weights = find(options.model)
     method = method_of(weights)
     _check(method, weights, (fixed, moving), options, masked=bool(given_masks))
+    if method.encodes_alone:
+        fixed, moving = (_with_stored_encoding(image, weights, options) for image in (fixed, moving))
     clock = Clock()
     with reading(fixed, moving, given_masks, options, threads=options.thread_count) as read:
         with clock.stage("load network"):  # while the images are read
@@ -127,7 +133,19 @@ def register_pair(
         found.deformation,
         pair.fixed_series,
         pair.moving_series,
+        found.encodings,
     )
+
+
+def _with_stored_encoding(
+    image: Image | EncodedImage, weights: Weights, options: RegistrationOptions
+) -> Image | EncodedImage:
+    """Return a template that comes with stnreg with its encoding, and any other image as it is."""
+    if not isinstance(image, str | os.PathLike) or not is_shipped(locate(image).path):
+        return image
+    volume = as_volume(image, options.header_source)
+    stored = stored_encoding(volume.path, weights)
+    return volume if stored is None else EncodedImage(volume, volume, stored, weights)
 
 
 def _check(

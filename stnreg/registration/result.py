@@ -1,6 +1,7 @@
 """The result of a registration: transform, quality assessment, and the images."""
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from stnreg.images.volume import Volume, save_volume
 from stnreg.models.card import Weights
 from stnreg.registration.deformable.on_image import Part
 from stnreg.registration.deformable.stage import Deformation
+from stnreg.registration.findings import Encodings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refinement import Refined
@@ -61,6 +63,8 @@ class RegistrationResult:
         The result of the deformable stage; None without deformation.
     fixed_series, moving_series : Volume or None
         All volumes of a 4-D image. They are resampled; `fixed` and `moving` are the volumes that were registered.
+    encodings : tuple of Encoding, or None
+        What the anatomy network found in fixed and moving; None for a pair network.
     """
 
     transform: Transform
@@ -76,6 +80,7 @@ class RegistrationResult:
     deformation: Deformation | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
+    encodings: Encodings | None = None
 
     @property
     def dof(self) -> int:
@@ -154,6 +159,7 @@ class RegistrationResult:
         warp: Path | None = None,
         inverse_warp: Path | None = None,
         jacobian: Path | None = None,
+        spacing_mm: float | Sequence[float] | None = None,
     ) -> None:
         """Write transforms first, images last; each file atomically.
 
@@ -172,6 +178,8 @@ class RegistrationResult:
             Displacements on the grid of FIXED or of MOVING, LPS mm, as in `RegistrationResult.warp`.
         jacobian : path, optional
             Natural logarithm of the Jacobian determinant of `warp`, without the affine, on the grid of FIXED.
+        spacing_mm : float or (x, y, z), optional
+            Voxel size of `image`, over the field of view of FIXED.
         """
         if transform is not None:
             self._save_transform(transform)
@@ -188,7 +196,7 @@ class RegistrationResult:
         if inverse is not None:
             save_moved(inverse, a, self.moving, self.transform.inverse(), **sampling)
         if image is not None:
-            save_moved(image, b, self.fixed, self.transform, **sampling)
+            save_moved(image, b, self.fixed, self.transform, spacing_mm=spacing_mm, **sampling)
 
     def _save_transform(self, path: Path) -> None:
         """Write what a transform file of that suffix can hold."""

@@ -126,9 +126,9 @@ def summary(result: RegistrationResult) -> list[str]:
     return [
         f"{os.path.basename(result.moving.path)} on {os.path.basename(result.fixed.path)}, "
         f"{result.dof} dof, {result.model.name}",
+        *_verdict_lines(result),
         f"rotation {rotation} deg, translation {translation} mm, scale {scale}",
         *_deformation_lines(result),
-        *_verdict_lines(result),
     ]
 
 

@@ -25,6 +25,7 @@ ENGINES = {
     "greedy": ("picsl_greedy", "greedy", None),
     "elastix": ("itk-elastix", None, None),
     "flirt": (None, "flirt", "FSLDIR"),
+    "niimath": ("niimath", "niimath", None),
     "niftyreg": (None, "reg_aladin", None),
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "SLURM_CPUS_PER_TASK", "NSLOTS", "PBS_NP")

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.label_maps import blurred
-from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume
+from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume, with_spacing
 from stnreg.resampling.resample import Interpolation
 from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
@@ -31,6 +31,7 @@ def apply_transform(
     background: float = 0.0,
     dtype: OutputType = "float32",
     header_source: HeaderSource = "auto",
+    spacing_mm: float | Sequence[float] | None = None,
     threads: int | None = None,
 ) -> Volume:
     """Resample a moving image to a reference grid, in one interpolation: `stnreg apply-transform` in Python.
@@ -48,6 +49,8 @@ def apply_transform(
         As `move`.
     header_source : {"auto", "sform", "qform"}
         Which form of a NIfTI header to use if the two differ.
+    spacing_mm : float or (x, y, z), optional
+        Voxel size of the result, over the field of view of `reference`.
 
     Returns
     -------
@@ -62,9 +65,10 @@ def apply_transform(
     source = as_volume(moving, header_source, series=True, constant=True)
     target = as_volume(reference, header_source, series=True, constant=True)
     chain = load_chain(_links(transform), target, source, is_inverted=invert)
-    array = move(source, target, chain, interp=interp, background=background, dtype=dtype, threads=threads)
+    onto = with_spacing(target, spacing_mm)
+    array = move(source, onto, chain, interp=interp, background=background, dtype=dtype, threads=threads)
     warnings = (*source.warnings, *chain.warnings, *blurred(source, interp))
-    return Volume(array, target.grid, target.header, source.path, warnings, target.differs)
+    return Volume(array, onto.grid, onto.header, source.path, warnings, onto.differs)
 
 
 def move(
@@ -144,18 +148,22 @@ def save_moved(
     background: float = 0.0,
     dtype: OutputType = "float32",
     threads: int | None = None,
+    spacing_mm: float | Sequence[float] | None = None,
 ) -> NDArray[Any]:
     """Write the result of `move` with the header of the reference; also return it.
+
+    Parameters are those of `move`, and the `spacing_mm` of `apply_transform`.
 
     Raises
     ------
     DataError
         If the file cannot be written.
     UsageProblem
-        If its suffix is not .nii or .nii.gz.
+        If its suffix is not one of .nii, .nii.gz, .mgz, .nrrd, .mha.
     """
-    moved = move(moving, reference, fixed_to_moving, interp=interp, background=background, dtype=dtype, threads=threads)
-    save_volume(path, moved, like=reference, dtype="same", threads=threads or 1)
+    onto = with_spacing(reference, spacing_mm)
+    moved = move(moving, onto, fixed_to_moving, interp=interp, background=background, dtype=dtype, threads=threads)
+    save_volume(path, moved, like=onto, dtype="same", threads=threads or 1)
     return moved
 
 

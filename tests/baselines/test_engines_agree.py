@@ -11,7 +11,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
 
 MOVE = from_parameters(Parameters((6.0, -4.0, 5.0), (4.0, -6.0, 7.0)), (0, 0, 0))
-QUICK = ["sitk-affine", "sitk-rigid", "ants-fast", "greedy", "elastix-rigid", "flirt", "niftyreg"]
+QUICK = ["sitk-affine", "sitk-rigid", "ants-fast", "greedy", "elastix-rigid", "flirt", "niimath", "niftyreg"]
 OBLIQUE = from_parameters(Parameters(rotation_deg=(6, -9, 12)), (0, 0, 0))[:3, :3]
 CENTER = np.array([5.0, -10.0, 20.0])  # LPS mm
 # Greedy and ANTs draw samples from the clock: one run of Greedy in ten ends far off, the next one does not.

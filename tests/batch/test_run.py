@@ -74,7 +74,7 @@ def test_resume_redoes_what_is_missing_or_changed_by_content(quick_tasks, tmp_pa
     moving.touch()
     run(tasks, tmp_path, resume=True)
     assert in_this_process == [], "nothing has changed but a date"
-    tasks[1].outputs.thumbnail.unlink()
+    tasks[1].outputs.preview.unlink()
     shutil.copy(tasks[2].pair.fixed, moving)
     run(tasks, tmp_path, resume=True)
     assert in_this_process == ["b", "c"]

@@ -32,7 +32,7 @@ def test_a_pair_comes_out_as_register_makes_it(quick_tasks):
     assert row["status"] == "passed"
     assert np.array_equal(load_transform(task.outputs.transform), alone.fixed_to_moving)
     assert np.array_equal(load_volume(task.outputs.image).array, alone.moved)
-    names = {"inverse.nii.gz", "moved.nii.gz", "moved.tfm", "qc.png", "registration.json", "thumbnail.webp"}
+    names = {"inverse.nii.gz", "moved.nii.gz", "moved.tfm", "preview.json", "qc.png", "registration.json"}
     assert {path.name for path in task.wanted} == names == set(os.listdir(task.outputs.transform.parent))
     document = json.loads(task.outputs.document.read_text())
     assert document["fingerprint"] == row["fingerprint"]
@@ -106,7 +106,7 @@ def test_an_internal_error_affects_one_pair_only(quick_tasks, monkeypatch):
 
 def test_an_output_that_is_an_input_is_refused(quick_tasks):
     (task,) = quick_tasks("a")
-    looped = replace(task, outputs=replace(task.outputs, thumbnail=task.pair.moving))
+    looped = replace(task, outputs=replace(task.outputs, preview=task.pair.moving))
     before = task.pair.moving.read_bytes()
     assert "is an input too" in run_task(looped)["reasons"]
     assert task.pair.moving.read_bytes() == before

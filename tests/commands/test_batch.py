@@ -47,7 +47,7 @@ def test_a_batch_ends_in_a_table_a_page_and_a_status(table, tmp_path, capsys):
     assert (out / "good" / "moved.tfm").is_file()
     assert not (out / "good" / "moved.nii.gz").exists()
     page = (out / "index.html").read_text()
-    assert page.index('data-id="bad"') < page.index('data-id="good"')
+    assert page.index('"id": "bad"') < page.index('"id": "good"')
     first = (out / "good" / "registration.json").stat().st_mtime_ns
     assert run("batch", table, "-o", out, "--resume", *QUICK) == 4
     assert (out / "good" / "registration.json").stat().st_mtime_ns == first
@@ -65,7 +65,7 @@ def test_one_bad_row_is_an_error_row_and_everything_else_goes_on(tmp_path, capsy
         found = [(row["id"], row["status"]) for row in csv.DictReader(stream)]
     assert found == [("Zoë 1", "passed"), ("empty", "error"), ("gone", "error")]
     assert sorted(path.name for path in out.iterdir()) == ["Zo%C3%AB%201", "index.html", "results.csv"]
-    assert 'href="Zo%25C3%25AB%25201/moved.tfm"' in (out / "index.html").read_text()
+    assert '"Zo%25C3%25AB%25201/moved.tfm"' in (out / "index.html").read_text()
 
 
 def test_two_rows_for_one_derivative_are_reported(tmp_path, capsys):
@@ -108,7 +108,7 @@ def test_a_table_of_deformations_is_measured_through_the_warp_and_resumed_by_it(
         (row,) = csv.DictReader(stream)
     assert list(row)[-3:] == ["log_jacobian_sd", "folds", "warp"]
     assert row["warp"] == str(out / "a" / "moved_warp.nii.gz")
-    assert 'href="a/moved_warp.nii.gz"' in (out / "index.html").read_text()
+    assert '"a/moved_warp.nii.gz"' in (out / "index.html").read_text()
     capsys.readouterr()
     assert run("evaluate", "--pairs", out / "results.csv", "--metrics", "jacobian") == 0
     assert "sd_log" in capsys.readouterr().out
@@ -119,6 +119,63 @@ def test_a_table_of_deformations_is_measured_through_the_warp_and_resumed_by_it(
     Path(row["warp"]).unlink()
     assert run(*line, "--resume") == 0
     assert Path(row["warp"]).is_file()
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    """A BIDS dataset with two sessions of one person, two runs in the first, and a person without a scan."""
+    root = tmp_path / "raw"
+    (root / "sub-02" / "anat").mkdir(parents=True)
+    (root / "dataset_description.json").write_text(json.dumps({"Name": "x", "BIDSVersion": "1.9.0"}))
+    for name in ("ses-1_run-1", "ses-1_run-2", "ses-2"):
+        path = root / "sub-01" / name[:5] / "anat" / f"sub-01_{name}_T1w.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.symlink_to(MOVING)
+    return root
+
+
+def test_one_line_takes_a_dataset_to_a_template(dataset, tmp_path, capsys):
+    out = tmp_path / "derivatives"
+    assert run("batch", "--bids", dataset, "--fixed", "MNI152", "-o", out, *QUICK) == 0
+    assert "missing: sub-02 only: no T1w image" in capsys.readouterr().err
+    made = sorted(path.name for path in out.rglob("*_xfm.tfm"))
+    known = ("ses-1_run-1", "ses-1_run-2", "ses-2")
+    assert made == [f"sub-01_{one}_from-T1w_to-MNI152NLin2009aSym_mode-image_xfm.tfm" for one in known]
+    document = json.loads(next(out.rglob("*ses-2*_xfm.json")).read_text())
+    assert document["SpatialReference"] == "MNI152NLin2009aSym"
+    assert document["Sources"][0] == "bids:raw:sub-01/ses-2/anat/sub-01_ses-2_T1w.nii.gz"
+
+
+def test_one_line_takes_images_to_a_template(dataset, tmp_path):
+    out = tmp_path / "out"
+    pattern = f"{dataset}/sub-*/ses-*/anat/*_run-*_T1w.nii.gz"
+    assert run("batch", "--fixed", "MNI152", pattern, dataset / "nowhere.nii", "-o", out, "--to", "rigid", *QUICK) == 4
+    with open(out / "results.csv", newline="") as stream:
+        found = {row["id"]: (row["status"], row["dof"]) for row in csv.DictReader(stream)}
+    assert found == {
+        "sub-01_ses-1_run-1_T1w": ("passed", "6"),
+        "sub-01_ses-1_run-2_T1w": ("passed", "6"),
+        "nowhere": ("error", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "expected one PAIRS.csv"),
+        ((FIXED, MOVING), "expected one PAIRS.csv"),
+        (("--fixed", "MNI152"), "expected images"),
+        (("--fixed", "MNI152", "pairs.csv"), "column of fixed images"),
+        (("--bids", EXAMPLES), "needs --fixed"),
+        (("--bids", EXAMPLES, "--fixed", "MNI152", MOVING), "leave out the images"),
+        (("--fixed", "MNI152", MOVING, "--suffix", "T2w"), "--bids DATASET"),
+        (("--fixed", "MNI152", MOVING, "--to", "affine", "--dof", 12), "choose one"),
+    ],
+)
+def test_what_is_not_clear_is_refused(words, said, tmp_path, capsys):
+    assert run("batch", *words, "-o", tmp_path / "out") == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_pair_network_deforms_nothing(table, tmp_path, capsys):

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from stnreg.cli import main
+from stnreg.images.volume import load_reference, load_volume
 from stnreg.transforms.io.files import load_transform, save_transform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -151,3 +153,93 @@ def test_a_rejected_registration_says_why_on_a_terminal_and_in_a_pipe(tmp_path, 
     assert re.match(r"stnreg: rejected: .*\nstnreg: rejected, score 0\.\d\d, ", shown.replace("\r", ""))
     assert run(*arguments) == 3
     assert re.fullmatch(r"stnreg: rejected: [^\n]*\n", capfd.readouterr().err)
+
+
+def test_a_template_is_given_by_name_and_the_kind_of_transform_by_what_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run("register", "MNI152", MOVING, "-o", "out.nii.gz", "--to", "rigid", "--json", "out.json") == 0
+    document = json.loads(Path("out.json").read_text())
+    assert document["transform"]["dof_requested"] == 6
+    assert document["fixed"].endswith("tpl-MNI152NLin2009aSym_res-01_desc-brain_T1w.nii.gz")
+    assert capsys.readouterr().err == ""
+    first = Path("out.nii.gz").read_bytes()
+    Path("MNI152").mkdir()
+    assert run("register", "MNI152", MOVING, "-o", "out.nii.gz", "--dof", 6) == 0
+    assert "the template MNI152 is used" in capsys.readouterr().err
+    assert Path("out.nii.gz").read_bytes() == first
+    assert run("apply-transform", MOVING, "-r", "MNI152", "-t", "out.tfm", "-o", "again.nii.gz") == 0
+    assert Path("again.nii.gz").read_bytes() == first
+
+
+@pytest.mark.parametrize("more", [("--dof", 6), ("--dof", 12), ("--deform",)])
+def test_two_ways_to_say_the_kind_of_transform_are_one_too_many(more, tmp_path, capsys):
+    assert run("register", "MNI152", MOVING, "-t", tmp_path / "a.tfm", "--to", "rigid", *more) == 2
+    assert f"--to rigid and {more[0]}: choose one" in capsys.readouterr().err
+
+
+def test_the_templates_are_listed(capsys):
+    assert run("register", "--list-templates") == 0
+    name, about, path = capsys.readouterr().out.splitlines()[0].split("\t")
+    assert name == "MNI152"
+    assert "1 mm" in about
+    assert Path(path).is_file()
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mgz", ".nrrd", ".mha"])
+def test_every_format_is_written_by_both_commands_alike(outputs, tmp_path, suffix):
+    one, other = tmp_path / f"one{suffix}", tmp_path / f"other{suffix}"
+    more = ("--spacing", "2,2,3", "--dtype", "same")
+    assert run("register", FIXED, MOVING, "-o", one, "--threads", 2, *more) == 0
+    assert (tmp_path / "one.tfm").read_bytes() == (outputs / "out.tfm").read_bytes()
+    assert run("apply-transform", MOVING, "-r", FIXED, "-t", outputs / "out.tfm", "-o", other, *more) == 0
+    assert one.read_bytes() == other.read_bytes()
+    volume = load_volume(one)
+    assert np.allclose(volume.grid.spacing, (2, 2, 3))
+    fixed = load_reference(FIXED).grid
+    assert np.allclose(volume.grid.center_lps, fixed.center_lps, atol=1e-3)
+    assert (volume.grid.extent_mm > fixed.extent_mm - 0.05).all()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("-o", "a.nii.gz", "--spacing", "fine"), "expected one or three voxel sizes"),
+        (("-o", "a.nii.gz", "--spacing", "1,2"), "expected one or three voxel sizes"),
+        (("-o", "a.nii.gz", "--dof", 6, "--update-header", "--spacing", 1), "leave out --spacing"),
+        (("-o", "a.mgz", "--dof", 6, "--update-header"), "written as .nii or .nii.gz"),
+        (("-o", "a.mgz", "--deform", "--warp", "a_warp.mgz"), "written as .nii or .nii.gz"),
+        (
+            (
+                "-o",
+                "a.png",
+            ),
+            "written as .nii, .nii.gz, .mgz, .nrrd or .mha",
+        ),
+    ],
+)
+def test_what_cannot_be_written_is_refused_first(tmp_path, monkeypatch, capsys, more, said):
+    monkeypatch.chdir(tmp_path)
+    assert run("register", FIXED, MOVING, *more) == 2
+    assert said in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_folder_of_a_dicom_series_is_an_image(tmp_path):
+    head = sitk.ReadImage(MOVING)
+    (tmp_path / "series").mkdir()
+    for z in range(head.GetDepth()):
+        one = head[:, :, z : z + 1]
+        direction = np.reshape(head.GetDirection(), (3, 3))
+        tags = {"0008|0060": "MR", "0020|000e": "1.2.3", "0020|000d": "1.2.4", "0008|0018": f"1.2.3.{z}"}
+        tags["0020|0037"] = "\\".join(map(str, direction[:, :2].T.ravel()))
+        tags["0020|0032"] = "\\".join(map(str, one.GetOrigin()))
+        for tag, value in tags.items():
+            one.SetMetaData(tag, value)
+        writer = sitk.ImageFileWriter()
+        writer.KeepOriginalImageUIDOn()
+        writer.SetFileName(str(tmp_path / "series" / f"{z}.dcm"))
+        writer.Execute(one)
+    assert run("register", FIXED, tmp_path / "series", "-t", tmp_path / "a.tfm", "--no-refine") == 0
+    assert run("register", FIXED, MOVING, "-t", tmp_path / "b.tfm", "--no-refine") == 0
+    assert np.allclose(load_transform(tmp_path / "a.tfm"), load_transform(tmp_path / "b.tfm"), atol=1e-2)
+    assert run("register", FIXED, tmp_path, "-t", tmp_path / "c.tfm") == 4

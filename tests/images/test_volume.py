@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import lps_from_ras
-from stnreg.images.volume import Volume, load_reference, load_volume, save_volume
+from stnreg.images.volume import Volume, load_reference, load_volume, save_volume, with_spacing
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2, 0, -40], [0, 0, 2.5, -20], [0, 0, 0, 1]])
 
@@ -52,6 +52,59 @@ def test_every_format_has_the_same_voxels_in_the_same_place(tmp_path: Path, suff
     assert np.allclose(volume.grid.index_to_lps, lps_from_ras(AFFINE), atol=1e-4)
     save_volume(tmp_path / "out.nii.gz", volume.array, like=volume)
     assert load_volume(tmp_path / "out.nii.gz").grid.is_close(volume.grid)
+
+
+@given(st.from_type(Grid), st.sampled_from(("uint8", "int16", "int32", "float32")), st.sampled_from((1, 3)))
+@pytest.mark.parametrize("suffix", [".mgz", ".nrrd", ".mha"])
+def test_other_formats_are_written_as_they_are_read(
+    tmp_path_factory: Any, suffix: str, grid: Grid, dtype: str, times: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / f"again{suffix}"
+    array = (np.arange(times * np.prod(grid.shape)) % 120).reshape(times, *grid.shape).astype(dtype)
+    array = array[0] if times == 1 else array
+    save_volume(path, array, like=Volume(array, grid), dtype="same", threads=2)
+    again = load_volume(path, constant=True, series=True)
+    assert not again.warnings
+    assert np.array_equal(again.array, array)
+    assert again.array.dtype == array.dtype
+    assert again.grid.is_close(grid, 1e-3)
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("suffix", [".mgz", ".nrrd", ".mha"])
+def test_other_tools_read_what_is_written(tmp_path: Path, suffix: str, times: int) -> None:
+    path = tmp_path / f"a{suffix}"
+    array = ramp(np.float32, (7, 6, 5)) if times == 1 else ramp(np.float32, (times, 7, 6, 5))
+    grid = Grid((5, 6, 7), lps_from_ras(AFFINE))
+    save_volume(path, array, like=Volume(array, grid))
+    if suffix == ".mgz":
+        image: Any = nibabel.load(path)
+        assert np.array_equal(np.asarray(image.dataobj), array.T)
+        assert np.allclose(image.affine, AFFINE, atol=1e-4)
+        return
+    found = sitk.ReadImage(str(path))
+    assert np.array_equal(sitk.GetArrayFromImage(found), array)
+    assert np.allclose(found.GetSpacing()[:3], grid.spacing)
+    assert np.allclose(found.GetOrigin()[:3], grid.origin)
+    assert np.allclose(np.reshape(found.GetDirection(), (found.GetDimension(),) * 2)[:3, :3], grid.direction)
+
+
+def test_a_type_that_freesurfer_has_not_becomes_a_float(tmp_path: Path) -> None:
+    array = ramp(np.float64) + 0.25
+    save_volume(tmp_path / "a.mgz", array.T, like=Volume(array.T, Grid((5, 6, 7), np.eye(4))), dtype="same")
+    assert load_volume(tmp_path / "a.mgz").array.dtype == np.float32
+
+
+def test_voxels_of_another_size_have_the_same_field_of_view() -> None:
+    volume = Volume(ramp().T, Grid((5, 6, 7), lps_from_ras(AFFINE)))
+    assert with_spacing(volume, None) is volume
+    assert with_spacing(volume, volume.grid.spacing).grid.is_close(volume.grid)
+    finer = with_spacing(volume, (1.0, 1.0, 0.5)).grid
+    assert finer.size == (10, 12, 35)
+    assert np.allclose(finer.corners_lps(), volume.grid.corners_lps())
+    coarser = with_spacing(volume, 3.0).grid
+    assert coarser.size == (4, 4, 6)
+    assert np.allclose(coarser.center_lps, volume.grid.center_lps)
 
 
 def test_slope_big_endian_and_a_fourth_axis_of_one(tmp_path: Path) -> None:

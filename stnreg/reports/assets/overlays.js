@@ -60,24 +60,22 @@ overlay = (picture, plane, number) => {
 };
 
 // Below the planes, so that they stay where they are when it comes and goes.
-document.getElementById("planes").insertAdjacentHTML("afterend",
+$("planes").insertAdjacentHTML("afterend",
   `<p class="legend" id="legend">log Jacobian: -${WARP.limit.toFixed(2)} (moving half as large) <span class="colours"></span> +${WARP.limit.toFixed(2)} (twice)</p>`);
 
-function choose(name) {
+function layOver(name) {
   state.overlay = state.overlay === name ? null : name;
+  if (state.overlay) state.view = "planes";
+  fit();
   for (const button of document.querySelectorAll("[data-overlay]"))
     button.setAttribute("aria-pressed", String(button.dataset.overlay === state.overlay));
-  document.getElementById("legend").classList.toggle("on", state.overlay === "jacobian");
+  $("legend").classList.toggle("on", state.overlay === "jacobian");
   show();
 }
 
-document.addEventListener("keydown", (event) => {
-  if (["SELECT", "INPUT"].includes(event.target.tagName)) return;
-  if (event.key === "g") choose("grid");
-  else if (event.key === "j") choose("jacobian");
-});
+Object.assign(keys, { g: () => layOver("grid"), j: () => layOver("jacobian") });
 for (const button of document.querySelectorAll("[data-overlay]"))
-  button.addEventListener("click", () => choose(button.dataset.overlay));
+  button.addEventListener("click", () => layOver(button.dataset.overlay));
 waiting.push(...["vectors", "jacobian"].map(async (name) => {
   fields[name] = await unpack(WARP[name], WARP.size, WARP.tiles, 4);
 }));

@@ -26,6 +26,7 @@ from stnreg.geometry.orientation import FLIP
 from stnreg.images.gzip_streams import deflate
 from stnreg.images.headers import HeaderSource
 from stnreg.images.readers import read_image
+from stnreg.images.suffixes import NIFTI
 from stnreg.images.volume import Reference, Volume, check_image_output, nifti_header
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
@@ -133,7 +134,7 @@ def save_warp(
     DataError
         If the file cannot be written.
     """
-    check_image_output(path)
+    check_image_output(path, NIFTI, "a displacement field")
     like = Reference(fixed, None, True, "") if isinstance(fixed, Grid) else fixed
     if form == "fsl":
         if moving is None:
