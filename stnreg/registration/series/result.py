@@ -1,0 +1,136 @@
+"""The result of a series: each visit, its transform, and the template."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine, compose, invert, to_parameters
+from stnreg.geometry.affine import Parameters
+from stnreg.geometry.matrix import Matrix
+from stnreg.images.volume import Volume
+from stnreg.models.card import Weights
+from stnreg.registration.series.options import SeriesOptions
+from stnreg.registration.series.template import on_grid
+
+KEPT, LEFT_OUT, ERROR = "kept", "left out", "error"
+"""In the series; judged failed, or another person; not readable."""
+EDGE_MM = 60.0
+"""Radius at which motion is told: about that of a brain."""
+
+
+@dataclass(frozen=True, eq=False)
+class VisitResult:
+    """One visit of a series.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the series.
+    path : str
+        Its file.
+    status : {"kept", "left out", "error"}
+    reason : str
+        Why it was left out.
+    image : Volume or None
+        As read: all volumes if it is 4-D; None if it could not be.
+    space_to_visit : (4, 4) float64 or None
+        From the space of the template to the visit, LPS mm; None if it was left out.
+    score : float or None
+        Agreement of its structures with those of the other visits, mean of all pairs, 0 to 1.
+    correlation : float or None
+        Local correlation inside the brain with the average of the other visits, 0 to 1.
+    disagreement_mm : float or None
+        How far its pairs disagree with the transforms of the series: root mean square over the brain.
+    gain : float or None
+        Factor that gives it the mean brightness of the visits.
+    scale_error : float or None
+        Standard error of the volume factor of `space_to_visit`, relative; None for 6 degrees of freedom.
+    has_skull : bool
+        Whether skull and scalp were used for its alignment.
+    warnings : tuple of str
+    """
+
+    name: str
+    path: str
+    status: str
+    reason: str = ""
+    image: Volume | None = None
+    space_to_visit: Matrix | None = None
+    score: float | None = None
+    correlation: float | None = None
+    disagreement_mm: float | None = None
+    gain: float | None = None
+    scale_error: float | None = None
+    has_skull: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesResult:
+    """The visits of one person in one space.
+
+    Attributes
+    ----------
+    visits : tuple of VisitResult
+        In the order given.
+    template : Volume or None
+        None if no two visits belong together.
+    center_lps : (3,) float64
+        The middle of the brain in the space of the template.
+    options : SeriesOptions
+    model : Weights
+    timings_s : dict
+        Wall time by stage, seconds.
+    moved_mm : tuple of float
+        How far the visits moved in each round with the template, the farthest of them.
+    warnings : tuple of str
+    changes : ChangeResult or None
+        What changed; None if it was not asked for.
+    """
+
+    visits: tuple[VisitResult, ...]
+    template: Volume | None
+    center_lps: np.ndarray
+    options: SeriesOptions
+    model: Weights
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    moved_mm: tuple[float, ...] = ()
+    warnings: tuple[str, ...] = ()
+    changes: Any = None
+
+    @cached_property
+    def kept(self) -> tuple[VisitResult, ...]:
+        """The visits in the series."""
+        return tuple(visit for visit in self.visits if visit.status == KEPT)
+
+    def between(self, first: str, second: str) -> Matrix:
+        """Return the (4, 4) map from points of one visit to points of another, LPS mm."""
+        maps = {visit.name: visit.space_to_visit for visit in self.kept}
+        return compose(maps[second], invert(maps[first]))  # type: ignore[arg-type]
+
+    def parameters(self, visit: VisitResult) -> Parameters:
+        """Return the parameters of the map from the template to a visit, about the middle of the brain."""
+        return to_parameters(visit.space_to_visit, self.center_lps)  # type: ignore[arg-type]
+
+    def motion_mm(self, visit: VisitResult) -> float:
+        """Return how far the brain lies in a visit from where it lies in the first one that is kept, by the headers."""
+        moved = self.between(self.kept[0].name, visit.name)
+        center = apply_affine(self.kept[0].space_to_visit, self.center_lps)  # type: ignore[arg-type]
+        points = center + EDGE_MM * np.concatenate([np.eye(3), -np.eye(3)])
+        return float(np.linalg.norm(apply_affine(moved, points) - points, axis=1).mean())
+
+    def resampled(self, visit: VisitResult) -> np.ndarray:
+        """Return a visit on the grid of the template, (z, y, x) float32, in one interpolation; 0 outside it."""
+        assert self.template is not None
+        assert visit.image is not None
+        assert visit.space_to_visit is not None
+        image, options = visit.image, self.options
+        volumes = image.array if image.array.ndim == 4 else image.array[None]
+        moved = [
+            np.nan_to_num(on_grid((one, image.grid), self.template.grid, visit.space_to_visit, options.interp, options.thread_count))
+            for one in volumes
+        ]  # fmt: skip
+        return moved[0] if image.array.ndim == 3 else np.stack(moved)
