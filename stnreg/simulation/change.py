@@ -64,8 +64,9 @@ def ventricle_growth(codes: NDArray[np.uint8], share: float) -> Displacement:
     around = blurred(ventricles, 12.0 / STEP) * (brain & (ventricles == 0))
     source = ventricles / ventricles.sum() - around / around.sum()
     source = blurred(source.astype(np.float32), 1.0)
-    waves = np.meshgrid(*(2 * np.pi * np.fft.fftfreq(n) for n in held.shape[:2]), 2 * np.pi * np.fft.rfftfreq(held.shape[2]),
-                        indexing="ij", sparse=True)  # fmt: skip
+    z, y, x = held.shape
+    frequencies = (np.fft.fftfreq(z), np.fft.fftfreq(y), np.fft.rfftfreq(x))
+    waves = np.meshgrid(*(2 * np.pi * one for one in frequencies), indexing="ij", sparse=True)
     squared = waves[0] ** 2 + waves[1] ** 2 + waves[2] ** 2
     squared[0, 0, 0] = 1.0
     spread = np.fft.rfftn(source) / squared

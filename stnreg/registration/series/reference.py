@@ -59,9 +59,10 @@ def to_reference(rounds: Rounds, visits: Sequence[EncodedImage], first: int, opt
     center = brain_points(rounds.brain).mean(0)
     if options.reference == "unbiased":
         return Placed(_template(rounds, visits, rounds.maps, rounds.grid, options), list(rounds.maps), center)
+    warnings: tuple[str, ...] = ()
     if options.reference == "first":
         space_to_mean = invert(rounds.maps[first])
-        image, warnings = visits[first].volume, ()
+        image = visits[first].volume
     else:
         image = load_volume(options.reference, options.header_source)
         template = _template(rounds, visits, rounds.maps, rounds.grid, options)

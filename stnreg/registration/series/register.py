@@ -1,7 +1,7 @@
 """Register a series: encode each visit, compare pairs, bring them into agreement, refine against the template."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -11,7 +11,7 @@ import numpy as np
 
 from stnreg.core.clock import Clock
 from stnreg.errors import StnregError, UsageProblem
-from stnreg.geometry.affine import apply_affine, compose, invert, nearest_dof
+from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image
 from stnreg.models.card import find
@@ -27,14 +27,15 @@ from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.people import Evidence, groups, links, reason_left_out
 from stnreg.registration.series.reference import to_reference
 from stnreg.registration.series.result import ERROR, KEPT, LEFT_OUT, SeriesResult, VisitResult
-from stnreg.registration.series.rounds import Rounds, refine_in_rounds
+from stnreg.registration.series.rounds import refine_in_rounds
 
 ALL_PAIRS = 6  # visits, up to which every pair is registered
 NEIGHBOURS = 3  # of each visit on either side, in a larger series
 PAIR_DOF = {6: 6, 7: 7, 9: 12, 12: 12}  # scales along the axes of two scanners have no nine parameters
 BRAIN_RADIUS_MM = 60.0
 
-Item, Out = TypeVar("Item"), TypeVar("Out")
+Item = TypeVar("Item")
+Out = TypeVar("Out")
 
 
 def register_series(

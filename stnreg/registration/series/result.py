@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.geometry.affine import apply_affine, compose, invert, to_parameters
-from stnreg.geometry.affine import Parameters
+from stnreg.geometry.affine import Parameters, apply_affine, compose, invert, to_parameters
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
@@ -17,8 +16,8 @@ from stnreg.registration.series.template import on_grid
 
 KEPT, LEFT_OUT, ERROR = "kept", "left out", "error"
 """In the series; judged failed, or another person; not readable."""
-EDGE_MM = 60.0
-"""Radius at which motion is told: about that of a brain."""
+RADIUS_MM = 60.0
+"""At which motion is measured: about that of a brain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,21 +115,21 @@ class SeriesResult:
         return to_parameters(visit.space_to_visit, self.center_lps)  # type: ignore[arg-type]
 
     def motion_mm(self, visit: VisitResult) -> float:
-        """Return how far the brain lies in a visit from where it lies in the first one that is kept, by the headers."""
-        moved = self.between(self.kept[0].name, visit.name)
-        center = apply_affine(self.kept[0].space_to_visit, self.center_lps)  # type: ignore[arg-type]
-        points = center + EDGE_MM * np.concatenate([np.eye(3), -np.eye(3)])
-        return float(np.linalg.norm(apply_affine(moved, points) - points, axis=1).mean())
+        """Return how far the brain lies from where it lies in the other visits, by the headers: mean of all others."""
+        center = apply_affine(visit.space_to_visit, self.center_lps)  # type: ignore[arg-type]
+        points = center + RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
+        others = [self.between(visit.name, other.name) for other in self.kept if other is not visit]
+        return float(np.mean([np.linalg.norm(apply_affine(one, points) - points, axis=1).mean() for one in others]))
 
     def resampled(self, visit: VisitResult) -> np.ndarray:
         """Return a visit on the grid of the template, (z, y, x) float32, in one interpolation; 0 outside it."""
         assert self.template is not None
         assert visit.image is not None
         assert visit.space_to_visit is not None
-        image, options = visit.image, self.options
-        volumes = image.array if image.array.ndim == 4 else image.array[None]
-        moved = [
-            np.nan_to_num(on_grid((one, image.grid), self.template.grid, visit.space_to_visit, options.interp, options.thread_count))
-            for one in volumes
-        ]  # fmt: skip
-        return moved[0] if image.array.ndim == 3 else np.stack(moved)
+        image, onto = visit.image, self.template.grid
+
+        def moved(one: np.ndarray) -> np.ndarray:
+            interp, threads = self.options.interp, self.options.thread_count
+            return np.nan_to_num(on_grid((one, image.grid), onto, visit.space_to_visit, interp, threads))  # type: ignore[arg-type]
+
+        return moved(image.array) if image.array.ndim == 3 else np.stack([moved(one) for one in image.array])

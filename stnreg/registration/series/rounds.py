@@ -1,8 +1,9 @@
 """Rounds of refinement: the visits on the template's grid, and each aligned to the average of the others."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -71,41 +72,61 @@ def refine_in_rounds(
     options : SeriesOptions
     """
     images = [(one.volume.array, one.volume.grid) for one in visits]
-    regions = [Region((one.encoding.brain, one.encoding.maps_grid)) for one in visits]
-    current, threads = list(maps), options.thread_count
+    current = list(maps)
     grid = template_grid(images, current, options.spacing_mm)
     moved: list[float] = []
-    prepared: list[Prepared] = []
-    with one_blas_thread(), ThreadPoolExecutor(max(threads, 1)) as pool:
+    state = _State(visits, grid, options)
+    with one_blas_thread(), ThreadPoolExecutor(max(options.thread_count, 1)) as pool:
         while len(moved) < MAX_ROUNDS and (not moved or moved[-1] > STOP_MM):
             brain = mean_brain(visits, current, grid)
-            shown = [on_grid(image, grid, one, "linear", threads) for image, one in zip(images, current, strict=True)]
-            factors = gains(shown, resample(*brain, grid, np.eye(4)) > 0.5)
-            for image, factor in zip(shown, factors, strict=True):
-                image *= np.float32(factor)
-            others = _Others(shown)
-            back = [invert(one) for one in current]
-            if not prepared:
-                prepared = list(pool.map(prepare, images, regions))
-                mean = prepare((others.without(0), grid), Region(brain))
-                if is_coarse := is_too_noisy(prepared[0], mean, back[0], coarse_correlation):
-                    prepared = list(pool.map(lambda a, b: prepare(a, b, is_coarse=True), images, regions))
-
-            def one_visit(k: int, others=others, brain=brain, back=back, is_coarse=is_coarse) -> Aligned:
-                mean = prepare((others.without(k), grid), Region(brain), is_coarse=is_coarse)
-                return align(prepared[k], mean, back[k], options.dof)
-
-            aligned = list(pool.map(one_visit, range(len(visits))))
-            share = (len(visits) - 1) / len(visits)
-            stepped = [
-                compose(one, invert(exp_affine(share * log_affine(compose(found.visit_to_space, one)))))
-                for one, found in zip(current, aligned, strict=True)
-            ]
-            stepped = recentred(stepped, current)
-            middle = brain_points(brain)
-            moved.append(max(_distance_mm(a, b, middle) for a, b in zip(stepped, current, strict=True)))
+            aligned = state.aligned(current, brain, coarse_correlation, pool)
+            stepped = recentred(_stepped(current, aligned), current)
+            points = brain_points(brain)
+            moved.append(max(_distance_mm(a, b, points) for a, b in zip(stepped, current, strict=True)))
             current = stepped
-    return Rounds(current, grid, mean_brain(visits, current, grid), factors, aligned, tuple(moved))
+    return Rounds(current, grid, mean_brain(visits, current, grid), state.gains, aligned, tuple(moved))
+
+
+class _State:
+    """What the rounds share: the levels of the visits in their own voxels, and the brightness of each."""
+
+    def __init__(self, visits: Sequence[EncodedImage], grid: Grid, options: SeriesOptions) -> None:
+        self.images: list[ArrayOnGrid] = [(one.volume.array, one.volume.grid) for one in visits]
+        self.regions = [Region((one.encoding.brain, one.encoding.maps_grid)) for one in visits]
+        self.grid, self.options = grid, options
+        self.prepared: list[Prepared] = []
+        self.gains: list[float] = []
+        self.is_coarse = False
+
+    def aligned(
+        self, maps: Sequence[Matrix], brain: ArrayOnGrid, coarse_correlation: float, pool: Executor
+    ) -> list[Aligned]:
+        """Align each visit to the mean of the others."""
+        grid, threads = self.grid, self.options.thread_count
+        shown = [on_grid(image, grid, one, "linear", threads) for image, one in zip(self.images, maps, strict=True)]
+        self.gains = gains(shown, resample(*brain, grid, np.eye(4)) > 0.5)
+        for image, factor in zip(shown, self.gains, strict=True):
+            image *= np.float32(factor)
+        others, back = _Others(shown), [invert(one) for one in maps]
+        if not self.prepared:
+            self.prepared = list(pool.map(prepare, self.images, self.regions))
+            mean = prepare((others.without(0), grid), Region(brain))
+            self.is_coarse = is_too_noisy(self.prepared[0], mean, back[0], coarse_correlation)
+            if self.is_coarse:
+                self.prepared = list(pool.map(partial(prepare, is_coarse=True), self.images, self.regions))
+
+        def one_visit(k: int) -> Aligned:
+            mean = prepare((others.without(k), grid), Region(brain), is_coarse=self.is_coarse)
+            return align(self.prepared[k], mean, back[k], self.options.dof)
+
+        return list(pool.map(one_visit, range(len(maps))))
+
+
+def _stepped(maps: Sequence[Matrix], aligned: Sequence[Aligned]) -> list[Matrix]:
+    """Move each map towards where its visit was aligned, by (n - 1) / n of the way."""
+    share = (len(maps) - 1) / len(maps)
+    off = [log_affine(compose(found.visit_to_space, one)) for one, found in zip(maps, aligned, strict=True)]
+    return [compose(one, invert(exp_affine(share * step))) for one, step in zip(maps, off, strict=True)]
 
 
 def mean_brain(visits: Sequence[EncodedImage], maps: Sequence[Matrix], grid: Grid) -> ArrayOnGrid:
