@@ -50,6 +50,8 @@ def _register(task: SeriesTask) -> Row:
     document = report.describe_series(result, out.entities) | {"id": task.id, "fingerprint": fingerprint}
     write_json(document | {"outputs": written}, out.document)
     report.write_visits(out.table, result)
+    if result.changes is not None:
+        report.write_table(out.changes, report.CHANGE_COLUMNS, report.change_rows(result))
     return _row(task, result) | {"fingerprint": fingerprint, "tries": 1}
 
 
@@ -58,7 +60,8 @@ def _write(task: SeriesTask, result: SeriesResult) -> dict[str, object]:
     out = task.outputs
     kept = {visit.name for visit in result.kept}
     for name, files in out.visits.items():
-        for path in vars(files).values() if name not in kept else (files.change_map,):
+        stale = vars(files).values() if name not in kept else () if result.changes else (files.change_map,)
+        for path in stale:
             path.unlink(missing_ok=True)
     for pair, path in out.between.items():
         if not set(pair) <= kept:
@@ -84,7 +87,14 @@ def _write(task: SeriesTask, result: SeriesResult) -> dict[str, object]:
     for (first, second), path in out.between.items():
         if {first, second} <= kept:
             save_transform(path, result.between(first, second))
-    write_series_page(out.page, result, shown, title=task.id)
+    maps = {}
+    if result.changes is None:
+        out.changes.unlink(missing_ok=True)
+    else:
+        maps = {visit.name: one for visit, one in zip(result.kept, result.changes.log_jacobian, strict=True)}
+        for name, one in maps.items():
+            save_volume(out.visits[name].change_map, one, like=template, threads=result.options.thread_count)
+    write_series_page(out.page, result, shown, maps, title=task.id)
     return {
         "template": out.template,
         "page": out.page,
@@ -108,6 +118,9 @@ def _row(task: SeriesTask, result: SeriesResult) -> Row:
     }
     if not result.kept:
         return row
+    if result.changes is not None:
+        percent, error = result.change_percent("brain", result.kept[0], result.kept[-1])
+        row |= {"brain_change_percent": percent, "brain_change_error_percent": error}
     return row | {
         "score": min(visit.score for visit in result.kept if visit.score is not None),
         "disagreement_mm": max(visit.disagreement_mm or 0.0 for visit in result.kept),

@@ -56,6 +56,14 @@ def series(
     template: Annotated[
         Literal["median", "mean"], typer.Option(help="How the template is made of the visits.")
     ] = "median",
+    change: Annotated[
+        bool,
+        typer.Option(
+            "--change",
+            help="Also measure what changed: the volumes of the brain and of its parts (changes.tsv), and maps of the "
+            "logarithm of the volume change (VISIT_logjacobian.nii.gz).",
+        ),
+    ] = False,
     spacing: Annotated[
         float | None,
         typer.Option(metavar="MM", help="Voxel spacing of the template; the median of the visits' when left out."),
@@ -128,6 +136,7 @@ def series(
         dof=dof,
         reference=reference,
         average=template,
+        change=change,
         interp=interp,
         spacing_mm=spacing,
         model=str(find(model).path.absolute()) if model.endswith(".onnx") else find(model).name,

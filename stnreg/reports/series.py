@@ -18,7 +18,7 @@ VISIT_COLUMNS = (
     *(f"translation_{axis}_mm" for axis in "xyz"),
     *(f"rotation_{axis}_deg" for axis in "xyz"),
     *(f"scale_{axis}" for axis in "xyz"),
-    *("volume_factor", "volume_factor_error", "intensity_factor", "skull_used", "image"),
+    *("volume_factor", "skull_volume_factor", "skull_volume_factor_error", "intensity_factor", "skull_used", "image"),
 )
 
 
@@ -67,6 +67,7 @@ def describe_series(result: SeriesResult, entities: Mapping[str, str]) -> dict[s
         "visits": [_visit(result, visit) for visit in result.visits],
         "transforms": transforms,
         "between": between,
+        **({"changes": change_rows(result)} if result.changes is not None else {}),
         "moved_mm": list(result.moved_mm),
         "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
         "model": {
@@ -78,6 +79,26 @@ def describe_series(result: SeriesResult, entities: Mapping[str, str]) -> dict[s
         "warnings": list(result.warnings),
         "versions": versions(),
     }
+
+
+CHANGE_COLUMNS = ("from", "to", "region", "template_ml", "change_percent", "error_percent", "scale")
+
+
+def change_rows(result: SeriesResult) -> list[dict[str, Any]]:
+    """Return a row of `CHANGE_COLUMNS` for each region: each interval, and from the first to the last visit."""
+    found, kept = result.changes, result.kept
+    if found is None:
+        return []
+    intervals = [(kept[k], kept[k + 1]) for k in range(len(kept) - 1)]
+    if len(kept) > 2:
+        intervals.append((kept[0], kept[-1]))
+    rows = []
+    for earlier, later in intervals:
+        for region, volume_ml in found.volume_ml.items():
+            percent, error = result.change_percent(region, earlier, later)
+            row = {"from": earlier.name, "to": later.name, "region": region, "template_ml": round(volume_ml, 3)}
+            rows.append(row | {"change_percent": percent, "error_percent": error, "scale": result.scale_source()})
+    return rows
 
 
 def visit_rows(result: SeriesResult) -> list[dict[str, Any]]:
@@ -117,7 +138,8 @@ def _row(result: SeriesResult, visit: VisitResult) -> dict[str, Any]:
         "disagreement_mm": visit.disagreement_mm,
         "motion_mm": result.motion_mm(visit),
         "volume_factor": float(np.linalg.det(visit.space_to_visit[:3, :3])),
-        "volume_factor_error": visit.scale_error,
+        "skull_volume_factor": None if visit.skull_log_volume is None else float(np.exp(visit.skull_log_volume)),
+        "skull_volume_factor_error": visit.skull_error,
         "intensity_factor": visit.gain,
         "skull_used": visit.has_skull,
     }

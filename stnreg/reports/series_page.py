@@ -5,7 +5,7 @@ import html
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from os import PathLike
 from typing import Any
@@ -17,7 +17,7 @@ from stnreg.core.files import write_atomic
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.registration.series.result import SeriesResult
-from stnreg.reports.series import visit_rows
+from stnreg.reports.series import change_rows, visit_rows
 from stnreg.resampling.resample import resample
 
 VOXELS = 170  # along the longest side
@@ -34,6 +34,15 @@ FACE = {
     "intensity_factor": "intensity factor",
     "reason": "",
 }
+CHANGES = {
+    "from": "from",
+    "to": "to",
+    "region": "region",
+    "template_ml": "ml",
+    "change_percent": "change, %",
+    "error_percent": "standard error, %",
+    "scale": "scale from",
+}
 
 
 def write_series_page(
@@ -43,7 +52,6 @@ def write_series_page(
     maps: Mapping[str, NDArray[np.float32]] | None = None,
     *,
     title: str = "series",
-    table: str = "",
     limit: float = 0.1,
 ) -> None:
     """Write the page of a series.
@@ -59,8 +67,6 @@ def write_series_page(
     maps : mapping of str to (z, y, x) float32, optional
         The logarithm of the volume change at each visit, on the same grid.
     title : str
-    table : str
-        HTML of a further table.
     limit : float
         Logarithm of the volume change that has the full colour.
 
@@ -81,7 +87,7 @@ def write_series_page(
         for name, image in shown.items()
     }
     overlays = {
-        name: _picture(_sampled(one, full, grid) / limit / 2 + 0.5, tiles, exact=True)
+        name: _picture(_sampled(one, full, grid) * np.float32(0.5 / limit) + np.float32(0.5), tiles, exact=True)
         for name, one in (maps or {}).items()
     }
     place = np.clip(np.rint(apply_affine(grid.lps_to_index, result.center_lps)), 0, np.array(grid.size) - 1)
@@ -104,18 +110,21 @@ def write_series_page(
         change="" if not overlays else '<button id="change" aria-pressed="false" title="c">volume change</button>',
         legend="hidden" if not overlays else "",
         limit=f"{100 * (math.exp(limit) - 1):.0f}",
-        table=_visits_table(result) + table,
+        table=_table(FACE, visit_rows(result)) + _table(CHANGES, change_rows(result)),
         data=json.dumps(data),
         script=_asset("series.js"),
     )
     write_atomic(path, page.encode())
 
 
-def _visits_table(result: SeriesResult) -> str:
-    head = "".join(f"<th>{name}</th>" for name in FACE.values())
+def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as HTML; nothing if there are none."""
+    if not rows:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in columns.values())
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(_short(row.get(column)))}</td>" for column in FACE) + "</tr>"
-        for row in visit_rows(result)
+        "<tr>" + "".join(f"<td>{html.escape(_short(row.get(column)))}</td>" for column in columns) + "</tr>"
+        for row in rows
     )
     return f"<table><tr>{head}</tr>{body}</table>"
 

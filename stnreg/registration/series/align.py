@@ -10,6 +10,7 @@ from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated
 from stnreg.registration.refine.pyramid import PyramidLevel, finest_levels, with_checkerboard_brain
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, middle, take_samples
+from stnreg.registration.series.skull import SkullScale, skull_scale, without_brain
 
 SPACING_MM, COARSE_MM = 1.0, 2.0
 SAMPLES, FEW_SAMPLES = 60_000, 10_000
@@ -26,12 +27,15 @@ class Prepared:
         Few samples of either, to tell whether skull and scalp fit.
     used_brain, used_head : SampledImage
         Many samples; in the head the brain has half the density.
+    skull : SampledImage
+        Samples of the head outside the brain.
     """
 
     brain: SampledImage
     head: SampledImage
     used_brain: SampledImage
     used_head: SampledImage
+    skull: SampledImage
 
 
 @dataclass(frozen=True)
@@ -46,11 +50,14 @@ class Aligned:
         Local correlation inside the brain, before.
     has_skull : bool
         Whether skull and scalp fit as well as the brain, and were used.
+    skull : SkullScale or None
+        The scale of the visit by its skull; None where there is no skull in view, or it was not asked for.
     """
 
     visit_to_space: Matrix
     correlation: float
     has_skull: bool
+    skull: SkullScale | None = None
 
 
 def prepare(image: ArrayOnGrid, region: Region, *, is_coarse: bool = False) -> Prepared:
@@ -62,10 +69,11 @@ def prepare(image: ArrayOnGrid, region: Region, *, is_coarse: bool = False) -> P
         _sampled(head, FEW_SAMPLES),
         _sampled(brain, SAMPLES),
         _sampled(with_checkerboard_brain(head, region), SAMPLES),
+        _sampled(without_brain(head, region), SAMPLES),
     )
 
 
-def align(visit: Prepared, others: Prepared, visit_to_space: Matrix, dof: int) -> Aligned:
+def align(visit: Prepared, others: Prepared, visit_to_space: Matrix, dof: int, *, scale: bool = False) -> Aligned:
     """Align a visit to an average, as the last pass of the refinement aligns two scans of one person.
 
     Parameters
@@ -76,12 +84,16 @@ def align(visit: Prepared, others: Prepared, visit_to_space: Matrix, dof: int) -
         The current map, LPS mm.
     dof : int
         6, 7, 9 or 12; with 9 the scales lie along the axes of the visit.
+    scale : bool
+        Whether the scale of the skull is measured.
     """
     brain = _correlation(visit.brain, others.brain, visit_to_space)
     has_skull = heads_agree(brain, _correlation(visit.head, others.head, visit_to_space))
     used = (visit.used_head, others.used_head) if has_skull else (visit.used_brain, others.used_brain)
     outcome = minimize(*used, visit_to_space, dof=dof, max_steps=MAX_STEPS, stop_mm=STOP_MM, newton=True)
-    return Aligned(outcome.fixed_to_moving, brain, has_skull)
+    found = outcome.fixed_to_moving
+    skull = skull_scale(visit.skull, others.skull, found) if scale and has_skull else None
+    return Aligned(found, brain, has_skull, skull)
 
 
 def is_too_noisy(visit: Prepared, others: Prepared, visit_to_space: Matrix, coarse_correlation: float) -> bool:

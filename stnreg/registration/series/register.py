@@ -23,11 +23,13 @@ from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.register import register_pair
 from stnreg.registration.result import RegistrationResult
 from stnreg.registration.series.agreement import agreeing_maps, mean_space, reduced, residuals_mm
+from stnreg.registration.series.change import ChangeResult, measure_change
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.people import Evidence, groups, links, reason_left_out
 from stnreg.registration.series.reference import to_reference
 from stnreg.registration.series.result import ERROR, KEPT, LEFT_OUT, SeriesResult, VisitResult
 from stnreg.registration.series.rounds import refine_in_rounds
+from stnreg.registration.series.skull import relative_scales
 
 ALL_PAIRS = 6  # visits, up to which every pair is registered
 NEIGHBOURS = 3  # of each visit on either side, in a larger series
@@ -103,6 +105,11 @@ def register_series(
     first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
     with clock.stage("reference"):
         placed = to_reference(rounds, members, first, options)
+    changes = None
+    if options.change:
+        with clock.stage("change"):
+            changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count)
+    skulls = relative_scales([one.skull for one in rounds.aligned])
     for number, k in enumerate(group):
         place = order[k]
         scores = [r.verdict.score for pair, r in pairs.results.items() if k in pair and pair in links(evidence)]
@@ -116,6 +123,8 @@ def register_series(
             disagreement_mm=disagreement[number],
             gain=rounds.gains[number],
             has_skull=found.has_skull,
+            skull_log_volume=skulls[number].log_volume if skulls else None,
+            skull_error=skulls[number].error if skulls else None,
         )
     return SeriesResult(
         tuple(results),
@@ -126,6 +135,23 @@ def register_series(
         clock.seconds,
         rounds.moved_mm,
         placed.warnings,
+        None if changes is None else _in_order_given(changes, [order[k] for k in group]),
+    )
+
+
+def _in_order_given(changes: ChangeResult, places: Sequence[int]) -> ChangeResult:
+    """Sort what is told of each visit: from the order of content to that in which they were given."""
+    which = np.argsort(places)
+
+    def sort(values: Sequence[Item]) -> list[Item]:
+        return [values[k] for k in which]
+
+    return replace(
+        changes,
+        log_volume={name: sort(values) for name, values in changes.log_volume.items()},
+        error={name: sort(values) for name, values in changes.error.items()},
+        log_jacobian=sort(changes.log_jacobian),
+        displacement=sort(changes.displacement),
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -11,6 +10,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, invert, to
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
+from stnreg.registration.series.change import ChangeResult
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.template import on_grid
 
@@ -45,10 +45,11 @@ class VisitResult:
         How far its pairs disagree with the transforms of the series: root mean square over the brain.
     gain : float or None
         Factor that gives it the mean brightness of the visits.
-    scale_error : float or None
-        Standard error of the volume factor of `space_to_visit`, relative; None for 6 degrees of freedom.
     has_skull : bool
         Whether skull and scalp were used for its alignment.
+    skull_log_volume, skull_error : float or None
+        Logarithm of the volume factor of the skull from the template to the visit, and its standard error; with
+        `change` alone, and None where the skull is not in view.
     warnings : tuple of str
     """
 
@@ -62,8 +63,9 @@ class VisitResult:
     correlation: float | None = None
     disagreement_mm: float | None = None
     gain: float | None = None
-    scale_error: float | None = None
     has_skull: bool = False
+    skull_log_volume: float | None = None
+    skull_error: float | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -98,7 +100,7 @@ class SeriesResult:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     moved_mm: tuple[float, ...] = ()
     warnings: tuple[str, ...] = ()
-    changes: Any = None
+    changes: ChangeResult | None = None
 
     @cached_property
     def kept(self) -> tuple[VisitResult, ...]:
@@ -120,6 +122,29 @@ class SeriesResult:
         points = center + RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
         others = [self.between(visit.name, other.name) for other in self.kept if other is not visit]
         return float(np.mean([np.linalg.norm(apply_affine(one, points) - points, axis=1).mean() for one in others]))
+
+    def scale_source(self) -> str:
+        """Return what the volumes are related to: `skull`, or `scanner` where a visit does not show it."""
+        return "skull" if all(visit.skull_log_volume is not None for visit in self.kept) else "scanner"
+
+    def change_percent(self, region: str, earlier: VisitResult, later: VisitResult) -> tuple[float, float | None]:
+        """Return the change of a region's volume between two visits, in percent, and its standard error.
+
+        The volume is that of the displacement and of the transform together, over that of the skull if all visits show
+        it: so a scanner whose scale has drifted is no change.
+        """
+        assert self.changes is not None
+        order = [self.kept.index(visit) for visit in (earlier, later)]
+        percent, error = self.changes.percent(region, *order)
+        logs = np.log1p(percent / 100)
+        for sign, visit in ((-1, earlier), (1, later)):
+            logs += sign * np.log(np.linalg.det(visit.space_to_visit[:3, :3]))  # type: ignore[index]
+            if self.scale_source() == "skull":
+                logs -= sign * visit.skull_log_volume  # type: ignore[operator]
+        if error is not None and self.scale_source() == "skull":
+            skulls = [100 * (visit.skull_error or 0.0) for visit in (earlier, later)]
+            error = float(np.linalg.norm([error, *skulls]))
+        return float(100 * np.expm1(logs)), error
 
     def resampled(self, visit: VisitResult) -> np.ndarray:
         """Return a visit on the grid of the template, (z, y, x) float32, in one interpolation; 0 outside it."""

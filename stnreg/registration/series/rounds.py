@@ -117,7 +117,7 @@ class _State:
 
         def one_visit(k: int) -> Aligned:
             mean = prepare((others.without(k), grid), Region(brain), is_coarse=self.is_coarse)
-            return align(self.prepared[k], mean, back[k], self.options.dof)
+            return align(self.prepared[k], mean, back[k], self.options.dof, scale=self.options.change)
 
         return list(pool.map(one_visit, range(len(maps))))
 

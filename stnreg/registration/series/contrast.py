@@ -1,0 +1,80 @@
+"""What differs between two scans of one head besides motion: gain, bias field, offset and resolution."""
+
+import numpy as np
+
+from stnreg.geometry.grid import ArrayOnGrid, Grid
+from stnreg.registration.refine.region import box_mean
+from stnreg.resampling.block_mean import block_mean
+from stnreg.resampling.resample import resample
+
+Array = np.ndarray
+BLOCK_MM = 4.0
+FLAT_SLOPE = 0.06  # per voxel, in units of contrast: below it, an offset does not look like motion
+WINDOW_MM = 40.0
+PULL = 0.02  # of the mean of the head, where little is known
+
+
+def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid) -> Array:
+    """Return the part of b - a that is no motion.
+
+    It is offset(x) + gain(x) m + k laplacian(m), with m the smoothed mean of both images. Offset and gain are smooth,
+    and fitted where m is flat, so that motion of edges does not count. The third term is a difference in resolution:
+    a Gaussian of variance 2 k more or less.
+
+    Parameters
+    ----------
+    a, b : (z, y, x) float32
+        In units of contrast: CSF is 0, the typical brain is 1.
+    weight : (z, y, x) float32
+        Where the images are compared.
+    grid : Grid
+
+    Returns
+    -------
+    (z, y, x) float32
+        Antisymmetric: with the images exchanged it changes its sign.
+    """
+    mean, difference = (a + b) / 2, b - a
+    smooth = smoothed(mean, 1.5)
+    flat = (weight * (sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) < FLAT_SLOPE**2)).astype(np.float32)
+    near = smoothed(mean, 0.7)
+    curved = sum(np.gradient(np.gradient(near, axis=k), axis=k) for k in range(3)).astype(np.float32)
+    centred, factor = smooth - np.float32(0.5), 0.0
+    sums = [_window_mean(x, grid) for x in (flat, flat * centred, flat * centred**2)]
+    for _ in range(2):
+        left = difference - np.float32(factor) * curved
+        offset, gain = _fit(sums, [_window_mean(x, grid) for x in (flat * left, flat * centred * left)])
+        field = _up(offset, sums[0][1], grid) + _up(gain, sums[0][1], grid) * (near - np.float32(0.5))
+        factor = float((weight * curved * (difference - field)).sum() / max((weight * curved**2).sum(), 1e-6))
+    return field + np.float32(factor) * curved
+
+
+def smoothed(image: Array, sigma_voxels: float) -> Array:
+    """Blur by a Gaussian."""
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(image, sigma_voxels, truncate=3.0), np.float32)
+
+
+def _fit(sums: list[ArrayOnGrid], with_difference: list[ArrayOnGrid]) -> tuple[Array, Array]:
+    """Solve for offset and gain in each window, pulled towards those of the whole."""
+    parts = [one for one, _ in (*sums, *with_difference)]
+    pull = PULL * float(parts[0].max())
+    whole = [float(one.sum()) / max(float(parts[0].sum()), 1e-6) for one in parts]
+    n, m, mm, d, md = (one + pull * all_of for one, all_of in zip(parts, whole, strict=True))
+    determinant = np.maximum(n * mm - m**2, 1e-12)
+    return (mm * d - m * md) / determinant, (n * md - m * d) / determinant
+
+
+def _window_mean(values: Array, grid: Grid) -> ArrayOnGrid:
+    coarse, coarse_grid = block_mean(values.astype(np.float32), grid, BLOCK_MM)
+    reach = [max(round(WINDOW_MM / 4 / float(s)), 1) for s in coarse_grid.spacing[::-1]]
+    return box_mean(box_mean(coarse, reach), reach), coarse_grid
+
+
+def _up(values: Array, coarse: Grid, grid: Grid) -> Array:
+    """Interpolate to the voxels; beyond the outermost blocks their values are repeated."""
+    wide = np.pad(values.astype(np.float32), 1, mode="edge")
+    back = np.eye(4)
+    back[:3, 3] = -1.0
+    return resample(wide, Grid(wide.shape[::-1], coarse.index_to_lps @ back), grid, np.eye(4), "linear")
