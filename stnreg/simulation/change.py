@@ -70,7 +70,7 @@ def ventricle_growth(codes: NDArray[np.uint8], share: float) -> Displacement:
     squared = waves[0] ** 2 + waves[1] ** 2 + waves[2] ** 2
     squared[0, 0, 0] = 1.0
     spread = np.fft.rfftn(source) / squared
-    vectors = [np.fft.irfftn(1j * wave * spread, held.shape) for wave in waves[::-1]]
+    vectors = [np.fft.irfftn(1j * wave * spread, held.shape, axes=(0, 1, 2)) for wave in waves[::-1]]
     field: Array = (np.stack(vectors, -1) * -ventricles.sum() * share * STEP).astype(np.float32)
     inside = np.clip(2 * blurred((brain | (held == FLUID_AROUND)).astype(np.float32), 1.0) - 1, 0, None)
     field *= -inside[..., None]

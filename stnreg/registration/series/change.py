@@ -8,6 +8,7 @@ import numpy as np
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.series.contrast import noise_of, without_noise_floor
 from stnreg.registration.series.flow import Flow, flow_between, volume_factor
 from stnreg.registration.series.regions import BRAIN, VENTRICLES, Regions, contrast_levels, grouped_maps, make_regions
 from stnreg.registration.series.template import evened, gains, on_grid
@@ -84,6 +85,10 @@ def measure_change(
         np.nan_to_num(on_grid((one.volume.array, one.volume.grid), grid, to_visit, "linear", threads))
         for one, to_visit in zip(visits, maps, strict=True)
     ]
+    noise = [
+        noise_of((one.volume.array, one.volume.grid), (one.encoding.brain, one.encoding.maps_grid)) for one in visits
+    ]
+    images = [without_noise_floor(image, level) for image, level in zip(images, noise, strict=True)]
     images = [image * np.float32(gain) for image, gain in zip(images, gains(images, brain > 0.5), strict=True)]
     images = evened(images, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32))
     mean = np.mean(images, axis=0)

@@ -49,6 +49,38 @@ def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid) -> Array:
     return field + np.float32(factor) * curved
 
 
+def noise_of(image: ArrayOnGrid, brain: ArrayOnGrid) -> float:
+    """Return the standard deviation of the noise of a scan: robustly, from each voxel minus its six neighbours.
+
+    Parameters
+    ----------
+    image : (array, Grid)
+        In its own voxels: interpolation would smooth the noise.
+    brain : (array, Grid)
+        Soft brain map.
+    """
+    array, grid = image
+    index = np.argwhere(brain[0] > 0.9)[:, ::-1]
+    to_image = grid.lps_to_index @ brain[1].index_to_lps
+    place = np.rint(index @ to_image[:3, :3].T + to_image[:3, 3]).astype(int)
+    place = place[((place > 0) & (place < np.array(grid.size) - 1)).all(1)]
+    if len(place) == 0:
+        return 0.0
+    x, y, z = place.T
+    around = [array[z + k, y + j, x + i] for i, j, k in np.concatenate([np.eye(3, dtype=int), -np.eye(3, dtype=int)])]
+    off = array[z, y, x] - np.mean(np.array(around, np.float32), axis=0)
+    return float(1.4826 * np.median(np.abs(off - np.median(off))) / np.sqrt(7 / 6))
+
+
+def without_noise_floor(image: Array, noise: float) -> Array:
+    """Take out what noise adds to the magnitude: about s^2 / 2A where the signal is A (Gudbjartsson and Patz, 1995).
+
+    It is largest in CSF, so that a noisier scan would seem to have a larger brain.
+    """
+    signal = np.maximum(smoothed(image, 1.0), max(2 * noise, 1e-6))
+    return np.asarray(image - np.float32(noise**2 / 2) / signal, np.float32)
+
+
 def smoothed(image: Array, sigma_voxels: float) -> Array:
     """Blur by a Gaussian."""
     from scipy.ndimage import gaussian_filter
