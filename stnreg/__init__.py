@@ -1,7 +1,7 @@
 """Affine and deformable registration of 3-D brain MRI by a spatial transformer network.
 
-The Python API: `register`, `register_series`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
-`import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map fixed points to
+The Python API: `register`, `register_series`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is first
+used, so `import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map fixed points to
 moving points.
 """
 

@@ -95,7 +95,7 @@ def measure_change(
     fluid, tissue = contrast_levels(mean, brain, on_box[VENTRICLES])
     images = [((image - fluid) / (tissue - fluid)).astype(np.float32) for image in images]
     regions = make_regions((mean - fluid) / (tissue - fluid), on_box, brain)
-    flows = _flows(images, regions, grid, threads)
+    flows = _flows(images, regions, grid, fluid / (tissue - fluid), threads)
     share = (count - 1) / count
     # A flow goes from -u / 2 in the others to +u / 2 in the visit.
     fields = [share * flow.displacement for flow in flows] if count > 2 else _halves(flows[0])
@@ -121,11 +121,13 @@ def measure_change(
     )
 
 
-def _flows(images: Sequence[Array], regions: Regions, grid: Grid, threads: int) -> list[Flow]:
+def _flows(images: Sequence[Array], regions: Regions, grid: Grid, floor: float, threads: int) -> list[Flow]:
     if len(images) == 2:
-        return [flow_between(images[0], images[1], regions.weight, grid, threads)]
+        return [flow_between(images[0], images[1], regions.weight, grid, floor, threads)]
     total = np.sum(images, axis=0)
-    return [flow_between((total - one) / (len(images) - 1), one, regions.weight, grid, threads) for one in images]
+    return [
+        flow_between((total - one) / (len(images) - 1), one, regions.weight, grid, floor, threads) for one in images
+    ]
 
 
 def _halves(flow: Flow) -> list[Array]:

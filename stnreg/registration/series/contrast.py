@@ -11,15 +11,18 @@ Array = np.ndarray
 BLOCK_MM = 4.0
 FLAT_SLOPE = 0.06  # per voxel, in units of contrast: below it, an offset does not look like motion
 WINDOW_MM = 40.0
-PULL = 0.02  # of the mean of the head, where little is known
+PULL = 0.02  # towards no bias field, where little is known
 
 
-def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid) -> Array:
+def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid, floor: float) -> Array:
     """Return the part of b - a that is no motion.
 
-    It is offset(x) + gain(x) m + k laplacian(m), with m the smoothed mean of both images. Offset and gain are smooth,
-    and fitted where m is flat, so that motion of edges does not count. The third term is a difference in resolution:
-    a Gaussian of variance 2 k more or less.
+    It is offset + gain m + bias(x) (m + floor) + k laplacian(m), with m the smoothed mean of both. Offset and gain
+    are two numbers, and the bias field is smooth; they are fitted where m is flat, so that motion of edges does not
+    count. The last term is a difference in resolution: a Gaussian of variance 2 k more or less.
+
+    A gain that may vary from place to place is not fitted: m hardly varies where it is flat, and the noise that it
+    shares with a and b would decide.
 
     Parameters
     ----------
@@ -28,6 +31,8 @@ def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid) -> Array:
     weight : (z, y, x) float32
         Where the images are compared.
     grid : Grid
+    floor : float
+        Intensity of CSF in units of contrast: the images are the intensities minus this.
 
     Returns
     -------
@@ -35,18 +40,29 @@ def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid) -> Array:
         Antisymmetric: with the images exchanged it changes its sign.
     """
     mean, difference = (a + b) / 2, b - a
-    smooth = smoothed(mean, 1.5)
+    smooth = smoothed(mean, 2.0)
     flat = (weight * (sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) < FLAT_SLOPE**2)).astype(np.float32)
     near = smoothed(mean, 0.7)
     curved = sum(np.gradient(np.gradient(near, axis=k), axis=k) for k in range(3)).astype(np.float32)
-    centred, factor = smooth - np.float32(0.5), 0.0
-    sums = [_window_mean(x, grid) for x in (flat, flat * centred, flat * centred**2)]
+    signal, factor = smooth + np.float32(floor), 0.0
+    strength, coarse = _window_mean(flat * signal**2, grid)
     for _ in range(2):
         left = difference - np.float32(factor) * curved
-        offset, gain = _fit(sums, [_window_mean(x, grid) for x in (flat * left, flat * centred * left)])
-        field = _up(offset, sums[0][1], grid) + _up(gain, sums[0][1], grid) * (near - np.float32(0.5))
+        offset, gain = _line(smooth, left, flat)
+        left = left - (np.float32(offset) + np.float32(gain) * smooth)
+        bias = _window_mean(flat * signal * left, grid)[0] / (strength + PULL * float(strength.max()))
+        field = _up(bias, coarse, grid) * (near + np.float32(floor)) + np.float32(offset) + np.float32(gain) * near
         factor = float((weight * curved * (difference - field)).sum() / max((weight * curved**2).sum(), 1e-6))
     return field + np.float32(factor) * curved
+
+
+def _line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
+    """Return offset and slope of the weighted line through points."""
+    total = max(float(weight.sum(dtype=float)), 1e-6)
+    x_mean, y_mean = float((weight * x).sum(dtype=float)) / total, float((weight * y).sum(dtype=float)) / total
+    spread = float((weight * (x - x_mean) ** 2).sum(dtype=float))
+    slope = float((weight * (x - x_mean) * (y - y_mean)).sum(dtype=float)) / max(spread, 1e-6)
+    return y_mean - slope * x_mean, slope
 
 
 def noise_of(image: ArrayOnGrid, brain: ArrayOnGrid) -> float:
@@ -86,16 +102,6 @@ def smoothed(image: Array, sigma_voxels: float) -> Array:
     from scipy.ndimage import gaussian_filter
 
     return np.asarray(gaussian_filter(image, sigma_voxels, truncate=3.0), np.float32)
-
-
-def _fit(sums: list[ArrayOnGrid], with_difference: list[ArrayOnGrid]) -> tuple[Array, Array]:
-    """Solve for offset and gain in each window, pulled towards those of the whole."""
-    parts = [one for one, _ in (*sums, *with_difference)]
-    pull = PULL * float(parts[0].max())
-    whole = [float(one.sum()) / max(float(parts[0].sum()), 1e-6) for one in parts]
-    n, m, mm, d, md = (one + pull * all_of for one, all_of in zip(parts, whole, strict=True))
-    determinant = np.maximum(n * mm - m**2, 1e-12)
-    return (mm * d - m * md) / determinant, (n * md - m * d) / determinant
 
 
 def _window_mean(values: Array, grid: Grid) -> ArrayOnGrid:

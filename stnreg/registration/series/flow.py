@@ -18,7 +18,7 @@ Array = np.ndarray
 STEP_MM = 5.0
 BENDING = 0.03  # weight of the bending energy; the images are in units of contrast, coefficients in voxels
 RIDGE = 1e-4
-ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 4, 12, 10
+ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 12, 8
 BLOCK_VOXELS = 16  # edge of the blocks whose errors are taken as independent
 
 
@@ -71,7 +71,7 @@ class Flow:
         return float(np.sqrt((each.astype(float) ** 2).sum()) / max(float(mask.sum()), 1e-6))
 
 
-def flow_between(first: Array, second: Array, weight: Array, grid: Grid, threads: int) -> Flow:
+def flow_between(first: Array, second: Array, weight: Array, grid: Grid, floor: float, threads: int) -> Flow:
     """Estimate the displacement between two images on one grid.
 
     Parameters
@@ -82,6 +82,8 @@ def flow_between(first: Array, second: Array, weight: Array, grid: Grid, threads
         How much each voxel counts.
     grid : Grid
         Isotropic.
+    floor : float
+        Intensity of CSF in units of contrast.
     threads : int
     """
     lattice = Lattice(grid.shape, STEP_MM / float(grid.spacing.mean()))
@@ -89,7 +91,7 @@ def flow_between(first: Array, second: Array, weight: Array, grid: Grid, threads
     for _ in range(ROUNDS):
         half = lattice.field(found) / 2
         a, b = warped(first, -half, threads), warped(second, half, threads)
-        other = contrast_difference(a, b, weight, grid)
+        other = contrast_difference(a, b, weight, grid, floor)
         a, b = a + other / 2, b - other / 2
         gradient = np.stack([np.gradient((a + b) / 2, axis=axis) for axis in (2, 1, 0)])
         weighted = weight * gradient

@@ -28,7 +28,7 @@ def shrunk():
     mask = smoothed((ball(15) > 0.5).astype(np.float32), 0.5)
     weight = np.ones_like(mask)
     first, second = ball(15.15, 0.03, 1), ball(14.85, 0.03, 2)
-    return first, second, weight, mask, flow_between(first, second, weight, GRID, 1)
+    return first, second, weight, mask, flow_between(first, second, weight, GRID, 0.5, 1)
 
 
 def test_a_loss_of_volume_is_found(shrunk):
@@ -39,23 +39,23 @@ def test_a_loss_of_volume_is_found(shrunk):
 
 def test_exchanged_images_change_the_sign(shrunk):
     first, second, weight, _, flow = shrunk
-    back = flow_between(second, first, weight, GRID, 1)
+    back = flow_between(second, first, weight, GRID, 0.5, 1)
     assert np.abs(flow.displacement + back.displacement).max() < 1e-3
 
 
 def test_gain_offset_and_noise_are_no_change():
     mask = smoothed((ball(15) > 0.5).astype(np.float32), 0.5)
     first, second = ball(15, 0.03, 3), 1.05 * ball(15, 0.05, 4) + 0.02
-    flow = flow_between(first, second.astype(np.float32), np.ones_like(mask), GRID, 1)
+    flow = flow_between(first, second.astype(np.float32), np.ones_like(mask), GRID, 0.5, 1)
     assert abs(change(flow, mask)) < 0.003
 
 
 def test_a_difference_in_resolution_is_no_motion():
     sharp = ball(15)
     dull = smoothed(sharp, 0.6)
-    other = contrast_difference(sharp, dull, np.ones_like(sharp), GRID)
+    other = contrast_difference(sharp, dull, np.ones_like(sharp), GRID, 0.5)
     assert np.square(dull - sharp - other).sum() < 0.3 * np.square(dull - sharp).sum()
-    assert np.abs(other + contrast_difference(dull, sharp, np.ones_like(sharp), GRID)).max() < 1e-4
+    assert np.abs(other + contrast_difference(dull, sharp, np.ones_like(sharp), GRID, 0.5)).max() < 1e-4
 
 
 def test_the_volume_factor_of_a_stretch():
