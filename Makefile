@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole test suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench bench-paper bench-related bench-order bench-speed bench-batch bench-faults clean
+.PHONY: demo test lint types man bench bench-paper bench-related bench-series bench-order bench-speed bench-batch bench-faults clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -50,6 +50,12 @@ bench-paper: .venv/tested
 bench-related: .venv/tested
 	$(BIN)/python -m benchmarks.paper.related measure
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.related
+
+# Visits of one person: their simulation (10 minutes), and series beside other tools (two hours of processor).
+bench-series: .venv/tested
+	$(BIN)/python -m benchmarks.series.visits -o runs/visits
+	$(BIN)/python -m benchmarks.series.run --visits runs/visits
+	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md --only benchmarks.series
 
 bench-order: .venv/tested
 	$(BIN)/python -m benchmarks.paper.transform_order

@@ -1,8 +1,8 @@
 """Affine and deformable registration of 3-D brain MRI by a spatial transformer network.
 
-The Python API: `register`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is first used, so
-`import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map fixed points to
-moving points.
+The Python API: `register`, `register_series`, `encode`, `apply_transform`, `evaluate`. Each is imported when it is
+first used, so `import stnreg` stays fast; type checkers read `__init__.pyi`. Coordinates are LPS mm. Transforms map
+fixed points to moving points.
 """
 
 from importlib import import_module
@@ -16,6 +16,9 @@ _PUBLIC = {
     "EncodedImage": "stnreg.registration.encoding",
     "RegistrationOptions": "stnreg.registration.options",
     "RegistrationResult": "stnreg.registration.result",
+    "register_series": "stnreg.registration.series.register",
+    "SeriesOptions": "stnreg.registration.series.options",
+    "SeriesResult": "stnreg.registration.series.result",
     "Affine": "stnreg.transforms.affine",
     "look": "stnreg.registration.encoding",  # earlier names, kept for scripts
     "Seen": "stnreg.registration.encoding",

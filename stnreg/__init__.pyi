@@ -7,6 +7,9 @@ from stnreg.registration.options import RegistrationOptions as RegistrationOptio
 from stnreg.registration.register import register as register
 from stnreg.registration.result import Registration as Registration
 from stnreg.registration.result import RegistrationResult as RegistrationResult
+from stnreg.registration.series.options import SeriesOptions as SeriesOptions
+from stnreg.registration.series.register import register_series as register_series
+from stnreg.registration.series.result import SeriesResult as SeriesResult
 from stnreg.resampling.apply import apply_transform as apply_transform
 from stnreg.transforms.affine import Affine as Affine
 

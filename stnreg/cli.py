@@ -27,6 +27,7 @@ from stnreg.errors import ExitCode, StnregError
 VERBS = {
     "register": "stnreg.commands.register:register",
     "batch": "stnreg.commands.batch:batch",
+    "series": "stnreg.commands.series:series",
     "apply-transform": "stnreg.commands.apply_transform:apply_transform",
     "evaluate": "stnreg.commands.evaluate:evaluate",
     "baseline": "stnreg.commands.baseline:baseline",

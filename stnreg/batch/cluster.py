@@ -4,14 +4,13 @@ from collections.abc import Iterator, Sequence
 from uuid import uuid4
 
 from stnreg.batch.table import Row
-from stnreg.batch.task import BatchTask
-from stnreg.batch.work import run_task, worker_died_row
+from stnreg.batch.task import Task
 from stnreg.errors import DataError, UsageProblem
 
 TIMEOUT_S = 20
 
 
-def run_on_dask(tasks: Sequence[BatchTask], address: str) -> Iterator[Row]:
+def run_on_dask(tasks: Sequence[Task], address: str) -> Iterator[Row]:
     """Register pairs on the workers of a scheduler; yield each row when it is done.
 
     The workers need stnreg, and the files under the same paths. If a worker dies, the scheduler retries the pair on
@@ -19,7 +18,7 @@ def run_on_dask(tasks: Sequence[BatchTask], address: str) -> Iterator[Row]:
 
     Parameters
     ----------
-    tasks : sequence of BatchTask
+    tasks : sequence of Task
     address : str
         Address of the scheduler, `tcp://HOST:PORT`.
 
@@ -40,12 +39,11 @@ def run_on_dask(tasks: Sequence[BatchTask], address: str) -> Iterator[Row]:
     except (OSError, ValueError) as error:
         raise DataError(f"Dask {address}: no scheduler answers there ({error})") from error
     # Consecutive pairs share a fixed image, so that workers rarely have to encode another.
-    ordered = sorted(tasks, key=lambda task: str(task.pair.fixed))
-    by_key = {f"stnreg-{task.pair.id}-{uuid4().hex}": task for task in ordered}
+    ordered = sorted(tasks, key=lambda task: str(task.shared))
+    by_key = {f"stnreg-{task.id}-{uuid4().hex}": task for task in ordered}
     with client:
         futures = [
-            client.submit(run_task, task, key=key, pure=False, priority=-k)
-            for k, (key, task) in enumerate(by_key.items())
+            client.submit(_run, task, key=key, pure=False, priority=-k) for k, (key, task) in enumerate(by_key.items())
         ]
         for future in as_completed(futures, loop=client.loop):
             trouble, task = future.exception(), by_key[future.key]
@@ -53,9 +51,11 @@ def run_on_dask(tasks: Sequence[BatchTask], address: str) -> Iterator[Row]:
                 yield future.result()
             elif isinstance(trouble, KilledWorker):
                 died = trouble.allowed_failures + 1
-                yield worker_died_row(
-                    task, "its Dask workers died, one after the other; have they enough memory?", died
-                )
+                yield task.died("its Dask workers died, one after the other; have they enough memory?", died)
             else:
-                yield worker_died_row(task, f"the Dask worker failed: {type(trouble).__name__}: {trouble}", 1)
+                yield task.died(f"the Dask worker failed: {type(trouble).__name__}: {trouble}", 1)
             future.release()
+
+
+def _run(task: Task) -> Row:
+    return task.run()

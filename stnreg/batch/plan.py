@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stnreg.batch.naming import Scheme
 from stnreg.batch.table import ERROR, Row
-from stnreg.batch.task import BatchTask, Settings, make_tasks
+from stnreg.batch.task import BatchTask, Settings, Task, make_tasks
 from stnreg.datasets.pair_table import BadRow, Pair
 from stnreg.errors import DataError
 
@@ -52,7 +52,7 @@ def plan(
     return tasks, refused
 
 
-def remove_empty_folders(tasks: Sequence[BatchTask], folder: Path) -> None:
+def remove_empty_folders(tasks: Sequence[Task], folder: Path) -> None:
     """Remove empty folders of failed tasks, up to the folder of the batch.
 
     Only at the end of a batch: before that, a worker may be about to write into one.

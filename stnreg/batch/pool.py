@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stnreg.batch.table import Row
-    from stnreg.batch.task import BatchTask
+    from stnreg.batch.task import Task
 
 MEMORY_PER_WORKER = 900_000_000
 """Bytes; maximum memory of `register` for two images of 256^3."""
@@ -39,9 +39,7 @@ def free_memory() -> int | None:
         return None
 
 
-def run_local(
-    tasks: Sequence["BatchTask"], jobs: int, threads: int, *, read_ahead: bool | None = None
-) -> Iterator["Row"]:
+def run_local(tasks: Sequence["Task"], jobs: int, threads: int, *, read_ahead: bool | None = None) -> Iterator["Row"]:
     """Register pairs in worker processes; yield each row when it is done.
 
     If a worker dies, its pair is retried once in a new one, and then recorded as lost.
@@ -57,10 +55,9 @@ def run_local(
         Whether workers get their next pair early, to read it in the background; by default with a GPU only.
     """
     from stnreg.batch.prefetch import is_worth_it
-    from stnreg.batch.work import worker_died_row
 
     if read_ahead is None:
-        read_ahead = bool(tasks) and is_worth_it(tasks[0].settings.options.device)
+        read_ahead = bool(tasks) and is_worth_it(tasks[0].device)
     waiting, tries = _Queue(tasks), Counter[str]()
     workers: list[_Worker] = []
     try:
@@ -68,7 +65,7 @@ def run_local(
         while True:
             for worker in workers:
                 if worker.task is None and (task := worker.following or waiting.take(worker.fixed)) is not None:
-                    worker.give(task, waiting.take(task.pair.fixed) if read_ahead else None)
+                    worker.give(task, waiting.take(task.shared) if read_ahead else None)
             busy = [worker for worker in workers if worker.task is not None]
             if not busy:
                 return
@@ -80,11 +77,11 @@ def run_local(
                 elif task is not None and not worker.process.is_alive():
                     if worker.following is not None:
                         waiting.put_back(worker.following)
-                    tries[task.pair.id] += 1
-                    if tries[task.pair.id] < TRIES:
+                    tries[task.id] += 1
+                    if tries[task.id] < TRIES:
                         waiting.put_back(task)
                     else:
-                        yield worker_died_row(task, worker.exit_reason(), TRIES)
+                        yield task.died(worker.exit_reason(), TRIES)
                     workers[workers.index(worker)] = _Worker(threads)
     finally:
         for worker in workers:
@@ -96,13 +93,13 @@ def run_local(
 class _Queue:
     """Tasks grouped by fixed image, so that a worker continues with the one that it has encoded."""
 
-    def __init__(self, tasks: Sequence["BatchTask"]) -> None:
-        self.groups: dict[Path, deque[BatchTask]] = defaultdict(deque)
+    def __init__(self, tasks: Sequence["Task"]) -> None:
+        self.groups: dict[Path, deque[Task]] = defaultdict(deque)
         for task in tasks:
-            self.groups[task.pair.fixed].append(task)
+            self.groups[task.shared].append(task)
         self.begun: set[Path] = set()
 
-    def take(self, fixed: Path | None) -> "BatchTask | None":
+    def take(self, fixed: Path | None) -> "Task | None":
         """Return a task with that fixed image, or from a group without a worker, or from the largest group."""
         left = [path for path, group in self.groups.items() if group]
         if not left:
@@ -113,8 +110,8 @@ class _Queue:
         self.begun.add(fixed)
         return self.groups[fixed].popleft()
 
-    def put_back(self, task: "BatchTask") -> None:
-        self.groups[task.pair.fixed].appendleft(task)
+    def put_back(self, task: "Task") -> None:
+        self.groups[task.shared].appendleft(task)
 
 
 class _Worker:
@@ -126,12 +123,12 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(theirs, threads), daemon=True)
         self.process.start()
         theirs.close()
-        self.task: BatchTask | None = None
-        self.following: BatchTask | None = None
+        self.task: Task | None = None
+        self.following: Task | None = None
         self.fixed: Path | None = None
 
-    def give(self, task: "BatchTask", following: "BatchTask | None" = None) -> None:
-        self.task, self.following, self.fixed = task, following, task.pair.fixed
+    def give(self, task: "Task", following: "Task | None" = None) -> None:
+        self.task, self.following, self.fixed = task, following, task.shared
         with suppress(OSError):  # it may have died; `take` detects that
             self.connection.send((task, following))
 
@@ -168,14 +165,12 @@ def _serve(connection: Connection, threads: int) -> None:
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = str(threads)
     os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(threads)
-    from stnreg.batch.work import run_task
-
     while True:
         try:
             task, following = connection.recv()
         except (EOFError, OSError):
             return
-        connection.send(run_task(task, following))
+        connection.send(task.run(following))
 
 
 def _leave(number: int, frame: Any) -> None:

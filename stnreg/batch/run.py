@@ -7,15 +7,15 @@ from pathlib import Path
 
 from stnreg.batch.plan import remove_empty_folders
 from stnreg.batch.pool import run_local
-from stnreg.batch.table import DONE, Row, Table
-from stnreg.batch.task import BatchTask, digest_file
+from stnreg.batch.table import COLUMNS, DONE, Row, Table
+from stnreg.batch.task import Task, digest_file
 
 Show = Callable[[int, int], None]
 RESULTS = "results.csv"
 
 
 def run_batch(
-    tasks: Sequence[BatchTask],
+    tasks: Sequence[Task],
     folder: Path,
     *,
     jobs: int,
@@ -25,12 +25,13 @@ def run_batch(
     show: Show = lambda done, total: None,
     refused: Sequence[Row] = (),
     order: Sequence[str] | None = None,
+    columns: Sequence[str] = COLUMNS,
 ) -> list[Row]:
     """Register all pairs, and keep the table of results.
 
     Parameters
     ----------
-    tasks : sequence of BatchTask
+    tasks : sequence of Task
     folder : Path
         Folder of `results.csv`; created if missing.
     jobs, threads : int
@@ -45,6 +46,8 @@ def run_batch(
         Error rows of the table; kept with the others.
     order : sequence of str, optional
         The ids in the order of the table; by default that of the tasks.
+    columns : sequence of str
+        Of the table of results.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def run_batch(
         If the folder cannot be written to, or no scheduler answers.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with Table(folder / RESULTS, keep=resume) as table:
+    with Table(folder / RESULTS, keep=resume, columns=columns) as table:
         left = _left(tasks, table.rows) if resume else list(tasks)
         done = len(tasks) - len(left)
         show(done, len(tasks))
@@ -68,13 +71,13 @@ def run_batch(
                 table.add(row)
                 done += 1
                 show(done, len(tasks))
-        found = table.finish([task.pair.id for task in tasks] if order is None else order)
+        found = table.finish([task.id for task in tasks] if order is None else order)
     failed = {row["id"] for row in found if row["status"] not in DONE}
-    remove_empty_folders([task for task in tasks if task.pair.id in failed], folder)
+    remove_empty_folders([task for task in tasks if task.id in failed], folder)
     return found
 
 
-def _rows(tasks: Sequence[BatchTask], jobs: int, threads: int, dask: str | None) -> Generator[Row]:
+def _rows(tasks: Sequence[Task], jobs: int, threads: int, dask: str | None) -> Generator[Row]:
     if dask is None:
         yield from run_local(tasks, jobs, threads)
     elif tasks:
@@ -83,12 +86,12 @@ def _rows(tasks: Sequence[BatchTask], jobs: int, threads: int, dask: str | None)
         yield from run_on_dask(tasks, dask)
 
 
-def _left(tasks: Sequence[BatchTask], rows: dict[str, Row]) -> list[BatchTask]:
+def _left(tasks: Sequence[Task], rows: dict[str, Row]) -> list[Task]:
     """Return the tasks without a result for their current inputs and settings, or with missing outputs."""
     digest = lru_cache(maxsize=None)(digest_file)  # a shared fixed image is hashed once
 
-    def is_done(task: BatchTask) -> bool:
-        row = rows.get(task.pair.id, {})
+    def is_done(task: Task) -> bool:
+        row = rows.get(task.id, {})
         if row.get("status") not in DONE or not all(path.is_file() for path in task.wanted):
             return False
         try:

@@ -45,6 +45,8 @@ class Table:
         Created if missing.
     keep : bool
         Whether to keep the existing rows, or to start a new table.
+    columns : sequence of str
+        Of the table; the first one is `id`.
 
     Attributes
     ----------
@@ -57,11 +59,12 @@ class Table:
         If it cannot be written, is not a table of results, or is locked by another run.
     """
 
-    def __init__(self, path: Path, *, keep: bool) -> None:
+    def __init__(self, path: Path, *, keep: bool, columns: Sequence[str] = COLUMNS) -> None:
         self.path = path
+        self.columns = tuple(columns)
         self._lock = _locked(path.with_name(f".{path.name}.lock"))
         try:
-            self.rows: dict[str, Row] = _load(path) if keep and path.exists() else {}
+            self.rows: dict[str, Row] = _load(path, self.columns) if keep and path.exists() else {}
             self._write(self.rows)  # also drops a truncated row
             self._stream = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
         except OSError as error:
@@ -87,7 +90,7 @@ class Table:
     def add(self, row: Row) -> None:
         """Append a row, and flush it to the file."""
         self.rows[row["id"]] = row
-        self._stream.write(_line(row))
+        self._stream.write(self._line(row))
         self._stream.flush()
 
     def finish(self, ids: Sequence[str]) -> list[Row]:
@@ -98,14 +101,13 @@ class Table:
         return list(ordered.values())
 
     def _write(self, rows: Mapping[str, Row]) -> None:
-        lines = [",".join(COLUMNS) + "\n", *(_line(row) for row in rows.values())]
+        lines = [",".join(self.columns) + "\n", *(self._line(row) for row in rows.values())]
         write_atomic(self.path, "".join(lines).encode())
 
-
-def _line(row: Row) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([_cell(row.get(column)) for column in COLUMNS])
-    return text.getvalue()
+    def _line(self, row: Row) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerow([_cell(row.get(column)) for column in self.columns])
+        return text.getvalue()
 
 
 def _cell(value: Any) -> str:
@@ -117,14 +119,14 @@ def _cell(value: Any) -> str:
     return " ".join(text.split())  # one row, one line
 
 
-def _load(path: Path) -> dict[str, Row]:
+def _load(path: Path, columns: tuple[str, ...]) -> dict[str, Row]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read ({error})") from error
     whole = text[: text.rfind("\n") + 1]  # the last line may be truncated
     rows = list(csv.DictReader(io.StringIO(whole)))
-    if whole and tuple(csv.DictReader(io.StringIO(whole)).fieldnames or ()) != COLUMNS:
+    if whole and tuple(csv.DictReader(io.StringIO(whole)).fieldnames or ()) != columns:
         raise DataError(f"{path}: was not written by this version of stnreg; use another folder, or do not resume")
     return {row["id"]: dict(row) for row in rows}
 

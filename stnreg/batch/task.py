@@ -6,10 +6,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from stnreg import __version__
 from stnreg.batch.naming import Outputs, Scheme
+from stnreg.batch.table import Row
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
 from stnreg.models.card import find
@@ -17,6 +18,35 @@ from stnreg.registration.by_anatomy import VELOCITY_MODEL
 from stnreg.registration.options import RegistrationOptions
 
 Qc = Literal["none", "png", "html"]
+
+
+class Task(Protocol):
+    """A unit of work of a run: a pair, or a series of visits."""
+
+    @property
+    def id(self) -> str:
+        """Unique in a run."""
+
+    @property
+    def shared(self) -> Path:
+        """A file that is encoded once for consecutive tasks that share it."""
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+
+    @property
+    def wanted(self) -> list[Path]:
+        """The files of a finished task."""
+
+    def fingerprint(self, digest: Callable[[Path], str]) -> str:
+        """Return a digest of all that the outputs depend on."""
+
+    def run(self, following: Any = None) -> Row:
+        """Do the work, write the outputs and return the row of the table; errors become its reason."""
+
+    def died(self, reason: str, tries: int) -> Row:
+        """Return the row of a task whose workers died."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +87,33 @@ class BatchTask:
     pair: Pair
     settings: Settings
     outputs: Outputs
+
+    @property
+    def id(self) -> str:
+        """The id of the pair."""
+        return self.pair.id
+
+    @property
+    def shared(self) -> Path:
+        """The fixed image."""
+        return self.pair.fixed
+
+    @property
+    def device(self) -> str:
+        """Where the networks run."""
+        return self.settings.options.device
+
+    def run(self, following: "BatchTask | None" = None) -> Row:
+        """Register the pair; see `stnreg.batch.work.run_task`."""
+        from stnreg.batch.work import run_task
+
+        return run_task(self, following)
+
+    def died(self, reason: str, tries: int) -> Row:
+        """Return the row of a pair whose workers died."""
+        from stnreg.batch.work import worker_died_row
+
+        return worker_died_row(self, reason, tries)
 
     @property
     def inputs(self) -> list[Path]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from stnreg.geometry.grid import Grid
 from stnreg.resampling.resample import Interpolation, resample
 from stnreg.simulation.fields import Array, blurred, smooth_field
-from stnreg.simulation.tissues import FLUID_AROUND, brain_of
+from stnreg.simulation.tissues import FLUID_AROUND, VENTRICLES, brain_of
 
 STEP = 2  # spacing of the displacement field, voxels of the label map
 
@@ -49,6 +49,34 @@ def brain_loss(codes: NDArray[np.uint8], share: float) -> Displacement:
     # The brain next to the skull moves less, so the rest has to shrink more.
     for _ in range(2 if share else 0):
         field *= np.float32(share / _lost_fraction(brain, field))
+    return Displacement(field)
+
+
+def ventricle_growth(codes: NDArray[np.uint8], share: float) -> Displacement:
+    """Grow the lateral ventricles by a fraction of their volume; the brain around them gives way.
+
+    The displacement is the gradient of a potential, whose sources are in the ventricles and whose sinks lie in the
+    brain within about 25 mm of them. It fades out towards the skull.
+    """
+    held = codes[::STEP, ::STEP, ::STEP]
+    ventricles = np.isin(held, VENTRICLES).astype(np.float32)
+    brain = brain_of(held)
+    around = blurred(ventricles, 12.0 / STEP) * (brain & (ventricles == 0))
+    source = ventricles / ventricles.sum() - around / around.sum()
+    source = blurred(source.astype(np.float32), 1.0)
+    z, y, x = held.shape
+    frequencies = (np.fft.fftfreq(z), np.fft.fftfreq(y), np.fft.rfftfreq(x))
+    waves = np.meshgrid(*(2 * np.pi * one for one in frequencies), indexing="ij", sparse=True)
+    squared = waves[0] ** 2 + waves[1] ** 2 + waves[2] ** 2
+    squared[0, 0, 0] = 1.0
+    spread = np.fft.rfftn(source) / squared
+    vectors = [np.fft.irfftn(1j * wave * spread, held.shape, axes=(0, 1, 2)) for wave in waves[::-1]]
+    field: Array = (np.stack(vectors, -1) * -ventricles.sum() * share * STEP).astype(np.float32)
+    inside = np.clip(2 * blurred((brain | (held == FLUID_AROUND)).astype(np.float32), 1.0) - 1, 0, None)
+    field *= -inside[..., None]
+    # A voxel of the later head comes from nearer the middle of the ventricles.
+    for _ in range(3 if share else 0):
+        field *= np.float32(share / -_lost_fraction(ventricles > 0, field))
     return Displacement(field)
 
 

@@ -34,6 +34,7 @@ CONTRASTS: dict[str, tuple[float, ...]] = {
 }
 EYES, AIRWAYS = 206, 209
 FLUID_AROUND = 24  # CSF around the brain
+VENTRICLES = (4, 43, 5, 44, 136, 163, 137, 164)  # the lateral ones, with their choroid plexus
 HEAD = 200  # byte codes from here on are outside the brain
 FIRST_OUTSIDE = 500  # the same in FreeSurfer's numbers
 

@@ -1,0 +1,220 @@
+"""Measure `stnreg series` on simulated visits with a known truth, and other tools on the same visits.
+
+    python -m benchmarks.series.visits -o runs/visits
+    python -m benchmarks.series.run --visits runs/visits --what transforms,peers,change
+
+A run that was stopped continues: finished cases are in benchmarks/results/series.csv and series-change.csv. Seconds
+are of the processor, on one thread.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, permutations
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.series.visits import GROWTHS, LOSSES, persons
+from stnreg.geometry.affine import apply_affine, compose, invert, mean_error_mm
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.encoding import encode
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.register import register_pair
+from stnreg.registration.series.options import SeriesOptions
+from stnreg.registration.series.register import register_series
+from stnreg.transforms.io.files import load_transform
+
+RESULTS = Path(__file__).parents[1] / "results"
+TRANSFORMS, CHANGES = RESULTS / "series.csv", RESULTS / "series-change.csv"
+TRANSFORM_COLUMNS = ("kind", "person", "visits", "method", "first", "second", "error_mm", "transitivity_mm", "seconds")
+CHANGE_COLUMNS = ("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent", "seconds")
+SIZES = (2, 3, 4, 6)
+PEERS = ("greedy-rigid", "sitk-rigid")
+STILL_PAIRS = ((1, 2), (3, 4), (5, 6), (1, 4), (2, 5), (3, 6), (1, 3), (2, 4), (1, 5), (2, 6))
+
+Row = dict[str, object]
+
+
+class Person:
+    """The simulated visits of one person."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder / name, name
+        self.points = np.load(self.folder / "points.npy")
+
+    def image(self, visit: str) -> Path:
+        """Return the file of a visit."""
+        return self.folder / f"{visit}.nii.gz"
+
+    def truth(self, visit: str) -> dict:
+        """Return what is known of a visit."""
+        return json.loads((self.folder / f"{visit}.json").read_text())
+
+    def between(self, first: str, second: str) -> tuple[Matrix, np.ndarray]:
+        """Return the true map between two visits, LPS mm, and points of the first one's brain."""
+        a, b = (np.array(self.truth(visit)["head_to_visit"]) for visit in (first, second))
+        return compose(b, invert(a)), apply_affine(a, self.points)
+
+    def error_mm(self, first: str, second: str, found: Matrix) -> float:
+        """Return the mean distance from the truth over the brain."""
+        truth, points = self.between(first, second)
+        return mean_error_mm(found, truth, points)
+
+
+def still(*numbers: int) -> list[str]:
+    """Name visits without change."""
+    return [f"still-{number}" for number in numbers]
+
+
+def transform_cases() -> Iterator[tuple[str, list[str]]]:
+    """Yield the kind and the visits of each series."""
+    for size in SIZES:
+        yield "no change", still(*range(1, size + 1))
+    yield "2 % loss", ["still-1", "loss-0.02", "still-3"]
+
+
+def measure_transforms(people: Sequence[Person]) -> None:
+    """Measure series, and our own pairwise registration of the same visits."""
+    for kind, visits in transform_cases():
+        for person in people:
+            done = _done(TRANSFORMS, kind=kind, person=person.name, visits=len(visits), method="series")
+            if not done:
+                _add(TRANSFORMS, TRANSFORM_COLUMNS, _series_rows(kind, person, visits))
+
+
+def _series_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
+    began = time.process_time()
+    encoded = [encode(person.image(visit), threads=1) for visit in visits]
+    result = register_series(encoded, visits, SeriesOptions(threads=1))
+    seconds = (time.process_time() - began) / len(visits)
+    known = {"kind": kind, "person": person.name, "visits": len(visits)}
+    if [visit.name for visit in result.kept] != visits:
+        raise SystemExit(f"{person.name}: {[(v.name, v.reason) for v in result.visits]}")
+    off = max(
+        (
+            mean_error_mm(compose(result.between(b, c), result.between(a, b)), result.between(a, c), person.points)
+            for a, b, c in permutations(visits, 3)
+        ),
+        default=0.0,
+    )
+    rows: list[Row] = []
+    pairwise: dict[tuple[str, str], Matrix] = {}
+    options = RegistrationOptions(dof=6, threads=1)
+    for (a, one), (b, other) in combinations(zip(visits, encoded, strict=True), 2):
+        pairwise[a, b] = register_pair(one, other, options).fixed_to_moving
+        for method, found in (("series", result.between(a, b)), ("register", pairwise[a, b])):
+            row = known | {"method": method, "first": a, "second": b, "error_mm": person.error_mm(a, b, found)}
+            if method == "series":
+                row |= {"transitivity_mm": off, "seconds": seconds}
+            rows.append(row)
+    return rows
+
+
+def measure_peers(people: Sequence[Person]) -> None:
+    """Measure other tools, each visit to the first one."""
+    for kind, visits in (("no change", still(1, 2, 3)), ("2 % loss", ["still-1", "loss-0.02"])):
+        for person in people:
+            for method in PEERS:
+                for visit in visits[1:]:
+                    if not _done(TRANSFORMS, kind=kind, person=person.name, method=method, second=visit):
+                        _add(TRANSFORMS, TRANSFORM_COLUMNS, [_peer_row(kind, person, method, visits[0], visit)])
+
+
+def _peer_row(kind: str, person: Person, method: str, first: str, second: str) -> Row:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "found.tfm"
+        words = ["baseline", person.image(first), person.image(second), "-t", out, "--method", method, "--threads", "1"]
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "stnreg", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+        seconds = time.perf_counter() - began
+        found = load_transform(out)
+    row = {"kind": kind, "person": person.name, "visits": 2, "method": method, "first": first, "second": second}
+    return row | {"error_mm": person.error_mm(first, second, found), "seconds": seconds}
+
+
+def change_cases(kinds: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield the kind and the two visits of each pair."""
+    for k in range(max(len(STILL_PAIRS), len(LOSSES), len(GROWTHS))):
+        if "none" in kinds and k < len(STILL_PAIRS):
+            yield "none", *still(*STILL_PAIRS[k])
+        if "loss" in kinds and k < len(LOSSES):
+            yield "loss", f"still-{1 + k % 4}", f"loss-{LOSSES[k]:g}"
+        if "growth" in kinds and k < len(GROWTHS):
+            yield "growth", f"still-{1 + k % 4}", f"growth-{GROWTHS[k]:g}"
+    if "scale" in kinds:
+        yield "scale", "still-1", "scale-1.003"
+
+
+def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
+    """Measure the change between two visits."""
+    for kind, first, second in change_cases(kinds):
+        for person in people:
+            if _done(CHANGES, kind=kind, person=person.name, first=first, second=second):
+                continue
+            began = time.process_time()
+            visits = [first, second]
+            encoded = [encode(person.image(visit), threads=1) for visit in visits]
+            result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
+            seconds = (time.process_time() - began) / 2
+            before, after = (person.truth(visit)["volumes"] for visit in visits)
+            rows: list[Row] = []
+            for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
+                percent, error = result.change_percent(region, *result.kept)
+                known = {"kind": kind, "person": person.name, "first": first, "second": second, "region": region}
+                known |= {"percent": percent, "error_percent": error, "seconds": seconds}
+                rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
+            _add(CHANGES, CHANGE_COLUMNS, rows)
+
+
+def load(path: Path) -> list[dict[str, str]]:
+    """Return the rows that are measured."""
+    if not path.is_file():
+        return []
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _done(path: Path, **known: object) -> bool:
+    return any(all(row[name] == str(value) for name, value in known.items()) for row in load(path))
+
+
+def _add(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    is_new = not path.is_file()
+    with path.open("a", newline="") as stream:
+        writer = csv.DictWriter(stream, columns, lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerows([{name: _cell(value) for name, value in row.items()} for row in rows])
+    print(rows[-1], flush=True)
+
+
+def _cell(value: object) -> object:
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def main() -> None:
+    """Measure what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--visits", type=Path, required=True, help="folder that benchmarks.series.visits wrote")
+    parser.add_argument("--what", default="transforms,peers,change")
+    parser.add_argument("--kinds", default="none,loss,growth,scale", help="of change")
+    parser.add_argument("--textures", type=int, default=1, help="people per anatomy")
+    options = parser.parse_args()
+    people = [Person(options.visits, name) for name in persons(options.textures)]
+    wanted = options.what.split(",")
+    if "transforms" in wanted:
+        measure_transforms(people)
+    if "peers" in wanted:
+        measure_peers(people)
+    if "change" in wanted:
+        measure_change(people, options.kinds.split(","))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Print what `benchmarks.series.run` measured.
+
+python -m benchmarks.series.tables transforms|change
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from benchmarks.series.run import CHANGES, TRANSFORMS, load
+
+NAMES = {
+    "series": "`stnreg series`",
+    "register": "`stnreg register`, each pair",
+    "greedy-rigid": "Greedy, to the first visit",
+    "sitk-rigid": "SimpleITK, to the first visit",
+}
+
+
+def transforms() -> None:
+    """Print the errors of the transforms between visits."""
+    rows = load(TRANSFORMS)
+    print_rows(
+        ("visits", "method", "transforms", "mean mm", "worst mm", "transitivity mm", "processor s a visit"),
+        [
+            _transform_row(kind, size, method, found)
+            for kind in ("no change", "2 % loss")
+            for size in sorted({row["visits"] for row in rows if row["kind"] == kind})
+            for method in NAMES
+            if (found := [r for r in rows if (r["kind"], r["visits"], r["method"]) == (kind, size, method)])
+        ],
+    )
+
+
+def _transform_row(kind: str, size: str, method: str, rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    errors = [float(row["error_mm"]) for row in rows]
+    off = [float(row["transitivity_mm"]) for row in rows if row["transitivity_mm"]]
+    seconds = [float(row["seconds"]) for row in rows if row["seconds"]]
+    transitivity = f"{max(off):.1e}" if off and size != "2" else ""
+    time = f"{np.median(seconds):.1f}" if seconds else ""
+    told = f"{size}, {kind}"
+    return told, NAMES[method], str(len(errors)), f"{np.mean(errors):.4f}", f"{max(errors):.4f}", transitivity, time
+
+
+def change() -> None:
+    """Print how exactly changes of volume are found."""
+    rows = load(CHANGES)
+    out = []
+    for region, told in (("brain", "brain"), ("lateral_ventricles", "lateral ventricles")):
+        for kind, name in (
+            ("none", "no change"),
+            ("loss", "loss of 0.5 to 3 % of the brain"),
+            ("growth", "ventricles grown by 5 to 20 %"),
+            ("scale", "scanner's scale off by 0.3 % (0.9 % of volume), no change"),
+        ):
+            found = [row for row in rows if row["kind"] == kind and row["region"] == region]
+            if found:
+                out.append((told, name, *_change_cells(found)))
+    header = ("region", "between the visits", "pairs", "mean error", "median of its size", "95 %", "slope", "scatter",
+              "told standard error")  # fmt: skip
+    print_rows(header, out)
+    seconds = [float(row["seconds"]) for row in rows]
+    if seconds:
+        print(f"\nErrors are in percent of the region. {np.median(seconds):.0f} s of processor a visit, with reading.")
+
+
+def _change_cells(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
+    found, truth, told = (
+        np.array([float(row[name]) for row in rows]) for name in ("percent", "truth_percent", "error_percent")
+    )
+    off = found - truth
+    slope = scatter = ""
+    if np.ptp(truth) > 0.2 and len(truth) > 3:
+        line = np.polyfit(truth, found, 1)
+        slope, scatter = f"{line[0]:.3f}", f"{(found - np.polyval(line, truth)).std(ddof=2):.3f}"
+    size = np.abs(off)
+    return (
+        str(len(rows)),
+        f"{off.mean():+.3f}",
+        f"{np.median(size):.3f}",
+        f"{np.percentile(size, 95):.3f}",
+        slope,
+        scatter,
+        f"{np.median(told):.3f}",
+    )
+
+
+def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table in markdown."""
+    whole = [list(header), *(list(row) for row in rows)]
+    widths = [max(len(row[k]) for row in whole) for k in range(len(header))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in whole]
+    lines.insert(1, "| " + " | ".join("-" * w for w in widths) + " |")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    {"transforms": transforms, "change": change}[sys.argv[1]]()

@@ -1,0 +1,178 @@
+"""What changed between the visits: displacements from the template to each, and the volumes of regions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.series.contrast import noise_of, without_noise_floor
+from stnreg.registration.series.flow import Flow, flow_between, volume_factor
+from stnreg.registration.series.regions import BRAIN, VENTRICLES, Regions, contrast_levels, grouped_maps, make_regions
+from stnreg.registration.series.template import evened, gains, on_grid
+from stnreg.resampling.resample import resample
+
+Array = np.ndarray
+MARGIN_VOXELS = 8
+WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
+"""Regions whose standard error is computed: each takes seconds."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChangeResult:
+    """The change between the visits that are kept.
+
+    Attributes
+    ----------
+    log_volume : dict of str to list of float
+        For each region the logarithm of its volume at each visit over its volume in the template.
+    error : dict of str to list of float
+        Standard errors of those, where they were computed.
+    volume_ml : dict of str to float
+        Volume of each region in the template.
+    log_jacobian : list of (z, y, x) float32
+        Of each visit on the grid of the template: above 0 the visit is larger there. 0 outside the brain.
+    displacement : list of (3, z, y, x) float32
+        From the template to each visit, on `grid`; components along x, y, z in voxels.
+    grid : Grid
+        A box around the brain, part of the template's grid.
+    """
+
+    log_volume: dict[str, list[float]]
+    error: dict[str, list[float]]
+    volume_ml: dict[str, float]
+    log_jacobian: list[Array]
+    displacement: list[Array]
+    grid: Grid
+
+    def percent(self, region: str, earlier: int, later: int) -> tuple[float, float | None]:
+        """Return the change of a region between two visits, in percent of the earlier one, and its standard error."""
+        logs = self.log_volume[region]
+        change = float(np.exp(logs[later] - logs[earlier]))
+        if region not in self.error:
+            return 100 * (change - 1), None
+        errors = self.error[region]
+        # Of two visits the two displacements are one, halved.
+        both = errors[0] * 2 if len(logs) == 2 else float(np.hypot(errors[earlier], errors[later]))
+        return 100 * (change - 1), 100 * change * both
+
+
+def measure_change(
+    visits: Sequence[EncodedImage], maps: Sequence[Matrix], template_grid: Grid, threads: int
+) -> ChangeResult:
+    """Measure the change between the visits of one person.
+
+    Each visit is compared with the mean of the others, halfway; a visit that differs by d from the mean of all differs
+    by d n / (n - 1) from the others.
+
+    Parameters
+    ----------
+    visits : sequence of EncodedImage
+    maps : sequence of (4, 4) float64
+        From the space of the template to each visit, LPS mm.
+    template_grid : Grid
+        Isotropic, or made so.
+    threads : int
+    """
+    count = len(visits)
+    soft = _mean_maps(visits, maps, _coarse(template_grid))
+    grid, corner = _brain_box(soft[BRAIN], template_grid)
+    on_box = {name: resample(*one, grid, np.eye(4)) for name, one in soft.items()}
+    brain = on_box.pop(BRAIN)
+    images = [
+        np.nan_to_num(on_grid((one.volume.array, one.volume.grid), grid, to_visit, "linear", threads))
+        for one, to_visit in zip(visits, maps, strict=True)
+    ]
+    noise = [
+        noise_of((one.volume.array, one.volume.grid), (one.encoding.brain, one.encoding.maps_grid)) for one in visits
+    ]
+    images = [without_noise_floor(image, level) for image, level in zip(images, noise, strict=True)]
+    images = [image * np.float32(gain) for image, gain in zip(images, gains(images, brain > 0.5), strict=True)]
+    images = evened(images, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32))
+    mean = np.mean(images, axis=0)
+    fluid, tissue = contrast_levels(mean, brain, on_box[VENTRICLES])
+    images = [((image - fluid) / (tissue - fluid)).astype(np.float32) for image in images]
+    regions = make_regions((mean - fluid) / (tissue - fluid), on_box, brain)
+    flows = _flows(images, regions, grid, fluid / (tissue - fluid), threads)
+    share = (count - 1) / count
+    # A flow goes from -u / 2 in the others to +u / 2 in the visit.
+    fields = [share * flow.displacement for flow in flows] if count > 2 else _halves(flows[0])
+    factors = [volume_factor(field) for field in fields]
+    logs = {
+        name: [float(np.log((mask * one).sum(dtype=float) / mask.sum(dtype=float))) for one in factors]
+        for name, mask in regions.masks.items()
+    }
+    errors = {}
+    for name in WITH_ERROR:
+        if name in regions.masks:
+            own = [share * flow.error_of(regions.masks[name]) for flow in flows]
+            errors[name] = own if count > 2 else own * 2
+    voxel_ml = float(abs(np.linalg.det(grid.index_to_lps[:3, :3]))) / 1000
+    inside = np.clip(2 * regions.weight, 0, 1)
+    return ChangeResult(
+        logs,
+        errors,
+        {name: float(mask.sum(dtype=float)) * voxel_ml for name, mask in regions.masks.items()},
+        [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in factors],
+        fields,
+        grid,
+    )
+
+
+def _flows(images: Sequence[Array], regions: Regions, grid: Grid, floor: float, threads: int) -> list[Flow]:
+    if len(images) == 2:
+        return [flow_between(images[0], images[1], regions.weight, grid, floor, threads)]
+    total = np.sum(images, axis=0)
+    return [
+        flow_between((total - one) / (len(images) - 1), one, regions.weight, grid, floor, threads) for one in images
+    ]
+
+
+def _halves(flow: Flow) -> list[Array]:
+    half = flow.displacement / 2
+    return [-half, half]
+
+
+def _mean_maps(visits: Sequence[EncodedImage], maps: Sequence[Matrix], coarse: Grid) -> dict[str, tuple[Array, Grid]]:
+    """Return the mean of the soft maps of all visits, on a coarse grid."""
+    parts = [
+        grouped_maps(one.encoding.maps, one.encoding.maps_grid, coarse, to_visit)
+        for one, to_visit in zip(visits, maps, strict=True)
+    ]
+    found = {name: np.mean([part[name][0] for part in parts], axis=0) for name in parts[0]}
+    # Outside the maps there is no background either.
+    seen = np.mean(
+        [
+            resample(np.ones(one.encoding.maps.shape[1:], np.float32), one.encoding.maps_grid, coarse, to_visit)
+            for one, to_visit in zip(visits, maps, strict=True)
+        ],
+        axis=0,
+    )
+    found[BRAIN] = np.minimum(found[BRAIN], seen)
+    return {name: (one.astype(np.float32), coarse) for name, one in found.items()}
+
+
+def _coarse(grid: Grid) -> Grid:
+    return Grid.cube(grid.center_lps, np.ceil(grid.extent_mm / 2.5).astype(int), 2.5)
+
+
+def _brain_box(brain: tuple[Array, Grid], grid: Grid) -> tuple[Grid, tuple[int, int, int]]:
+    """Return the box of a grid around the brain, and the index (x, y, z) of its corner."""
+    index = np.argwhere(brain[0] > 0.2)[:, ::-1]
+    to_grid = grid.lps_to_index @ brain[1].index_to_lps
+    place = index @ to_grid[:3, :3].T + to_grid[:3, 3]
+    low = np.maximum(np.floor(place.min(0)).astype(int) - MARGIN_VOXELS, 0)
+    high = np.minimum(np.ceil(place.max(0)).astype(int) + MARGIN_VOXELS + 1, grid.size)
+    to_index = np.eye(4)
+    to_index[:3, 3] = low
+    return Grid(high - low, grid.index_to_lps @ to_index), tuple(int(n) for n in low)  # type: ignore[return-value]
+
+
+def _whole(part: Array, grid: Grid, corner: tuple[int, int, int]) -> Array:
+    """Return an array on the whole grid, 0 outside its part."""
+    out = np.zeros(grid.shape, np.float32)
+    x, y, z = corner
+    out[z : z + part.shape[0], y : y + part.shape[1], x : x + part.shape[2]] = part
+    return out

@@ -1,0 +1,95 @@
+"""The regions whose volume is told: sharp masks of brain tissue and ventricles, and lobes by the anatomy maps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stnreg.core.structures import STRUCTURES
+from stnreg.geometry.grid import ArrayOnGrid, Grid
+from stnreg.registration.series.contrast import smoothed
+from stnreg.resampling.resample import resample
+
+Array = np.ndarray
+TISSUE = 0.45  # in units of contrast: halfway between CSF and grey matter
+BRAIN = "brain"
+VENTRICLES = "lateral_ventricles"
+LOBES = ("frontal", "parietal", "temporal", "occipital")
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """Masks on one grid.
+
+    Attributes
+    ----------
+    masks : dict of str to (z, y, x) float32
+        Share of each voxel that is in the region. `brain` is tissue without ventricles.
+    weight : (z, y, x) float32
+        Where images are compared: the brain and its edges.
+    """
+
+    masks: dict[str, Array]
+    weight: Array
+
+
+def structure_groups() -> dict[str, list[int]]:
+    """Return the indices of the structures of each region."""
+    groups: dict[str, list[int]] = {}
+    for k, one in enumerate(STRUCTURES):
+        base = one.group.rsplit("_", 1)[0] if one.side != "-" else one.group
+        if one.name.endswith("_white") and one.name.split("_")[0] in LOBES:
+            base = one.name.split("_")[0]
+        if one.name == "hippocampus" or base in LOBES:
+            groups.setdefault(f"{base}_{one.side}", []).append(k)
+        if one.name.startswith("cerebellum") or one.name == "vermis":
+            groups.setdefault("cerebellum", []).append(k)
+        if one.name == "lateral_ventricle":
+            groups.setdefault(VENTRICLES, []).append(k)
+    return groups
+
+
+def contrast_levels(mean: Array, brain: Array, ventricles: Array) -> tuple[float, float]:
+    """Return the intensities of CSF, from the cores of the ventricles, and of the typical brain."""
+    core = ventricles > 0.7
+    if core.sum() < 50:
+        core = ventricles >= np.sort(ventricles, axis=None)[-200]
+    return float(np.median(mean[core])), float(np.median(mean[brain > 0.5]))
+
+
+def make_regions(mean: Array, maps: dict[str, Array], brain: Array) -> Regions:
+    """Make the masks from the mean image and the soft maps.
+
+    Tissue is what is brighter than halfway between CSF and grey matter, connected, and in or near the brain map: the
+    maps have voxels of 5 mm, and the image decides where the brain ends.
+
+    Parameters
+    ----------
+    mean : (z, y, x) float32
+        Mean of all visits, in units of contrast.
+    maps : dict of str to (z, y, x) float32
+        Soft maps of `structure_groups`.
+    brain : (z, y, x) float32
+        Soft brain map.
+    """
+    from scipy import ndimage
+
+    smooth = smoothed(mean, 0.7)
+    tissue = ndimage.binary_opening((smooth > TISSUE) & (brain > 0.3))
+    labels, _ = ndimage.label(tissue)
+    tissue = labels == np.bincount(labels.ravel())[1:].argmax() + 1
+    near = ndimage.binary_dilation(maps[VENTRICLES] > 0.3, iterations=2)
+    fluid = (np.clip((0.75 - mean) / 0.75, 0, 1) * near).astype(np.float32)
+    edges = np.clip((smoothed(tissue.astype(np.float32), 1.2) - 0.05) / 0.3, 0, 1)
+    weight = np.maximum(edges, smoothed((fluid > 0.3).astype(np.float32), 1.0) > 0.2).astype(np.float32)
+    masks = {BRAIN: tissue.astype(np.float32), VENTRICLES: fluid}
+    for name, own in maps.items():
+        if name != VENTRICLES:
+            masks[name] = tissue * np.clip(own / np.maximum(brain, 0.2), 0, 1)
+    return Regions({name: one for name, one in masks.items() if one.sum() > 100}, weight)
+
+
+def grouped_maps(maps: Array, maps_grid: Grid, grid: Grid, grid_to_visit: Array) -> dict[str, ArrayOnGrid]:
+    """Resample the maps of each region, and of the brain, to a grid: `brain` and `structure_groups`."""
+    parts = {name: maps[which].sum(0) for name, which in structure_groups().items()}
+    parts[BRAIN] = 1 - maps[0]
+    return {name: (resample(one, maps_grid, grid, grid_to_visit), grid) for name, one in parts.items()}

@@ -1,0 +1,273 @@
+"""Register a series: encode each visit, compare pairs, bring them into agreement, refine against the template."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import TypeVar
+
+import numpy as np
+
+from stnreg.core.clock import Clock
+from stnreg.errors import StnregError, UsageProblem
+from stnreg.geometry.affine import nearest_dof
+from stnreg.geometry.matrix import Matrix
+from stnreg.images.inputs import Image
+from stnreg.models.card import find
+from stnreg.registration.anatomy.encode import threads_of_each
+from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.encoding import encode
+from stnreg.registration.methods import method_of
+from stnreg.registration.options import RegistrationOptions
+from stnreg.registration.register import register_pair
+from stnreg.registration.result import RegistrationResult
+from stnreg.registration.series.agreement import agreeing_maps, mean_space, reduced, residuals_mm
+from stnreg.registration.series.change import ChangeResult, measure_change
+from stnreg.registration.series.options import SeriesOptions
+from stnreg.registration.series.people import Evidence, groups, links, reason_left_out
+from stnreg.registration.series.reference import to_reference
+from stnreg.registration.series.result import ERROR, KEPT, LEFT_OUT, SeriesResult, VisitResult
+from stnreg.registration.series.rounds import refine_in_rounds
+from stnreg.registration.series.skull import relative_scales
+
+ALL_PAIRS = 6  # visits, up to which every pair is registered
+NEIGHBOURS = 3  # of each visit on either side, in a larger series
+PAIR_DOF = {6: 6, 7: 7, 9: 12, 12: 12}  # scales along the axes of two scanners have no nine parameters
+BRAIN_RADIUS_MM = 60.0
+
+Item = TypeVar("Item")
+Out = TypeVar("Out")
+
+
+def register_series(
+    visits: Sequence[Image | EncodedImage],
+    names: Sequence[str] | None = None,
+    options: SeriesOptions | None = None,
+) -> SeriesResult:
+    """Bring the visits of one person into one space.
+
+    Parameters
+    ----------
+    visits : sequence of path, Volume, nibabel or SimpleITK image, or EncodedImage
+        Two or more scans of one head; grids, voxel sizes, orientations and scanners may differ.
+    names : sequence of str, optional
+        Of the visits, unique; `visit-1` and so on by default.
+    options : SeriesOptions, optional
+
+    Returns
+    -------
+    SeriesResult
+        A visit that cannot be read, is judged failed or shows another person is in it with the reason.
+
+    Raises
+    ------
+    UsageProblem
+        If there are fewer than two visits, names are not unique, or the network is a pair network.
+    DataError
+        If the network or the reference cannot be used.
+    """
+    options = options or SeriesOptions()
+    named = list(names) if names is not None else [f"visit-{k + 1}" for k in range(len(visits))]
+    if len(visits) < 2:
+        raise UsageProblem(f"a series has two visits or more, got {len(visits)}")
+    if len(named) != len(visits) or len(set(named)) < len(named):
+        raise UsageProblem("every visit of a series needs a name of its own")
+    weights, clock = find(options.model), Clock()
+    if not method_of(weights).encodes_alone:
+        raise UsageProblem(f"{weights.name}: a series needs an anatomy network, which encodes each visit alone")
+    with clock.stage("encode"):
+        read = _in_parallel(lambda one: _encoded(one, options, len(visits)), visits, options.thread_count)
+    results = [
+        VisitResult(name, _path(given), ERROR, str(one))
+        if isinstance(one, StnregError)
+        else VisitResult(name, one.volume.path, LEFT_OUT, image=one.whole, warnings=one.volume.warnings)
+        for name, given, one in zip(named, visits, read, strict=True)
+    ]
+    usable = {k: one for k, one in enumerate(read) if isinstance(one, EncodedImage)}
+    order = sorted(usable, key=lambda k: _content(usable[k]))  # so that the order given does not matter
+    with clock.stage("pairs"):
+        pairs = _Pairs([usable[k] for k in order], options).compared()
+    group, evidence = pairs.group, pairs.evidence
+    for k in set(range(len(order))) - set(group):
+        place = order[k]
+        results[place] = replace(results[place], reason=reason_left_out(k, group, evidence))
+    if len(group) < 2:
+        reason = "no two visits show one person" if len(order) > 1 else "fewer than two visits can be used"
+        results = [replace(one, reason=one.reason or reason) for one in results]
+        empty = np.zeros(3)
+        return SeriesResult(tuple(results), None, empty, options, weights, clock.seconds, warnings=(reason,))
+    with clock.stage("agree"):
+        maps, disagreement = _agreed(pairs, options)
+    members = [pairs.visits[k] for k in group]
+    with clock.stage("template"):
+        rounds = refine_in_rounds(members, maps, pairs.typical_correlation, options)
+    first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
+    with clock.stage("reference"):
+        placed = to_reference(rounds, members, first, options)
+    changes = None
+    if options.change:
+        with clock.stage("change"):
+            changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count)
+    skulls = relative_scales([one.skull for one in rounds.aligned])
+    for number, k in enumerate(group):
+        place = order[k]
+        scores = [r.verdict.score for pair, r in pairs.results.items() if k in pair and pair in links(evidence)]
+        found = rounds.aligned[number]
+        results[place] = replace(
+            results[place],
+            status=KEPT,
+            space_to_visit=placed.maps[number],
+            score=float(np.mean([s for s in scores if s is not None])),
+            correlation=found.correlation,
+            disagreement_mm=disagreement[number],
+            gain=rounds.gains[number],
+            has_skull=found.has_skull,
+            skull_log_volume=skulls[number].log_volume if skulls else None,
+            skull_error=skulls[number].error if skulls else None,
+        )
+    return SeriesResult(
+        tuple(results),
+        placed.template,
+        placed.center_lps,
+        options,
+        weights,
+        clock.seconds,
+        rounds.moved_mm,
+        placed.warnings,
+        None if changes is None else _in_order_given(changes, [order[k] for k in group]),
+    )
+
+
+def _in_order_given(changes: ChangeResult, places: Sequence[int]) -> ChangeResult:
+    """Sort what is told of each visit: from the order of content to that in which they were given."""
+    which = np.argsort(places)
+
+    def sort(values: Sequence[Item]) -> list[Item]:
+        return [values[k] for k in which]
+
+    return replace(
+        changes,
+        log_volume={name: sort(values) for name, values in changes.log_volume.items()},
+        error={name: sort(values) for name, values in changes.error.items()},
+        log_jacobian=sort(changes.log_jacobian),
+        displacement=sort(changes.displacement),
+    )
+
+
+@dataclass
+class _Pairs:
+    """The registrations between visits, in the order of their content."""
+
+    visits: Sequence[EncodedImage]
+    options: SeriesOptions
+    results: dict[tuple[int, int], RegistrationResult] = field(default_factory=dict)
+    group: list[int] = field(default_factory=list)
+
+    def compared(self) -> "_Pairs":
+        """Register as many pairs as are needed, and find the largest group of one person."""
+        count = len(self.visits)
+        wanted = list(combinations(range(count), 2))
+        if count > ALL_PAIRS:
+            near = {tuple(sorted((i, (i + step) % count))) for i in range(count) for step in range(1, NEIGHBOURS + 1)}
+            wanted = sorted(near)  # type: ignore[arg-type]
+        self._register(wanted)
+        if count > ALL_PAIRS:  # whoever is left out is compared with all others
+            out = set(range(count)) - set(self.group)
+            self._register([(i, j) for i, j in combinations(range(count), 2) if {i, j} & out])
+        return self
+
+    @property
+    def evidence(self) -> dict[tuple[int, int], Evidence]:
+        """What each pair says of its visits."""
+        found = {}
+        for pair, result in self.results.items():
+            refined, verdict = result.refined, result.verdict
+            assert refined is not None
+            found[pair] = Evidence(
+                bool(verdict.passed), refined.same_person, refined.local_correlation, verdict.reasons
+            )
+        return found
+
+    @property
+    def typical_correlation(self) -> float:
+        """Local correlation at 2 mm between the visits of the group."""
+        return float(np.mean([found.correlation for found in self.good.values()]))
+
+    @property
+    def good(self) -> dict[tuple[int, int], Evidence]:
+        """The usable pairs inside the group."""
+        return {p: found for p, found in links(self.evidence).items() if p[0] in self.group and p[1] in self.group}
+
+    def _register(self, wanted: Sequence[tuple[int, int]]) -> None:
+        missing = [pair for pair in wanted if pair not in self.results]
+        threads = self.options.thread_count
+        of_pair = RegistrationOptions(
+            dof=PAIR_DOF[self.options.dof],
+            model=self.options.model,
+            min_score=self.options.min_score,
+            header_source=self.options.header_source,
+            volume=self.options.volume,
+            device=self.options.device,
+            threads=threads_of_each(threads, min(threads, max(len(missing), 1))),
+        )
+        made = _in_parallel(lambda p: register_pair(self.visits[p[0]], self.visits[p[1]], of_pair), missing, threads)
+        self.results.update(zip(missing, made, strict=True))
+        self.group = sorted(groups(self.evidence, len(self.visits))[0]) if self.visits else []
+
+
+def _agreed(pairs: _Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[float]]:
+    """Return the maps from the mean space to the visits of the group, and how far the pairs of each disagree, mm."""
+    place = {k: number for number, k in enumerate(pairs.group)}
+    edges = {(place[i], place[j]): pairs.results[i, j].fixed_to_moving for i, j in pairs.good}
+    weights = {
+        (place[i], place[j]): found.correlation**2 / max(1 - found.correlation**2, 1e-3)
+        for (i, j), found in pairs.good.items()
+    }
+    common = agreeing_maps(edges, weights, len(place))
+    members = [pairs.visits[k] for k in pairs.group]
+    poses = [nearest_dof(one.encoding.template_to_lps, np.zeros(3), 6) for one in members]
+    maps = [reduced(one, np.zeros(3), options.dof) for one in mean_space(common, poses)]
+    corners = BRAIN_RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
+    off = residuals_mm(edges, maps, corners)
+    disagreement = []
+    for number in range(len(place)):
+        own = [distance for pair, distance in off.items() if number in pair]
+        disagreement.append(float(np.sqrt(np.mean(np.square(own)))))
+    return maps, disagreement
+
+
+def _encoded(image: Image | EncodedImage, options: SeriesOptions, count: int) -> EncodedImage | StnregError:
+    """Read and encode one visit; the error if it cannot be used."""
+    if isinstance(image, EncodedImage):
+        return image
+    try:
+        return encode(
+            image,
+            model=options.model,
+            header_source=options.header_source,
+            volume=options.volume,
+            device=options.device,
+            threads=threads_of_each(options.thread_count, min(count, options.thread_count)),
+        )
+    except StnregError as error:
+        return error
+
+
+def _content(visit: EncodedImage) -> bytes:
+    """Return a digest of the voxels and the grid of a visit."""
+    known = hashlib.sha256(np.ascontiguousarray(visit.volume.array).view(np.uint8).data)
+    known.update(visit.volume.grid.index_to_lps.tobytes())
+    return known.digest()
+
+
+def _path(image: object) -> str:
+    return str(image) if isinstance(image, str) or hasattr(image, "__fspath__") else "image"
+
+
+def _in_parallel(work: Callable[[Item], Out], items: Sequence[Item], threads: int) -> list[Out]:
+    """Return the results in order; a few at once if there are threads."""
+    if threads < 2 or len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(threads, len(items))) as pool:
+        return list(pool.map(work, items))
