@@ -113,3 +113,23 @@ class DeformationLimits(_FromCard):
     max_log_jacobian_sd: float = 0.6
     min_agreement: float = 0.7
     min_gain: float = 0.0
+
+
+@dataclass(frozen=True)
+class PairCalibration(_FromCard):
+    """Of a pair network: where a refined registration is rejected. All of it is measured on the intensities.
+
+    Attributes
+    ----------
+    min_correlation : float
+        Least local correlation inside both objects, 0 to 1.
+    min_overlap : float
+        Least fraction of an object inside the other image; the smaller of both directions.
+    max_there_and_back_mm : float
+        Largest distance between the estimate and that for the images exchanged, each refined. Two images of one object
+        are accepted whatever it is: their correlation says enough.
+    """
+
+    min_correlation: float = 0.3
+    min_overlap: float = 0.3
+    max_there_and_back_mm: float = 5.0

@@ -19,7 +19,7 @@ class Verdict:
     Attributes
     ----------
     passed : bool or None
-        Whether it is accepted; None if not assessed (pair networks).
+        Whether it is accepted; None if not assessed: the bare estimate of a pair network.
     score : float or None
         Agreement of the structures of both images under the transform, 0 to 1; size and shape that its degrees of
         freedom leave do not count (`agreement_beyond_shape`).
@@ -49,9 +49,6 @@ class RefinementStats:
     correlation: float
     same_person: bool
     mirrored: bool
-
-
-NOT_ASSESSED = Verdict(None, None, ("pair networks have no quality assessment",))
 
 
 def assess(

@@ -76,6 +76,8 @@ class Refined:
         Wall time of building the levels and of the iterations, seconds.
     notes : tuple of str
         Notes for the user.
+    there_and_back_mm : float or None
+        How far the refined estimate and the one for the images exchanged are apart; None where there is one estimate.
     """
 
     fixed_to_moving: Matrix
@@ -92,6 +94,7 @@ class Refined:
     steps: tuple[int, ...]
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
+    there_and_back_mm: float | None = None
 
     @property
     def mirrored(self) -> bool:
