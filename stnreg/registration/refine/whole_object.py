@@ -39,7 +39,7 @@ HEAD_RADIUS_MM = 70.0  # root mean square distance of a head from its centre
 HEADLIKE = 1.6  # objects this much smaller or larger are still measured as heads
 FEW_SAMPLES = 20_000  # to correlate by
 ALIKE = 0.85  # share of the local correlation of one object from which on it is refined by that
-KEPT_INFORMATION = 0.03  # local correlation may cost this share of the information that was reached before it
+KEPT_INFORMATION = 0.003  # share that local correlation may cost: more, and the object has changed
 ObjectPair = tuple[ObjectLevel, ObjectLevel]
 SampledPair = tuple[SampledImage, SampledImage]
 
@@ -164,16 +164,15 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
 
         stepped = perf_counter()
         closeness = _Closeness(sides, pool)
-        found = best.fixed_to_moving
+        improved = cost(best.fixed_to_moving) < cost(begins[0])
+        found = best.fixed_to_moving if improved else begins[0]
         within = closeness.of(found)
         if mean_correlation(within) >= ALIKE * SAME_PERSON_CORRELATION:
             closer = refine_affine(fixed, moving, found, **masks, dof=usable, threads=threads)
             bound = cost(found) + KEPT_INFORMATION * abs(cost(found))
-            if closer.same_person and cost(closer.fixed_to_moving) <= bound:
-                found, steps = closer.fixed_to_moving, [*steps, *closer.steps]
+            if closer.same_person and closer.improved and cost(closer.fixed_to_moving) <= bound:
+                found, improved, steps = closer.fixed_to_moving, True, [*steps, *closer.steps]
                 within = closeness.of(found)
-        if not (improved := cost(found) < cost(begins[0])):
-            found, within = begins[0], closeness.of(begins[0])
     correlation = mean_correlation(within)
     return Refined(
         fixed_to_moving=found,
