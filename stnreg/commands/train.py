@@ -59,7 +59,9 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy or "
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
+            "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
+            "airnet; for an anatomy or "
             "velocity network default (from nothing), further (goes on with --from, at a lower rate), or tiny; what "
             "--config names, or default, when left out.",
         ),
@@ -136,6 +138,7 @@ def train(
     from stnreg.training.anatomy.run import anatomy_model, train_anatomy
     from stnreg.training.deformable.command import is_velocity, train_velocity
     from stnreg.training.run import PairRun, train_pair
+    from stnreg.training.slices.run import is_slices, train_slices
 
     wanted = PairRun(
         folder=output,
@@ -160,6 +163,9 @@ def train(
         return
     if steps is not None or minutes is not None:
         raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
+    if is_slices(wanted):
+        typer.echo(train_slices(wanted))
+        return
     if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))
         return

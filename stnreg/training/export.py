@@ -22,6 +22,7 @@ from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.deformable.release import velocity_network
 from stnreg.training.released import Released
+from stnreg.training.slices.run import slice_network
 
 TRIALS = 3
 BLOB = 6  # values along each axis of a smooth image
@@ -41,6 +42,7 @@ BUILDERS = {
     "anatomy-pose": anatomy_network,
     "anatomy-fine": anatomy_network,
     "velocity": velocity_network,
+    "slices": slice_network,
 }
 """Functions that rebuild a network from its config, by task."""
 

@@ -105,12 +105,14 @@ def choose_pair_limits(outcomes: Sequence[PairOutcome]) -> dict[str, Threshold]:
     assert found is not None  # both kinds are there, and all figures are finite
     how = f"{BEST} {said}: at least {100 * found[2]:.1f} % of each are on the right side"
     overlap = 0.8 * float(np.percentile(values(right, "overlap"), 1))
-    apart_mm = 1.5 * float(np.percentile(values(right, "there_and_back_mm"), 98))
+    estimated = [one for one in right if not one.misled] or right
+    apart_mm = 1.5 * float(np.percentile(values(estimated, "there_and_back_mm"), 98))
     return {
         "min_correlation": Threshold(round((found[0] + found[1]) / 2, 3), how),
         "min_overlap": Threshold(round(overlap, 3), f"0.8 times the 1st percentile of the right ones, of {said}"),
         "max_there_and_back_mm": Threshold(
-            round(apart_mm, 2), f"1.5 times the 98th percentile of the right ones, of {said}"
+            round(apart_mm, 2),
+            f"1.5 times the 98th percentile of {len(estimated)} right ones from the network's own estimates",
         ),
     }
 
@@ -147,6 +149,6 @@ def pair_limits_table(found: MeasuredPairLimits) -> list[tuple[str, float, float
 
 
 def is_accepted(one: PairOutcome, limits: PairCalibration) -> bool:
-    """Return whether the limits accept a registration; two images of one object need not agree there and back."""
-    agrees = is_same_person(one.correlation) or one.there_and_back_mm <= limits.max_there_and_back_mm
+    """Return whether the limits accept a registration, as `assess_objects` does."""
+    agrees = one.misled or is_same_person(one.correlation) or one.there_and_back_mm <= limits.max_there_and_back_mm
     return one.correlation >= limits.min_correlation and one.overlap >= limits.min_overlap and agrees

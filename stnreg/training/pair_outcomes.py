@@ -27,6 +27,7 @@ from stnreg.transforms.io.files import load_transform
 Array = np.ndarray
 RIGHT_SHARE, FAILED_SHARE = 0.035, 0.07  # of the radius of an object: 2.5 and 5 mm of a head of 70 mm
 PEOPLE_RIGHT_MM, PEOPLE_FAILED_MM = 8.0, 12.0  # over the brain, from least squares on the centroids of the labels
+SCANS = 10  # the last by name, each in three pairs
 POINTS = 997  # every such voxel of an object is a point at which errors are measured
 MISLED = tuple(kind for kind in WRONG if kind != "mirrored")  # a mirrored object may be as good a fit
 
@@ -58,9 +59,13 @@ class Case:
 
 @dataclass(frozen=True)
 class PairOutcome:
-    """One registration: whether it is right, and what the verdict measures of it."""
+    """One registration: whether it is right, and what the verdict measures of it.
+
+    Those that are `misled` were refined from wrong estimates, whose distance from each other means nothing.
+    """
 
     case: str
+    misled: bool
     is_right: bool
     error_mm: float
     correlation: float
@@ -97,12 +102,12 @@ def outcomes_of(
         middle = case.points.mean(0)
         wrong = [compose(case.truth, wrong_move(str(kind), middle, rng)) for kind in rng.choice(MISLED, 2)]
         misled = refine_objects(*pair.images, wrong, threads=threads)
-        found += [outcome for one in (refined, misled) for outcome in _judged(case, one)]
+        found += [outcome for one in (refined, misled) for outcome in _judged(case, one, one is misled)]
         progress(number, len(cases))
     return found
 
 
-def _judged(case: Case, refined: Refined) -> Iterator[PairOutcome]:
+def _judged(case: Case, refined: Refined, misled: bool) -> Iterator[PairOutcome]:
     """Yield the outcome of a registration; nothing where it is neither right nor failed."""
     error_mm = mean_error_mm(refined.fixed_to_moving, case.truth, case.points)
     if error_mm <= case.right_mm or error_mm > case.failed_mm:
@@ -110,7 +115,7 @@ def _judged(case: Case, refined: Refined) -> Iterator[PairOutcome]:
         assert apart_mm is not None
         is_right = error_mm <= case.right_mm
         yield PairOutcome(
-            case.name, is_right, error_mm, float(refined.local_correlation), float(refined.overlap), apart_mm
+            case.name, misled, is_right, error_mm, float(refined.local_correlation), float(refined.overlap), apart_mm
         )
 
 
@@ -123,7 +128,7 @@ def cases_of(scans: Path, validation: int | None, seed: int = 0) -> list[Case]:
         Folder with `ixi/`, as `stnreg train` takes it, whose last scans by name are moved; or a PAIRS.csv whose pairs
         have a `truth`, as `stnreg simulate` writes it.
     validation : int, optional
-        Number of scans or pairs; as in training, or all pairs, when left out.
+        Number of scans or pairs; `SCANS`, or all pairs, when left out.
     seed : int
         Of the moves.
 
@@ -134,7 +139,7 @@ def cases_of(scans: Path, validation: int | None, seed: int = 0) -> list[Case]:
     """
     if scans.suffix == ".csv":
         return _cases_of_table(scans, validation)
-    labelled = load_validation_scans(scans, *(() if validation is None else (validation,)))
+    labelled = load_validation_scans(scans, validation or SCANS)
     return list(_cases_of_scans(labelled, np.random.default_rng(seed)))
 
 
