@@ -79,6 +79,9 @@ def assess(
     estimated : bool
         Whether the transform is the unrefined affine that was estimated from the structures.
     """
+    if missing := [name for name, one in (("fixed", fixed), ("moving", moving)) if not one.has_head]:
+        where = " and in the ".join(missing)
+        return Verdict(False, 0.0, (f"no head was found in the {where} image; for other objects use --model separate",))
     limits = fixed.calibration
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
     least = limits.min_score if min_score is None else min_score
