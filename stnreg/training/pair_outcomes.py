@@ -27,7 +27,7 @@ from stnreg.transforms.io.files import load_transform
 Array = np.ndarray
 RIGHT_SHARE, FAILED_SHARE = 0.035, 0.07  # of the radius of an object: 2.5 and 5 mm of a head of 70 mm
 PEOPLE_RIGHT_MM, PEOPLE_FAILED_MM = 8.0, 12.0  # over the brain, from least squares on the centroids of the labels
-SCANS = 10  # the last by name, each in three pairs
+SCANS = 6  # the last by name, each in three pairs
 POINTS = 997  # every such voxel of an object is a point at which errors are measured
 MISLED = tuple(kind for kind in WRONG if kind != "mirrored")  # a mirrored object may be as good a fit
 

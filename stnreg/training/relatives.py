@@ -59,7 +59,7 @@ def relative(name: str) -> TrainConfig:
     one = RELATIVES[name]
     return TrainConfig(
         loop=LoopConfig(
-            epochs=6,
+            epochs=4,
             steps_per_epoch=500,
             learning_rate=2e-3,
             ema=0.99,

@@ -60,7 +60,7 @@ def slice_preset(name: str) -> SliceRunConfig:
     """Return the settings of one of `SLICE_PRESETS`."""
     one = RELATIVES[name.removesuffix(SUFFIX)]
     loop = LoopConfig(
-        epochs=10,
+        epochs=5,
         steps_per_epoch=500,
         learning_rate=2e-3,
         ema=0.99,
