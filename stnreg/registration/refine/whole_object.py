@@ -164,6 +164,7 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
 
         stepped = perf_counter()
         closeness = _Closeness(sides, pool)
+        at_start = mean_correlation(closeness.of(begins[0]))
         improved = cost(best.fixed_to_moving) < cost(begins[0])
         found = best.fixed_to_moving if improved else begins[0]
         within = closeness.of(found)
@@ -181,7 +182,7 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
         same_person=is_same_person(correlation),
         same_contrast=is_same_contrast(correlation, mean_raw_correlation(within)),
         local_correlation=correlation,
-        start_correlation=mean_correlation(closeness.of(begins[0])),
+        start_correlation=at_start,
         overlap=min(one.overlap for one in within),
         residual=max(float(np.median(np.abs(one.residual))) if len(one.residual) else np.inf for one in within),
         motion_mm=motion_mm(*sampled, begins[0], found),
