@@ -59,7 +59,7 @@ def relative(name: str) -> TrainConfig:
     one = RELATIVES[name]
     return TrainConfig(
         loop=LoopConfig(
-            epochs=4,
+            epochs=3,
             steps_per_epoch=500,
             learning_rate=2e-3,
             ema=0.99,
