@@ -2,12 +2,14 @@
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
 (`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
-(`NAME-synthetic`). An editable install needs neither: it reads the tree itself.
+(`NAME-synthetic`) and its relatives (`sloan-NAME`, `airnet`). An editable install needs neither: it reads the tree itself.
 """
 
 from pathlib import Path
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+RELATIVES = ("sloan-", "airnet")
 
 
 class ShipWeightsAndPages(BuildHookInterface):
@@ -20,6 +22,6 @@ class ShipWeightsAndPages(BuildHookInterface):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         if version != "editable":
             for file in sorted([*top.glob("weights/*.onnx"), *top.glob("weights/*.json")]):
-                if file.stem.endswith("-synthetic"):
+                if file.stem.endswith("-synthetic") or file.stem.startswith(RELATIVES):
                     continue
                 build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"

@@ -105,14 +105,14 @@ def choose_pair_limits(outcomes: Sequence[PairOutcome]) -> dict[str, Threshold]:
     assert found is not None  # both kinds are there, and all figures are finite
     how = f"{BEST} {said}: at least {100 * found[2]:.1f} % of each are on the right side"
     overlap = 0.8 * float(np.percentile(values(right, "overlap"), 1))
-    estimated = [one for one in right if not one.misled] or right
+    estimated = [one for one in right if not one.misled and not is_same_person(one.correlation)] or right
     apart_mm = 1.5 * float(np.percentile(values(estimated, "there_and_back_mm"), 98))
     return {
         "min_correlation": Threshold(round((found[0] + found[1]) / 2, 3), how),
         "min_overlap": Threshold(round(overlap, 3), f"0.8 times the 1st percentile of the right ones, of {said}"),
         "max_there_and_back_mm": Threshold(
             round(apart_mm, 2),
-            f"1.5 times the 98th percentile of {len(estimated)} right ones from the network's own estimates",
+            f"1.5 times the 98th percentile of {len(estimated)} right ones of two objects, as estimated",
         ),
     }
 
