@@ -2,7 +2,8 @@
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
 (`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
-(`NAME-synthetic`) and its relatives (`sloan-NAME`, `airnet`). An editable install needs neither: it reads the tree itself.
+(`NAME-synthetic`) and its relatives (`sloan-NAME`, `airnet`). An editable install needs neither: it reads the tree
+itself.
 """
 
 from pathlib import Path

@@ -59,7 +59,7 @@ def relative(name: str) -> TrainConfig:
     one = RELATIVES[name]
     return TrainConfig(
         loop=LoopConfig(
-            epochs=3,
+            epochs=2 if one.head == "rigid" else 3,
             steps_per_epoch=500,
             learning_rate=2e-3,
             ema=0.99,

@@ -23,7 +23,6 @@ Array = np.ndarray
 Found = TypeVar("Found")
 LIKELY = 12  # candidate poses that are returned, of 24, if none was accepted
 HEAD_TURNS = 4  # rotations that tell whether there is a head
-NO_HEAD_ML = 50.0  # cubes have up to 43 ml of structures times sharpness, a quarter of a head 56 and more, a head 150
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
@@ -79,9 +78,9 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
 
     first = _pose_in(scan, cube, network)
     found = [first]
-    if first.certain_ml <= NO_HEAD_ML:
+    if first.certain_ml <= limits.no_head_ml:
         found += [in_turned_cube(turn) for turn in CUBE_TURNS[1:HEAD_TURNS]]
-        if all(one.certain_ml <= NO_HEAD_ML for one in found):
+        if all(one.certain_ml <= limits.no_head_ml for one in found):
             raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
         if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
