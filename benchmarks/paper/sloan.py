@@ -4,8 +4,8 @@
     python -m benchmarks.paper.sloan show
 
 Every pair is one scan under two rigid moves, so that the truth is known. Two data sets, as theirs: `ixi`, the `dev`
-heads, and `painted`, heads painted from the validation anatomies, which no network here has seen the like of. Rows are
-kept in benchmarks/results/sloan.csv.
+heads, and `painted`, twelve heads of the column `longitudinal`, whose like no network has seen. Rows are kept
+in benchmarks/results/sloan.csv.
 """
 
 import argparse
@@ -17,15 +17,13 @@ import numpy as np
 import torch
 
 from benchmarks.common.heads import shared_folder
-from benchmarks.common.painted import VALIDATION_ANATOMIES
+from benchmarks.paper.columns import longitudinal
 from benchmarks.paper.sloan_peers import align_slices, align_volumes
 from stnreg.geometry.affine import to_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.theta import affine_from_theta
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
-from stnreg.simulation.build import build_recipe
-from stnreg.simulation.dataset import simulate
 from stnreg.training.augment import step_generator
 from stnreg.training.data import ScanList, Scans, pack_scans
 from stnreg.training.pair import PairTask
@@ -47,6 +45,7 @@ DATA = ("ixi", "painted")
 PARAMETERS = {"2d": ("rotation", "x", "y"), "3d": ("rotation", "x", "y", "z")}
 COLUMNS = ("dims", "data", "pair", "method", "rotation", "x", "y", "z")
 LEAST_PAIRS = 30
+PAINTED = 12  # heads of the column `longitudinal`
 PUBLISHED = """\
 As printed in the paper, 2-D, its own data (mean absolute error and standard deviation):
                         OASIS: rotation    x              y              IXI: rotation      x              y
@@ -62,11 +61,8 @@ def scans_of(data: str, work: Path, size: int, spacing_mm: float) -> Scans:
     if data == "ixi":
         paths = sorted((shared_folder() / "data/dev/ixi").glob("*_T1.nii.gz"))
     else:
-        maps = [shared_folder() / f"data/train/labelmaps/anatomy_{n:02d}.nii.gz" for n in VALIDATION_ANATOMIES]
-        counts = (0, 0, 10)
-        recipe = build_recipe("heads", counts, labels=maps, sizes=[128], contrasts=["t1"])
-        simulate(recipe, work / "painted", counts, seed=5, jobs=1)
-        paths = sorted((work / "painted/test").glob("*/fixed.nii.gz"))
+        pairs = longitudinal(work / "longitudinal", LEAST_PAIRS, 1)
+        paths = [Path(pair.fixed) for pair in pairs[:PAINTED]]
     splits = tuple("train" if k else "validation" for k in range(len(paths)))
     return pack_scans(ScanList(tuple(paths), splits), size=size, spacing_mm=spacing_mm)
 
@@ -191,7 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=("measure", "show"))
     parser.add_argument("--pairs", type=int, default=60, help="of each data set")
-    parser.add_argument("--work", type=Path, default=ROOT / "build/sloan", help="where painted heads are kept")
+    parser.add_argument("--work", type=Path, default=ROOT / "build/paper", help="where painted heads are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)
     measure(options) if options.verb == "measure" else show(options)

@@ -99,6 +99,17 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     yield from distinct(likely, lambda pose: pose, limits.same_pose_mm)
 
 
+def certain_volumes_ml(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> list[float]:
+    """Return the volume of the structures times their sharpness in the first rotations, ml: small without a head."""
+    scan = network_input(array, grid, Grid.cube(center_lps, network.size, network.spacing_mm))
+    return [
+        _pose_in(
+            permuted(scan, turn), Grid.cube(center_lps, network.size, network.spacing_mm, turn), network
+        ).certain_ml
+        for turn in CUBE_TURNS[:HEAD_TURNS]
+    ]
+
+
 def _more_certain(a: _Candidate, b: _Candidate) -> _Candidate:
     return min(a, b, key=lambda pose: pose.pose_uncertainty)
 

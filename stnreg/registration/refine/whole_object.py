@@ -6,7 +6,7 @@ fine; images of one object, which local correlation tells, are then refined by t
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -38,6 +38,7 @@ OBJECT_PASSES = (Pass(8.0, 10_000, 25, 0.1), Pass(4.0, 20_000, 15, 0.05), Pass(2
 HEAD_RADIUS_MM = 70.0  # root mean square distance of a head from its centre
 HEADLIKE = 1.6  # objects this much smaller or larger are still measured as heads
 FEW_SAMPLES = 20_000  # to correlate by
+FEWEST_SAMPLES = 6_000  # to measure the overlap by
 ALIKE = 0.85  # share of the local correlation of one object from which on it is refined by that
 KEPT_INFORMATION = 0.003  # share that local correlation may cost: more, and the object has changed
 ObjectPair = tuple[ObjectLevel, ObjectLevel]
@@ -118,8 +119,7 @@ def refine_objects(
 def _zoom(fixed: ArrayOnGrid, moving: ArrayOnGrid) -> float:
     """Return the factor by which lengths are multiplied so that both objects are about the size of a head.
 
-    Spacings, windows and limits are those of heads, which are left as they are. A mouse is as good a reason for twelve
-    degrees of freedom as a man.
+    Spacings, windows and limits are those of heads, which are left as they are.
     """
     radius_mm = max(radius(*fixed), radius(*moving))
     zoom = HEAD_RADIUS_MM / radius_mm if radius_mm > 0 else 1.0
@@ -143,36 +143,18 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
         pairs: list[ObjectPair] = list(zip(*levels, strict=True))
         built = perf_counter()
         usable, begins = _usable_starts(pairs[0], starts, dof)
-
-        def run(sampled: SampledPair, start: Matrix, p: Pass) -> Outcome:
-            limits = {"dof": usable, "max_steps": p.max_steps, "stop_mm": p.stop_mm}
-            return minimize(*sampled, start, **limits, pool=pool, one_way=inform)
-
-        sampled = _sample(pairs[0], OBJECT_PASSES[0].samples)
-        coarse = [run(sampled, start, OBJECT_PASSES[0]) for start in begins]
-        apart_mm = motion_mm(*sampled, *(one.fixed_to_moving for one in coarse[:2])) if len(coarse) > 1 else None
-        best = min(coarse, key=lambda one: total_cost(one.linearized, one.linearized))
-        steps = [best.steps]
-        for pair, p in zip(pairs[1:], OBJECT_PASSES[1:], strict=True):
-            sampled = _sample(pair, p.samples)
-            best = run(sampled, best.fixed_to_moving, p)
-            steps.append(best.steps)
-
-        def cost(fixed_to_moving: Matrix) -> float:
-            both = linearize_both(*sampled, fixed_to_moving, middle(*sampled, fixed_to_moving), pool, inform)
-            return total_cost(both, both)
-
+        informed = _inform_coarse_to_fine(pairs, begins, usable, pool)
         stepped = perf_counter()
         closeness = _Closeness(sides, pool)
         at_start = mean_correlation(closeness.of(begins[0]))
-        improved = cost(best.fixed_to_moving) < cost(begins[0])
-        found = best.fixed_to_moving if improved else begins[0]
+        improved = informed.cost(informed.fixed_to_moving) < informed.cost(begins[0])
+        found, steps = informed.fixed_to_moving if improved else begins[0], informed.steps
         within = closeness.of(found)
         if mean_correlation(within) >= ALIKE * SAME_PERSON_CORRELATION:
             closer = refine_affine(fixed, moving, found, **masks, dof=usable, threads=threads)
-            bound = cost(found) + KEPT_INFORMATION * abs(cost(found))
-            if closer.same_person and closer.improved and cost(closer.fixed_to_moving) <= bound:
-                found, improved, steps = closer.fixed_to_moving, True, [*steps, *closer.steps]
+            bound = informed.cost(found) + KEPT_INFORMATION * abs(informed.cost(found))
+            if closer.same_person and closer.improved and informed.cost(closer.fixed_to_moving) <= bound:
+                found, improved, steps = closer.fixed_to_moving, True, (*steps, *closer.steps)
                 within = closeness.of(found)
     correlation = mean_correlation(within)
     return Refined(
@@ -185,13 +167,51 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
         start_correlation=at_start,
         overlap=min(one.overlap for one in within),
         residual=max(float(np.median(np.abs(one.residual))) if len(one.residual) else np.inf for one in within),
-        motion_mm=motion_mm(*sampled, begins[0], found),
+        motion_mm=motion_mm(*informed.sampled, begins[0], found),
         mirror_gain=None,
-        steps=tuple(steps),
+        steps=steps,
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
         notes=() if usable == dof else (f"the overlap supports {usable} degrees of freedom, not {dof}",),
-        there_and_back_mm=apart_mm,
+        there_and_back_mm=informed.apart_mm,
     )
+
+
+@dataclass(frozen=True)
+class _Informed:
+    """The result of all passes on mutual information and outlines; `sampled` are those of the finest.
+
+    The first two starts ended `apart_mm` from each other at the coarsest level; None if there was one.
+    """
+
+    fixed_to_moving: Matrix
+    steps: tuple[int, ...]
+    apart_mm: float | None
+    sampled: SampledPair
+    pool: Executor | None
+
+    def cost(self, fixed_to_moving: Matrix) -> float:
+        """Return the cost of an affine at the finest level."""
+        center_lps = middle(*self.sampled, fixed_to_moving)
+        both = linearize_both(*self.sampled, fixed_to_moving, center_lps, self.pool, inform)
+        return total_cost(both, both)
+
+
+def _inform_coarse_to_fine(pairs: list[ObjectPair], begins: list[Matrix], dof: int, pool: Executor | None) -> _Informed:
+    """Refine every start at the coarsest level, and the best of them at the finer ones."""
+
+    def run(sampled: SampledPair, start: Matrix, p: Pass) -> Outcome:
+        return minimize(*sampled, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, pool=pool, one_way=inform)
+
+    sampled = _sample(pairs[0], OBJECT_PASSES[0].samples)
+    coarse = [run(sampled, start, OBJECT_PASSES[0]) for start in begins]
+    apart_mm = motion_mm(*sampled, *(one.fixed_to_moving for one in coarse[:2])) if len(coarse) > 1 else None
+    best = min(coarse, key=lambda one: total_cost(one.linearized, one.linearized))
+    steps = [best.steps]
+    for pair, p in zip(pairs[1:], OBJECT_PASSES[1:], strict=True):
+        sampled = _sample(pair, p.samples)
+        best = run(sampled, best.fixed_to_moving, p)
+        steps.append(best.steps)
+    return _Informed(best.fixed_to_moving, tuple(steps), apart_mm, sampled, pool)
 
 
 class _Closeness:
@@ -216,9 +236,9 @@ class _Closeness:
 
 
 def _usable_starts(pair: ObjectPair, starts: Sequence[Matrix], dof: int) -> tuple[int, list[Matrix]]:
-    """Return the degrees of freedom that the overlap supports, and the starts with as many."""
-    inside = [SampledImage(take_samples(level.object_alone, 6_000), level.object_alone) for level in pair]
-    usable = supported_dof(dof, *extent(inside[0], inside[1], starts[0]))
+    """Return the degrees of freedom that the overlap supports under any of the starts, and the starts with as many."""
+    inside = [SampledImage(take_samples(level.object_alone, FEWEST_SAMPLES), level.object_alone) for level in pair]
+    usable = max(supported_dof(dof, *extent(inside[0], inside[1], start)) for start in starts)
     return usable, [nearest_dof(one, middle(inside[0], inside[1], one), usable) for one in starts]
 
 
