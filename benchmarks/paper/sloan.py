@@ -1,6 +1,6 @@
 """The table of Sloan et al.: errors of networks that regress rigid parameters, in 3-D and, as theirs, in slices.
 
-    python -m benchmarks.paper.sloan measure [--pairs 60] [--jobs 1]
+    python -m benchmarks.paper.sloan measure [--pairs 60] [--methods A,B]
     python -m benchmarks.paper.sloan show
 
 Every pair is one scan under two rigid moves, so that the truth is known. Two data sets, as theirs: `ixi`, the `dev`
@@ -106,7 +106,7 @@ def measure(options: argparse.Namespace) -> None:
     """Measure what is not in the CSV yet."""
     for dims in ("2d", "3d"):
         for data in DATA:
-            missing = [m for m in VARIANTS if (dims, data, m) not in {r[:3] for r in _read()}]
+            missing = [m for m in options.methods.split(",") if (dims, data, m) not in {r[:3] for r in _read()}]
             if not missing:
                 continue
             pairs, truth, spacing_mm = pairs_of(dims, data, options.work, options.pairs)
@@ -187,6 +187,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=("measure", "show"))
     parser.add_argument("--pairs", type=int, default=60, help="of each data set")
+    parser.add_argument("--methods", default=",".join(VARIANTS), help="all when left out")
     parser.add_argument("--work", type=Path, default=ROOT / "build/paper", help="where painted heads are kept")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from stnreg.models.calibration import PairCalibration
 from stnreg.registration.quality import Verdict, told_apart
-from stnreg.registration.refine.refinement import Refined
+from stnreg.registration.refine.refined import Refined
 
 NOT_REFINED = Verdict(None, None, ("the estimate of a pair network is assessed after refinement only",))
 NOT_CALIBRATED = "this network has no calibration; measure one with `stnreg calibrate`"

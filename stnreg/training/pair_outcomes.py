@@ -16,7 +16,7 @@ from stnreg.registration.by_pair_network import PairNetworkRegistration
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.object_level import radius
-from stnreg.registration.refine.refinement import Refined
+from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.region import FOREGROUND_SHARE
 from stnreg.registration.refine.whole_object import refine_objects
 from stnreg.simulation.moves import RANGES

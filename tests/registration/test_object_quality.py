@@ -4,7 +4,7 @@ import numpy as np
 
 from stnreg.models.calibration import PairCalibration
 from stnreg.registration.object_quality import assess_objects
-from stnreg.registration.refine.refinement import Refined
+from stnreg.registration.refine.refined import Refined
 
 LIMITS = PairCalibration(min_correlation=0.3, min_overlap=0.5, max_there_and_back_mm=4.0)
 RIGHT = Refined(

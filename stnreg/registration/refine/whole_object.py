@@ -30,7 +30,8 @@ from stnreg.registration.refine.object_level import ObjectLevel, object_levels, 
 from stnreg.registration.refine.pair_type import SAME_PERSON_CORRELATION, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
 from stnreg.registration.refine.pyramid import build_levels
-from stnreg.registration.refine.refinement import Pass, Refined, refine_affine
+from stnreg.registration.refine.refined import Refined
+from stnreg.registration.refine.refinement import Pass, refine_affine
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
 
