@@ -11,7 +11,8 @@ from stnreg.evaluation.bootstrap import bootstrap_mean
 
 REFINED = ("separate-refined", "affine-refined")
 PEER = "sitk-affine"
-LEVEL = {"dice": (0.002, 1), "hd95_mm": (0.1, -1), "mi_nats": (0.01, 1)}
+LEVEL = {"dice": (0.002, 1), "hd95_mm": (0.1, -1), "mi_nats": (0.01, 1), "label_dice": (0.002, 1)}
+WORST = 5  # pairs of two people that are listed
 """What counts as level, and whether more is better (1) or less (-1)."""
 
 
@@ -26,6 +27,23 @@ def show_refined(cells: Cells) -> Iterable[str]:
         yield f"{METHODS[method].title:18}{'pairs':>6}{head}  error"
         for column in PAPER_COLUMNS:
             yield _line(cells, method, column)
+    yield from _worst(cells, REFINED[0], "random")
+
+
+def _worst(cells: Cells, method: str, column: str) -> Iterable[str]:
+    """Yield the pairs whose HD95 loses most, and what their labels say."""
+    own, theirs = (
+        {figure: cells.values(column, name, figure) for figure in ("hd95_mm", "label_dice")} for name in (method, PEER)
+    )
+    lost = {
+        pair: own["hd95_mm"][pair] - theirs["hd95_mm"][pair] for pair in own["hd95_mm"] if pair in theirs["hd95_mm"]
+    }
+    if lost:
+        yield ""
+        yield f"{METHODS[method].title}, {column}: the pairs that lose most in HD95, and their label Dice"
+        for pair in sorted(lost, key=lambda pair: -lost[pair])[:WORST]:
+            labels = f"{own['label_dice'][pair]:.3f} (SimpleITK {theirs['label_dice'][pair]:.3f})"
+            yield f"{pair:18}{lost[pair]:+.2f} mm, {labels}"
 
 
 def _line(cells: Cells, method: str, column: str) -> str:
