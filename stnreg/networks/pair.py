@@ -84,6 +84,9 @@ class PairArchitecture:
 class PairNet(nn.Module):
     """From two images to theta."""
 
+    places: Tensor
+    hidden: nn.Module
+
     def __init__(self, architecture: PairArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
@@ -99,7 +102,7 @@ class PairNet(nn.Module):
         self.features = nn.Sequential(*layers)
         if body == "fcn":
             # Where a feature lies must survive the average: coordinates are three more channels.
-            self.hidden: nn.Module = nn.Conv3d(width + 3, architecture.hidden, 1)
+            self.hidden = nn.Conv3d(width + 3, architecture.hidden, 1)
             self.register_buffer("places", _places(edge), persistent=False)
         else:
             self.hidden = nn.Linear((2 if body == "twin" else 1) * width * edge**3, architecture.hidden)

@@ -56,6 +56,9 @@ class SliceArchitecture:
 class SliceNet(nn.Module):
     """From two slices to the rigid transform between them."""
 
+    places: Tensor
+    hidden: nn.Module
+
     def __init__(self, architecture: SliceArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
@@ -68,9 +71,11 @@ class SliceNet(nn.Module):
         self.features = nn.Sequential(*layers)
         if architecture.body == "fcn":
             # Where a feature lies must survive the average: coordinates are two more channels.
-            self.hidden: nn.Module = nn.Conv2d(width + 2, architecture.hidden, 1)
+            self.hidden = nn.Conv2d(width + 2, architecture.hidden, 1)
             axis = torch.linspace(-1, 1, edge)
-            self.register_buffer("places", torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None], False)
+            self.register_buffer(
+                "places", torch.stack(torch.meshgrid(axis, axis, indexing="xy"))[None], persistent=False
+            )
         else:
             self.hidden = nn.Linear(width * edge**2, architecture.hidden)
         self.head = nn.Linear(architecture.hidden, 3)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -133,7 +134,7 @@ def _refine(images: dict[str, ArrayOnGrid | None], starts: Sequence[Matrix], dof
     fixed, moving = images["fixed"], images["moving"]
     assert fixed is not None
     assert moving is not None
-    masks = {name: image for name, image in images.items() if name not in ("fixed", "moving")}
+    masks: dict[str, Any] = {name: image for name, image in images.items() if name not in ("fixed", "moving")}
     sides = (
         (fixed, Region(mask=images["fixed_mask"], exclude=images["fixed_exclude"])),
         (moving, Region(mask=images["moving_mask"], exclude=images["moving_exclude"])),
