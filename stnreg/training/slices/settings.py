@@ -7,6 +7,7 @@ from stnreg.training.config import LoopConfig
 from stnreg.training.relatives import RELATIVES
 
 SUFFIX = "-2d"
+CONSISTENCY = 0.1  # weight of the explicit inverse consistency, which is squared here
 SLICE_PRESETS = tuple(f"{name}{SUFFIX}" for name, one in RELATIVES.items() if one.head == "rigid")
 
 
@@ -69,5 +70,6 @@ def slice_preset(name: str) -> SliceRunConfig:
         validate_every=500,
         checkpoint_every=500,
     )
+    consistency = CONSISTENCY if one.consistency else 0.0
     model = SliceArchitecture(body=one.body)
-    return SliceRunConfig(loop, SliceConfig(model, both_ways=one.both_ways, consistency=one.consistency))
+    return SliceRunConfig(loop, SliceConfig(model, both_ways=one.both_ways, consistency=consistency))
