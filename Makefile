@@ -42,8 +42,12 @@ bench: .venv/tested
 # continues. They read the shared scans.
 bench-paper: .venv/tested
 	$(BIN)/python -m benchmarks.paper.run measure
+	$(BIN)/python -m benchmarks.paper.sloan measure
+	$(BIN)/python -m benchmarks.paper.airnet measure
 	$(BIN)/python -m benchmarks.paper.picture
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.run
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.sloan
+	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.airnet
 
 # Related methods that deform, beside register --deform, and their table in docs/paper.md: a quarter of an hour. A stopped run
 # continues. They read the shared scans.

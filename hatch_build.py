@@ -2,7 +2,8 @@
 
 Weights lie at the top of the tree and become `stnreg/weights`; training leftovers beside them
 (`.safetensors`, `.ckpt`) stay out, and so do networks for one column of the paper's tables
-(`NAME-synthetic`, `weights/related`). An editable install needs neither: it reads the tree itself.
+(`NAME-synthetic`, `weights/related`) and its relatives (`sloan-NAME`, `airnet`). An editable install needs neither: it
+reads the tree itself.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 TEMPLATES = ("*.nii.gz", "*.npz", "NOTICE-*.txt")
+RELATIVES = ("sloan-", "airnet")
 
 
 class ShipWeightsAndPages(BuildHookInterface):
@@ -22,7 +24,7 @@ class ShipWeightsAndPages(BuildHookInterface):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         if version != "editable":
             for file in sorted([*top.glob("weights/*.onnx"), *top.glob("weights/*.json")]):
-                if file.stem.endswith("-synthetic"):
+                if file.stem.endswith("-synthetic") or file.stem.startswith(RELATIVES):
                     continue
                 build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"
             for file in sorted(path for pattern in TEMPLATES for path in top.glob(f"templates/{pattern}")):

@@ -33,14 +33,14 @@ def none(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
     return center_geometry(fixed.grid, moving.grid)
 
 
-def network(name: str) -> Method:
-    """Run a pair network as a cascade of three."""
+def network(name: str, *, refine: bool = False) -> Method:
+    """Run a pair network as a cascade of three; with `refine` as `stnreg register --model` does, else alone."""
 
     def run(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
         import stnreg
 
         model = model_for(name, column)
-        return stnreg.register(fixed, moving, model=model, refine=False, device="cpu", threads=threads).fixed_to_moving
+        return stnreg.register(fixed, moving, model=model, refine=refine, device="cpu", threads=threads).fixed_to_moving
 
     return run
 
@@ -76,6 +76,8 @@ METHODS: dict[str, Row] = {
     "none": Row("no registration", none, True),
     "separate": Row("3D STN, separate", network("separate"), True),
     "affine": Row("3D STN, affine", network("affine"), True),
+    "separate-refined": Row("separate, refined", network("separate", refine=True)),
+    "affine-refined": Row("affine, refined", network("affine", refine=True)),
     "sitk-affine": Row("SimpleITK", peer("sitk-affine"), True),
     "stnreg": Row("stnreg's default", default),
     "ants-fast": Row("ANTs AffineFast", peer("ants-fast")),

@@ -15,7 +15,7 @@ from stnreg.errors import DataError
 Row = dict[str, Any]
 
 PASSED, FAILED, NOT_JUDGED, ERROR, LOST = "passed", "failed", "not judged", "error", "lost"
-"""Accepted; rejected; not assessed (pair networks); error, with the reason; the worker died twice."""
+"""Accepted; rejected; not assessed (a pair network alone); error, with the reason; the worker died twice."""
 DONE = (PASSED, FAILED, NOT_JUDGED)
 
 COLUMNS = (

@@ -79,8 +79,8 @@ Refine = Annotated[
     bool,
     typer.Option(
         "--refine/--no-refine",
-        help="Refine the estimate on the intensities inside both brain masks. Pair networks (affine, separate) are "
-        "not refined.",
+        help="Refine the estimate on the intensities: inside both brain masks, or with a pair network (affine, "
+        "separate) on the whole objects. Without it a pair network is not assessed either.",
     ),
 ]
 Deform = Annotated[
@@ -102,11 +102,17 @@ Stiffness = Annotated[
 ]
 FixedMask = Annotated[
     Path | None,
-    typer.Option(metavar="M", help="Mask of FIXED for the refinement (non-zero: use); the brain when left out."),
+    typer.Option(
+        metavar="M",
+        help="Mask of FIXED for the refinement (non-zero: use); the brain, or with a pair network all, when left out.",
+    ),
 ]
 MovingMask = Annotated[
     Path | None,
-    typer.Option(metavar="M", help="Mask of MOVING for the refinement (non-zero: use); the brain when left out."),
+    typer.Option(
+        metavar="M",
+        help="Mask of MOVING for the refinement (non-zero: use); the brain, or with a pair network all, when left out.",
+    ),
 ]
 FixedExclude = Annotated[
     Path | None,

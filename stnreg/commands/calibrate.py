@@ -17,16 +17,17 @@ def calibrate(
         Path,
         typer.Argument(
             metavar="FILE.onnx",
-            help="Anatomy network, whose sidecar names the pose network; or velocity network.",
+            help="Anatomy network, whose sidecar names the pose network; velocity network; or pair network.",
             show_default=False,
         ),
     ],
     scans: Annotated[
         Path,
         typer.Option(
-            metavar="DIR",
+            metavar="DIR|PAIRS.csv",
             help="Folder that the network was trained on, with ixi/ (scans and DLMUSE labels) and labelmaps/ "
-            "(FreeSurfer codes).",
+            "(FreeSurfer codes). For a pair network of other objects: table of pairs with their true transforms, as "
+            "simulate writes it.",
             show_default=False,
         ),
     ],
@@ -64,7 +65,8 @@ def calibrate(
         typer.Option(
             metavar="N",
             min=1,
-            help="Number of pairs of scans to deform, for a velocity network; 10 when left out.",
+            help="Number of pairs of scans to deform, for a velocity network; 10 when left out. For a pair network: of "
+            "the table; all when left out.",
         ),
     ] = None,
     check: Annotated[
@@ -72,7 +74,7 @@ def calibrate(
         typer.Option(
             "--check",
             help="Write nothing: show what is measured beside what the sidecar holds, and exit with status 4 where a "
-            "spread differs by more than 0.05 mm, or a limit of a velocity network by more than 0.01.",
+            "spread differs by more than 0.05 mm, or a limit of a velocity or pair network by more than 0.01.",
         ),
     ] = False,
     device: options.Device = "auto",
@@ -83,21 +85,26 @@ def calibrate(
     They are measured on the validation scans of its training and written into FILE.json, and into the sidecar of its
     pose network: how far the centroid of each structure lies from that of its labels, which decides how much it
     counts, and the thresholds by which a registration is accepted. Of a velocity network, validation heads are deformed
-    from right affines and from wrong ones, and the limits are those that tell the two apart: minutes. register refuses
-    a network without them. Each line is name, measured, sidecar, rule; tab-separated off a terminal.
+    from right affines and from wrong ones, and the limits are those that tell the two apart: minutes. With a pair
+    network, moved scans are registered and refined, also from wrong estimates: minutes. register refuses an anatomy or
+    velocity network without them, and leaves a pair network without them unassessed. Each line is name, measured,
+    sidecar, rule; tab-separated off a terminal.
     """
     from stnreg.models.card import find
     from stnreg.reports import streams
     from stnreg.training.anatomy.calibrate import measure, table, write_sidecars
 
     weights = find(str(network))
+    if weights.kind in ("velocity", "pair") and (cache or outcomes or not thresholds):
+        raise UsageProblem("--cache, --outcomes and --no-thresholds are for anatomy networks")
+    if weights.kind == "pair":
+        _calibrate_pair(weights, scans, validation if pairs is None else pairs, check, device, threads)
+        return
     if weights.kind == "velocity":
-        if cache or outcomes or not thresholds:
-            raise UsageProblem("--cache, --outcomes and --no-thresholds are for anatomy networks")
         _calibrate_velocity(weights, scans, validation, pairs, check, device, threads)
         return
     if pairs is not None:
-        raise UsageProblem("--pairs is for velocity networks")
+        raise UsageProblem("--pairs is for velocity and pair networks")
     with streams.progress("calibrate") as show:
         found = measure(
             weights,
@@ -141,6 +148,23 @@ def _calibrate_velocity(
     streams.show_table(("name", "measured", "sidecar", "rule"), limits_table(found))
     if not check:
         typer.echo(write_limits(found))
+    elif not found.agrees:
+        streams.note(f"{weights.path.with_suffix('.json')}: holds other limits; write these without --check")
+        raise typer.Exit(ExitCode.DATA)
+
+
+def _calibrate_pair(
+    weights: "Weights", scans: Path, count: int | None, check: bool, device: str, threads: int | None
+) -> None:
+    """Measure the limits of a pair network's verdict, and write or compare them."""
+    from stnreg.reports import streams
+    from stnreg.training.pair_calibrate import measure_pair_limits, pair_limits_table, write_pair_limits
+
+    with streams.progress("calibrate") as show:
+        found = measure_pair_limits(weights, scans, validation=count, threads=threads, device=device, progress=show)
+    streams.show_table(("name", "measured", "sidecar", "rule"), pair_limits_table(found))
+    if not check:
+        typer.echo(write_pair_limits(found))
     elif not found.agrees:
         streams.note(f"{weights.path.with_suffix('.json')}: holds other limits; write these without --check")
         raise typer.Exit(ExitCode.DATA)

@@ -59,9 +59,11 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for an anatomy or "
-            "velocity network default (from nothing), further (goes on with --from, at a lower rate), or tiny; for "
-            "bspline default (bounded), unbounded, penalty (goes on with --from unbounded weights), or tiny; what "
+            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
+            "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
+            "airnet; for an anatomy or velocity network default (from nothing), further (goes on with --from, at a lower "
+            "rate), or tiny; for bspline default (bounded), unbounded, penalty (goes on with --from unbounded weights), or "
+            "tiny; what "
             "--config names, or default, when left out.",
         ),
     ] = None,
@@ -138,6 +140,7 @@ def train(
     from stnreg.training.deformable.command import is_velocity, train_velocity
     from stnreg.training.related.run import related_model, train_related
     from stnreg.training.run import PairRun, train_pair
+    from stnreg.training.slices.run import is_slices, train_slices
 
     wanted = PairRun(
         folder=output,
@@ -164,6 +167,9 @@ def train(
         raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
     if related_model(wanted) is not None:
         typer.echo(train_related(wanted))
+        return
+    if is_slices(wanted):
+        typer.echo(train_slices(wanted))
         return
     if anatomy_model(wanted) is not None:
         typer.echo(train_anatomy(wanted))

@@ -7,13 +7,16 @@ tests.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from stnreg.errors import DataError
 
 
 @dataclass(frozen=True)
 class _FromCard:
+    later: ClassVar[tuple[str, ...]] = ()
+    """Names that sidecars of earlier versions lack; their default then holds."""
+
     @classmethod
     def from_card(cls, card: Mapping[str, Any], where: object) -> Self:
         """Read the block `calibration` of a sidecar.
@@ -34,7 +37,8 @@ class _FromCard:
         if not isinstance(block, Mapping):
             raise DataError(f"{where}: has no calibration; measure it with `stnreg calibrate` on this network")
         try:
-            return cls(**{field.name: float(block[field.name]) for field in fields(cls)})
+            given = {**{name: getattr(cls, name) for name in cls.later}, **block}
+            return cls(**{field.name: float(given[field.name]) for field in fields(cls)})
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{where}: its calibration is incomplete ({error!r}); measure it again") from error
 
@@ -53,13 +57,19 @@ class PoseCalibration(_FromCard):
         A head rotated by more than this, or further from the centre of the cube, is encoded again, upright and centred.
     same_pose_mm : float
         Poses closer than this are treated as one.
+    no_head_ml : float
+        An image in which the volume of the structures times their sharpness is at most this, in each of the first
+        rotations, shows no head.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("no_head_ml",)
 
     accept_mm: float = 4.5
     clear_mm: float = 2.5
     upright_deg: float = 20.0
     center_mm: float = 25.0
     same_pose_mm: float = 12.0
+    no_head_ml: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,3 +123,23 @@ class DeformationLimits(_FromCard):
     max_log_jacobian_sd: float = 0.6
     min_agreement: float = 0.7
     min_gain: float = 0.0
+
+
+@dataclass(frozen=True)
+class PairCalibration(_FromCard):
+    """Of a pair network: where a refined registration is rejected. All of it is measured on the intensities.
+
+    Attributes
+    ----------
+    min_correlation : float
+        Least local correlation inside both objects, 0 to 1.
+    min_overlap : float
+        Least fraction of an object inside the other image; the smaller of both directions.
+    max_there_and_back_mm : float
+        Largest distance between the estimate and that for the images exchanged, each refined. Two images of one object
+        are accepted whatever it is: their correlation says enough.
+    """
+
+    min_correlation: float = 0.3
+    min_overlap: float = 0.3
+    max_there_and_back_mm: float = 5.0

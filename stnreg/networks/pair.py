@@ -1,4 +1,9 @@
-"""The localisation network of the published method: 5x5x5 convolutions, fully connected layers, a head."""
+"""Localisation networks: convolutions, fully connected layers, a head.
+
+That of the published method has both images as channels and 5x5x5 convolutions. Those of its relatives differ in the
+body: fully convolutional (Sloan et al., "Learning Rigid Image Registration", BIOIMAGING 2018), or one encoder that sees
+each image alone, with shared weights (Chee and Wu, "AIRNet", arXiv 1810.02583).
+"""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -6,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stnreg.networks.parameters import HEADS, ORDER, RAW_COUNT, Bounds, affine_theta, separate_theta
+from stnreg.networks.parameters import HEADS, ORDER, RAW_COUNT, Bounds, theta_of
 
 KERNEL = 5  # voxels, as published
+BODIES = ("dense", "fcn", "twin")
 STRIDE = 2
 
 
@@ -19,7 +25,7 @@ class PairArchitecture:
     Attributes
     ----------
     head : str
-        `affine` or `separate`.
+        `affine`, `separate` or `rigid`.
     size : int
         Edge of the input cubes in voxels. The fully connected layer depends on it.
     channels : tuple of int
@@ -31,7 +37,11 @@ class PairArchitecture:
     order : tuple of str
         Of the `separate` head: its transformations, first-applied first.
     bounds : Bounds
-        Of the `separate` head.
+        Of the heads `separate` and `rigid`.
+    body : str
+        `dense`: both images are channels, and fully connected layers see where every feature is, as published; `fcn`:
+        the same, but the last layer is a convolution whose output is averaged over the cube; `twin`: one encoder, with
+        shared weights, sees each image alone.
     """
 
     head: str = "affine"
@@ -41,8 +51,11 @@ class PairArchitecture:
     norm: bool = True
     order: tuple[str, ...] = ORDER
     bounds: Bounds = field(default_factory=Bounds)
+    body: str = "dense"
 
     def __post_init__(self) -> None:
+        if self.body not in BODIES:
+            raise ValueError(f"body is one of {', '.join(BODIES)}, got {self.body!r}")
         if self.head not in HEADS:
             raise ValueError(f"head is one of {', '.join(HEADS)}, got {self.head!r}")
         unknown = set(self.order) - set(ORDER)
@@ -71,11 +84,15 @@ class PairArchitecture:
 class PairNet(nn.Module):
     """From two images to theta."""
 
+    places: Tensor
+    hidden: nn.Module
+
     def __init__(self, architecture: PairArchitecture) -> None:
         super().__init__()
         self.architecture = architecture
+        body = architecture.body
         layers: list[nn.Module] = []
-        width, edge = 2, architecture.size
+        width, edge = 1 if body == "twin" else 2, architecture.size
         for channels in architecture.channels:
             layers.append(nn.Conv3d(width, channels, KERNEL, STRIDE, padding=KERNEL // 2))
             if architecture.norm:
@@ -83,7 +100,12 @@ class PairNet(nn.Module):
             layers.append(nn.ReLU())
             width, edge = channels, (edge + 1) // STRIDE
         self.features = nn.Sequential(*layers)
-        self.hidden = nn.Linear(width * edge**3, architecture.hidden)
+        if body == "fcn":
+            # Where a feature lies must survive the average: coordinates are three more channels.
+            self.hidden = nn.Conv3d(width + 3, architecture.hidden, 1)
+            self.register_buffer("places", _places(edge), persistent=False)
+        else:
+            self.hidden = nn.Linear((2 if body == "twin" else 1) * width * edge**3, architecture.hidden)
         self.head = nn.Linear(architecture.hidden, RAW_COUNT)
         # Zero initialisation: the untrained network returns the identity for any input.
         nn.init.zeros_(self.head.weight)
@@ -91,8 +113,23 @@ class PairNet(nn.Module):
 
     def forward(self, pair: Tensor) -> Tensor:
         """Map `pair` (N, 2, D, D, D), fixed and moving, to theta (N, 3, 4) float32, fixed to moving."""
-        flat = self.features(pair).flatten(1)  # (N, channels * edge^3)
-        raw = self.head(torch.relu(self.hidden(flat)))  # (N, 12)
-        if self.architecture.head == "affine":
-            return affine_theta(raw)
-        return separate_theta(raw, self.architecture.bounds, self.architecture.order)
+        raw = self.head(self._described(pair))  # (N, 12)
+        return theta_of(self.architecture.head, raw, self.architecture.bounds, self.architecture.order)
+
+    def _described(self, pair: Tensor) -> Tensor:
+        """Return the hidden layer, (N, hidden)."""
+        if self.architecture.body == "twin":
+            both = torch.cat([self.features(pair[:, :1]).flatten(1), self.features(pair[:, 1:]).flatten(1)], dim=1)
+            return torch.relu(self.hidden(both))
+        found = self.features(pair)  # (N, channels, d, d, d)
+        if self.architecture.body == "fcn":
+            places = self.places.expand(len(found), -1, -1, -1, -1)
+            return torch.relu(self.hidden(torch.cat([found, places], dim=1))).mean(dim=(2, 3, 4))
+        return torch.relu(self.hidden(found.flatten(1)))
+
+
+def _places(edge: int) -> Tensor:
+    """Return the coordinates of the voxels of a cube, (1, 3, edge, edge, edge), -1 to 1 along x, y, z."""
+    axis = torch.linspace(-1, 1, edge) if edge > 1 else torch.zeros(1)
+    z, y, x = torch.meshgrid(axis, axis, axis, indexing="ij")
+    return torch.stack([x, y, z])[None]

@@ -1,8 +1,8 @@
-"""From the raw outputs of a network to `theta`: the two heads of the method.
+"""From the raw outputs of a network to `theta`: the heads.
 
 `affine` takes the matrix from the network directly. `separate` builds it from bounded shear, scale, rotation and
-translation about the centre of the cube, so that no image can collapse to a point. Raw zeros give the
-identity in both.
+translation about the centre of the cube, so that no image can collapse to a point. `rigid` has rotation and translation
+alone. Raw zeros give the identity in all.
 """
 
 import math
@@ -13,9 +13,11 @@ from torch import Tensor
 
 from stnreg.networks.spatial_transformer import identity_theta
 
-HEADS = ("affine", "separate")
-RAW_COUNT = 12  # both heads have twelve inputs
+HEADS = ("affine", "separate", "rigid")
+PUBLISHED_HEADS = HEADS[:2]
+RAW_COUNT = 12  # every head has twelve inputs; `rigid` uses the last six
 ORDER = ("shear", "scale", "rotation", "translation")  # as they act on a point: T R S H
+RIGID = ("rotation", "translation")
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ def separate_theta(raw: Tensor, bounds: Bounds, order: tuple[str, ...] = ORDER) 
         )
 
 
+def theta_of(head: str, raw: Tensor, bounds: Bounds, order: tuple[str, ...] = ORDER) -> Tensor:
+    """Return theta (N, 3, 4) float32 of `raw` (N, 12), by the name of the head."""
+    if head == "affine":
+        return affine_theta(raw)
+    return separate_theta(raw, bounds, RIGID if head == "rigid" else order)
+
+
 def carry_raw(old: tuple[str, Bounds, tuple[str, ...]], new: tuple[str, Bounds, tuple[str, ...]]) -> Tensor:
     """Return the matrix (12, 12) that converts raw outputs of one head to those of another, to first order.
 
@@ -86,8 +95,7 @@ def _raw_to_theta(head: str, bounds: Bounds, order: tuple[str, ...]) -> Tensor:
     """Return the Jacobian (12, 12) of theta by the raw outputs, at zero."""
 
     def flat(raw: Tensor) -> Tensor:
-        theta = affine_theta(raw[None]) if head == "affine" else separate_theta(raw[None], bounds, order)
-        return theta.flatten()
+        return theta_of(head, raw[None], bounds, order).flatten()
 
     return torch.autograd.functional.jacobian(flat, torch.zeros(RAW_COUNT))
 

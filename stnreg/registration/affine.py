@@ -11,7 +11,8 @@ from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.quality import RefinementStats, assess
-from stnreg.registration.refine.refinement import Refined, refine_affine
+from stnreg.registration.refine.refined import Refined
+from stnreg.registration.refine.refinement import refine_affine
 from stnreg.registration.stages import StageResult, run_stage
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform

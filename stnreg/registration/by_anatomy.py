@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from stnreg.core.clock import Clock
 from stnreg.geometry.matrix import Matrix
 from stnreg.models.card import Weights
+from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.encode import threads_of_each
 from stnreg.registration.anatomy.load import AnatomyEncoder, open_encoder
 from stnreg.registration.deformable.quality import assess_deformation
@@ -29,6 +30,8 @@ class AnatomyRegistration:
         """Register a pair; images that are encoded already are not encoded again."""
         with clock.stage("network"):
             encodings = self._encode(pair, options.thread_count)
+        if not all(encoding.has_head for encoding in encodings):  # rejected, with no more work
+            return register_affine(pair, encodings, initial, replace(options, refine=False), clock)
         found = register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
         return self._deformed(pair, found, options, clock) if options.deform else found
 

@@ -6,7 +6,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.quality import Verdict
-from stnreg.registration.refine.refinement import Refined
+from stnreg.registration.refine.refined import Refined
 from stnreg.transforms.base import Transform
 
 Encodings = tuple[Encoding, Encoding]

@@ -32,8 +32,8 @@ class RegistrationOptions:
     header_source : {"auto", "sform", "qform"}
         Which form of a NIfTI header to use where the two differ; `auto` is the sform, with a warning.
     refine : bool
-        Whether to refine the estimate on the intensities inside both brain masks. Anatomy networks only: pair networks
-        give no brain mask.
+        Whether to refine the estimate on the intensities: inside both brain masks for an anatomy network, on the whole
+        objects for a pair network, which is not assessed without it.
     deform : bool
         Whether to estimate a deformation after the affine, a smooth map without folds. Anatomy networks only.
     stiffness_mm : float, optional

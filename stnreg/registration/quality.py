@@ -19,7 +19,7 @@ class Verdict:
     Attributes
     ----------
     passed : bool or None
-        Whether it is accepted; None if not assessed (pair networks).
+        Whether it is accepted; None if not assessed: the bare estimate of a pair network.
     score : float or None
         Agreement of the structures of both images under the transform, 0 to 1; size and shape that its degrees of
         freedom leave do not count (`agreement_beyond_shape`).
@@ -51,9 +51,6 @@ class RefinementStats:
     mirrored: bool
 
 
-NOT_ASSESSED = Verdict(None, None, ("pair networks have no quality assessment",))
-
-
 def assess(
     fixed: Encoding,
     moving: Encoding,
@@ -82,6 +79,9 @@ def assess(
     estimated : bool
         Whether the transform is the unrefined affine that was estimated from the structures.
     """
+    if missing := [name for name, one in (("fixed", fixed), ("moving", moving)) if not one.has_head]:
+        where = " and in the ".join(missing)
+        return Verdict(False, 0.0, (f"no head was found in the {where} image; for other objects use --model separate",))
     limits = fixed.calibration
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
     least = limits.min_score if min_score is None else min_score

@@ -45,7 +45,7 @@ def register(
     ----------
     fixed, moving : path, Volume, nibabel or SimpleITK image, or EncodedImage
         3-D scans of heads or brains, in any orientation, names of templates, such as `MNI152`, or images that `encode`
-        returned.
+        returned. With a pair network: of any object.
     fixed_mask, moving_mask : image, optional
         Non-zero where the refinement uses the image, instead of the brain mask. Resampled to its grid if needed.
     fixed_exclude, moving_exclude : image, optional

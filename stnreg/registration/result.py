@@ -19,7 +19,7 @@ from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.findings import Encodings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.quality import Verdict
-from stnreg.registration.refine.refinement import Refined
+from stnreg.registration.refine.refined import Refined
 from stnreg.resampling.apply import OutputType, move, save_moved
 from stnreg.resampling.resample import Interpolation
 from stnreg.transforms.affine import Affine

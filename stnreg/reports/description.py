@@ -27,9 +27,10 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
             "same_person": result.refined.same_person if result.refined else None,
         },
         "metrics": {
-            "structure_agreement": result.verdict.score,
+            "structure_agreement": result.verdict.score if result.model.kind == "anatomy" else None,
             "local_correlation": result.refined.local_correlation if result.refined else None,
             "overlap": result.refined.overlap if result.refined else None,
+            "there_and_back_mm": result.refined.there_and_back_mm if result.refined else None,
         },
         "timings_s": {name: round(value, 4) for name, value in result.timings_s.items()},
         "model": {
@@ -149,8 +150,11 @@ def _verdict_lines(result: RegistrationResult) -> list[str]:
     verdict, refined = result.verdict, result.refined
     if verdict.passed is None:
         return ["not assessed: " + "; ".join(verdict.reasons)]
-    figures = [f"score (agreement of the structures) {verdict.score:.2f}"] if verdict.score is not None else []
-    if refined is not None:
+    if result.model.kind == "pair":
+        figures = [f"score (local correlation inside both objects) {verdict.score:.2f}"]
+    else:
+        figures = [f"score (agreement of the structures) {verdict.score:.2f}"] if verdict.score is not None else []
+    if refined is not None and result.model.kind != "pair":
         figures.append(f"local correlation in the brain {refined.local_correlation:.2f}")
     line = ("accepted: " if verdict.passed else "rejected: ") + ", ".join(figures)
     return [line, *verdict.reasons]

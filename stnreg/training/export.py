@@ -26,6 +26,7 @@ from stnreg.training.deformable.release import velocity_network
 from stnreg.training.related.release import NETWORKS as RELATED
 from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
+from stnreg.training.slices.run import slice_network
 
 TRIALS = 3
 BLOB = 6  # values along each axis of a smooth image
@@ -46,6 +47,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
     "anatomy-fine": anatomy_network,
     "velocity": velocity_network,
     **{model: partial(related_network, model) for model in RELATED},
+    "slices": slice_network,
 }
 """Functions that rebuild a network from its config, by task."""
 

@@ -117,7 +117,8 @@ class PairTask:
         if weights.inverse_consistency:
             inputs = torch.cat([inputs, inputs.flip(1)])
         theta, *backward = estimate(model, inputs, passes).split(len(batch.inputs))
-        parts = {"mse": mse(warp(batch.moving, theta), batch.fixed)}
+        with torch.set_grad_enabled(weights.mse != 0):  # as a figure alone it needs no gradient
+            parts = {"mse": mse(warp(batch.moving, theta), batch.fixed)}
         if weights.grid_point:
             error = grid_point_error(theta, batch.truth, points)
             parts["grid_point"] = (error * batch.is_known).sum() / known_pairs
@@ -143,6 +144,10 @@ class PairTask:
             figures |= self._cascade(model, self._sample(draw), kind)
         score = sum(figures[f"mse_{kind}"] for kind in kinds) / len(kinds)
         return {"score": score, **figures}
+
+    def known_pairs(self, generator: Generator, count: int) -> Batch:
+        """Draw `count` pairs of one scan under two moves over the whole ranges, without augmentation."""
+        return self._sample(self._draw(generator, count * (2 if self._is_doubled else 1), 1.0, 1.0))
 
     def _cascade(self, model: nn.Module, batch: Batch, kind: str) -> dict[str, float]:
         """Run up to three passes on validation pairs, and return the metrics."""

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from stnreg.errors import UsageProblem
 from stnreg.networks.pair import PairArchitecture
-from stnreg.networks.parameters import HEADS
+from stnreg.networks.parameters import PUBLISHED_HEADS
 from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfig
+from stnreg.training.relatives import RELATIVES, relative
 
 PAPER = "paper"
-NAMES = (*(f"{PAPER}-{head}" for head in HEADS), "default", "tiny")
+NAMES = (*(f"{PAPER}-{head}" for head in PUBLISHED_HEADS), "default", "tiny", *RELATIVES)
 PAPER_PAIRS = 1000  # training pairs of each published data set
 
 
@@ -16,7 +17,8 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     """Return one of the named settings.
 
     `default` trains at 64^3 of 4 mm in under an hour on one thread; `paper-affine` and `paper-separate` are the
-    published setting, a week of CPU (`paper` leaves the head to `head`); `tiny` is for tests.
+    published setting, a week of CPU (`paper` leaves the head to `head`); `sloan-cnn`, `sloan-fcn`, `sloan-implicit`,
+    `sloan-explicit` and `airnet` are relatives of the published method; `tiny` is for tests.
 
     Parameters
     ----------
@@ -30,12 +32,16 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     UsageProblem
         If there is no such preset or head, or the two contradict each other.
     """
+    if name in RELATIVES:
+        if head is not None:
+            raise UsageProblem(f"the preset {name} is a network of its own: give it without a model")
+        return relative(name)
     own = name.removeprefix(f"{PAPER}-") if name in NAMES and is_paper(name) else None
     if own and head and own != head:
         raise UsageProblem(f"the preset {name} is for the model {own}, not {head}: give one of them")
     head = own or head or "affine"
-    if head not in HEADS:
-        raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(HEADS)}")
+    if head not in PUBLISHED_HEADS:
+        raise UsageProblem(f"no model {head!r} to train; there are {' and '.join(PUBLISHED_HEADS)}")
     if name not in (*NAMES, PAPER):
         raise UsageProblem(f"no preset {name!r}; there are {', '.join(NAMES)}")
     architecture = PairArchitecture(head=head)

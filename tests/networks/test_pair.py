@@ -2,21 +2,23 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
-from stnreg.networks.pair import PairArchitecture, PairNet  # noqa: E402
+from stnreg.networks.pair import BODIES, PairArchitecture, PairNet  # noqa: E402
+from stnreg.networks.parameters import HEADS  # noqa: E402
 
 TINY = {"size": 16, "channels": (4, 8), "hidden": 8}
 
 
-@pytest.mark.parametrize("head", ["affine", "separate"])
-def test_a_fresh_network_is_the_identity_whatever_it_sees(head):
-    network = PairNet(PairArchitecture(head=head, **TINY))
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("head", HEADS)
+def test_a_fresh_network_is_the_identity_whatever_it_sees(head, body):
+    network = PairNet(PairArchitecture(head=head, body=body, **TINY))
     theta = network(torch.randn(2, 2, 16, 16, 16))
     assert torch.equal(theta, torch.eye(3, 4).expand(2, 3, 4))
 
 
-@pytest.mark.parametrize("head", ["affine", "separate"])
-def test_a_batch_of_two_equals_two_batches_of_one(head):
-    network = PairNet(PairArchitecture(head=head, **TINY))
+@pytest.mark.parametrize("body", BODIES)
+def test_a_batch_of_two_equals_two_batches_of_one(body):
+    network = PairNet(PairArchitecture(head="rigid", body=body, **TINY))
     torch.nn.init.normal_(network.head.weight, std=0.1)
     pairs = torch.rand(2, 2, 16, 16, 16)
     together = network(pairs)
@@ -41,6 +43,23 @@ def test_architecture_survives_plain_values():
     with pytest.raises(ValueError, match="unknown settings"):
         PairArchitecture.from_dict({"depth": 3})
     with pytest.raises(ValueError, match="head is one of"):
-        PairArchitecture(head="rigid")
+        PairArchitecture(head="similarity")
+    with pytest.raises(ValueError, match="body is one of"):
+        PairArchitecture(body="unet")
     with pytest.raises(ValueError, match="order names some of"):
         PairArchitecture(order=("shear", "shear"))
+
+
+def test_a_rigid_head_gives_rotations_and_translations_alone():
+    network = PairNet(PairArchitecture(head="rigid", **TINY))
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    linear = network(torch.rand(3, 2, 16, 16, 16))[:, :, :3]
+    assert torch.allclose(linear @ linear.transpose(1, 2), torch.eye(3).expand(3, 3, 3), atol=1e-5)
+
+
+def test_one_encoder_sees_both_images():
+    network = PairNet(PairArchitecture(body="twin", **TINY))
+    shapes = []
+    network.features.register_forward_hook(lambda module, given, found: shapes.append(tuple(given[0].shape)))
+    network(torch.rand(2, 2, 16, 16, 16))
+    assert shapes == [(2, 1, 16, 16, 16)] * 2

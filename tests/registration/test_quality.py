@@ -170,3 +170,9 @@ def test_messages_show_by_how_much_a_bound_is_missed():
     assert "is 0.2997; at least 0.3000 is" in assess(WHOLE, WHOLE, np.eye(4), refinement=almost).reasons[0]
     strange = replace(WHOLE, residual_mm=LIMITS.max_residual_mm + 0.04)
     assert "(9.04 mm off; at most 9.00 mm is" in assess(strange, WHOLE, np.eye(4)).reasons[0]
+
+
+def test_an_image_without_a_head_is_rejected_with_the_model_that_takes_it():
+    verdict = assess(WHOLE, replace(WHOLE, has_head=False), np.eye(4))
+    assert verdict.passed is False
+    assert verdict.reasons == ("no head was found in the moving image; for other objects use --model separate",)

@@ -9,7 +9,7 @@ centroids are fitted to the template's. An `Encoding` depends on one image alone
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 
@@ -28,7 +28,7 @@ from stnreg.registration.anatomy.maps import (
     network_input,
     voxel_mm3,
 )
-from stnreg.registration.anatomy.pose import brain_shift_mm, field_center, find_poses
+from stnreg.registration.anatomy.pose import NoHead, brain_shift_mm, field_center, find_poses
 from stnreg.resampling.block_mean import block_mean
 
 Array = np.ndarray
@@ -68,6 +68,8 @@ class Encoding:
         Volume of each structure inside the field of view.
     calibration : Calibration
         Of the network.
+    has_head : bool
+        Whether the image shows anything like a head; if not, nothing was searched for.
     """
 
     centroids_lps: Array
@@ -79,6 +81,7 @@ class Encoding:
     fit_residual_mm: float
     volumes_mm3: Array
     calibration: Calibration = field(default_factory=Calibration)
+    has_head: bool = True
 
     @property
     def pose_uncertainty(self) -> float:
@@ -111,10 +114,13 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     model : AnatomyModel
     """
     tried: list[Encoding] = []
-    for encoding in islice(encode_poses(array, grid, model), MAX_POSES):
-        tried.append(encoding)
-        if encoding.fit_residual_mm <= model.fine.calibration.accept_mm:
-            break
+    try:
+        for encoding in islice(encode_poses(array, grid, model), MAX_POSES):
+            tried.append(encoding)
+            if encoding.fit_residual_mm <= model.fine.calibration.accept_mm:
+                break
+    except NoHead:
+        return replace(_unsearched(array, grid, model), has_head=False)
     return min(tried, key=lambda encoding: encoding.pose_uncertainty)
 
 
@@ -125,12 +131,29 @@ def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Enco
     ----------
     array, grid, model
         As `encode`.
+
+    Raises
+    ------
+    NoHead
+        If the image shows nothing like a head; before the first pose.
     """
-    coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
-    center = field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
+    coarse, coarse_grid, center = _coarse(array, grid, model)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
     for pose in find_poses(coarse, coarse_grid, center, model.pose):
         yield _encode_from_pose(middle, middle_grid, pose, model.fine)
+
+
+def _unsearched(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
+    """Encode one image from an upright pose in the middle of its field of view."""
+    upright = np.eye(4)
+    upright[:3, 3] = _coarse(array, grid, model)[2]
+    return _encode_upright(*block_mean(array, grid, model.fine.spacing_mm), upright, model.fine)
+
+
+def _coarse(array: Array, grid: Grid, model: AnatomyModel) -> tuple[Array, Grid, Array]:
+    """Return the image at the resolution of the pose network, its grid, and the centre of the cube, LPS mm."""
+    coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
+    return coarse, coarse_grid, field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
 
 
 @one_blas_thread()
@@ -161,7 +184,9 @@ def encode_both(
     threads : int
     """
     if threads < 2:
-        return encode(*fixed, model), encode(*moving, model)
+        first = encode(*fixed, model)
+        # Without a head in the fixed image the pair is rejected, whatever the moving one shows.
+        return first, encode(*moving, model) if first.has_head else _unsearched(*moving, model)
     waiting = _helpers().submit(encode, *fixed, model)
     second = encode(*moving, model)
     return waiting.result(), second

@@ -22,6 +22,7 @@ from stnreg.registration.anatomy.maps import (
 Array = np.ndarray
 Found = TypeVar("Found")
 LIKELY = 12  # candidate poses that are returned, of 24, if none was accepted
+HEAD_TURNS = 4  # rotations that tell whether there is a head
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
@@ -37,6 +38,10 @@ def field_center(array: Array, grid: Grid, extent_mm: Array) -> Array:
     return apply_affine(grid.index_to_lps, middle + np.clip(mass - middle, -slack, slack))
 
 
+class NoHead(Exception):
+    """An image shows nothing like a head."""
+
+
 @dataclass(frozen=True)
 class _Candidate:
     """A candidate pose, and the residual of its fit to the template."""
@@ -44,6 +49,7 @@ class _Candidate:
     template_to_lps: Array
     fit_residual_mm: float
     pose_uncertainty: float  # residual over sharpness of the maps; lower is better
+    certain_ml: float = np.inf  # volume of the structures times their sharpness
 
 
 def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[Array]:
@@ -52,6 +58,13 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
     for more, the other 23 rotations of the cube are tried, and the most likely poses are estimated again from an
     upright cube.
+
+    Raises
+    ------
+    NoHead
+        If the network finds nothing like a brain. In a cube or a phantom it finds few structures, and none of them
+        clearly. A quarter of a head is enough to pass, and so is a head without a brain: what passes is judged by its
+        structures.
     """
     limits = network.pose_calibration
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
@@ -60,22 +73,41 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     def upright(pose: _Candidate) -> _Candidate:
         return _pose_upright(array, grid, pose, network)
 
+    def in_turned_cube(turn: Array) -> _Candidate:
+        return _pose_in(permuted(scan, turn), Grid.cube(center_lps, network.size, network.spacing_mm, turn), network)
+
     first = _pose_in(scan, cube, network)
+    found = [first]
+    if first.certain_ml <= limits.no_head_ml:
+        found += [in_turned_cube(turn) for turn in CUBE_TURNS[1:HEAD_TURNS]]
+        if all(one.certain_ml <= limits.no_head_ml for one in found):
+            raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
         if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
             first = _more_certain(first, upright(first))
         yield first.template_to_lps
-    found = [first]
-    for turn in CUBE_TURNS[1:]:
-        turned = Grid.cube(center_lps, network.size, network.spacing_mm, turn)
-        found.append(_pose_in(permuted(scan, turn), turned, network))
-        if found[-1].fit_residual_mm <= limits.accept_mm:
-            yield _more_certain(found[-1], upright(found[-1])).template_to_lps
+    found[0] = first
+    for number, turn in enumerate(CUBE_TURNS[1:], start=1):
+        if number == len(found):
+            found.append(in_turned_cube(turn))
+        if found[number].fit_residual_mm <= limits.accept_mm:
+            yield _more_certain(found[number], upright(found[number])).template_to_lps
     straight = np.eye(4)
     straight[:3, 3] = center_lps
     uprights = sorted(map(upright, found), key=lambda pose: pose.pose_uncertainty)
     likely = [*(pose.template_to_lps for pose in uprights[:LIKELY]), straight]
     yield from distinct(likely, lambda pose: pose, limits.same_pose_mm)
+
+
+def certain_volumes_ml(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> list[float]:
+    """Return the volume of the structures times their sharpness in the first rotations, ml: small without a head."""
+    scan = network_input(array, grid, Grid.cube(center_lps, network.size, network.spacing_mm))
+    return [
+        _pose_in(
+            permuted(scan, turn), Grid.cube(center_lps, network.size, network.spacing_mm, turn), network
+        ).certain_ml
+        for turn in CUBE_TURNS[:HEAD_TURNS]
+    ]
 
 
 def _more_certain(a: _Candidate, b: _Candidate) -> _Candidate:
@@ -106,7 +138,8 @@ def _pose_in(scan: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
     template_to_lps, _, fit_residual_mm = fit_template(network, centroids, confidence, mass * voxel_mm3(where))
     found = confidence[~np.isnan(centroids[:, 0])]
     sharpness = max(float(found.mean()) if len(found) else 0.0, 1e-3)
-    return _Candidate(template_to_lps, fit_residual_mm, fit_residual_mm / sharpness)
+    certain_ml = float(mass[1:].sum()) * voxel_mm3(where) / 1000 * sharpness
+    return _Candidate(template_to_lps, fit_residual_mm, fit_residual_mm / sharpness, certain_ml)
 
 
 def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwork) -> _Candidate:

@@ -4,14 +4,22 @@ Both directions weigh alike. Fixed samples x are compared with the moving image 
 image at T^-1 x. The update acts on fixed space, so exchanging the images inverts the result.
 """
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import directions, step
-from stnreg.registration.refine.linearization import Linearizations, linearize_both, mean_correlation, total_cost
+from stnreg.registration.refine.linearization import (
+    Linearizations,
+    linearize,
+    linearize_both,
+    mean_correlation,
+    total_cost,
+)
 from stnreg.registration.refine.samples import SampledImage, middle, motion_mm
 
 Array = np.ndarray
@@ -44,6 +52,7 @@ def minimize(
     stop_mm: float,
     newton: bool = False,
     pool: Executor | None = None,
+    one_way: Callable[..., Any] = linearize,
 ) -> Outcome:
     """Minimise the robust cost by Gauss-Newton; stop when the update is small or no longer lowers the cost.
 
@@ -65,13 +74,13 @@ def minimize(
         A second thread for the other direction.
     """
     center_lps = middle(fixed, moving, fixed_to_moving)
-    current, linearized = fixed_to_moving, linearize_both(fixed, moving, fixed_to_moving, center_lps, pool)
+    current, linearized = fixed_to_moving, linearize_both(fixed, moving, fixed_to_moving, center_lps, pool, one_way)
     moved_mm, steps = np.inf, 0
     while steps < max_steps and moved_mm >= stop_mm:
         numbers = _solve(linearized, directions(current, dof), newton)
         for _ in range(MAX_HALVINGS):
             trial = step(current, numbers, center_lps, dof)
-            trial_linearized = linearize_both(fixed, moving, trial, center_lps, pool)
+            trial_linearized = linearize_both(fixed, moving, trial, center_lps, pool, one_way)
             if total_cost(trial_linearized, linearized) <= total_cost(linearized, linearized):
                 break
             numbers = numbers / 2

@@ -7,6 +7,7 @@ gains of either sign, and contrasts in which the order of the tissues differs.
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -103,8 +104,8 @@ def linearize(
     mapped = coefficients @ powers
     slope = sum(k * coefficients[k] * powers[k - 1] for k in range(1, DEGREE + 1))
     to_step = np.float32(sign) * invert(own_to_step)[:3, :3].T.astype(np.float32)
-    columns = _columns((to_step @ gradient) * slope, at)
-    own_columns = _columns(to_step @ own_gradient, at)
+    columns = jacobian((to_step @ gradient) * slope, at)
+    own_columns = jacobian(to_step @ own_gradient, at)
     residual = values - mapped
     weighted = columns * weights
     free = _without(powers, weights)
@@ -125,8 +126,13 @@ def linearize(
 
 
 def linearize_both(
-    fixed: SampledImage, moving: SampledImage, fixed_to_moving: Matrix, center_lps: Array, pool: Executor | None = None
-) -> Linearizations:
+    fixed: SampledImage,
+    moving: SampledImage,
+    fixed_to_moving: Matrix,
+    center_lps: Array,
+    pool: Executor | None = None,
+    one_way: Callable[[Samples, PyramidLevel, Matrix, Matrix, float], Any] = linearize,
+) -> Any:
     """Linearize fixed samples in the moving image and moving samples in the fixed image; in parallel with a pool."""
     fixed_to_step = np.diag([1 / UNIT_MM, 1 / UNIT_MM, 1 / UNIT_MM, 1.0])
     fixed_to_step[:3, 3] = -np.asarray(center_lps) / UNIT_MM
@@ -134,9 +140,9 @@ def linearize_both(
     there = (fixed.samples, moving.level, fixed_to_moving, fixed_to_step, 1.0)
     back = (moving.samples, fixed.level, moving_to_fixed, fixed_to_step @ moving_to_fixed, -1.0)
     if pool is None:
-        return linearize(*there), linearize(*back)
-    waiting = pool.submit(linearize, *there)
-    second = linearize(*back)
+        return one_way(*there), one_way(*back)
+    waiting = pool.submit(one_way, *there)
+    second = one_way(*back)
     return waiting.result(), second
 
 
@@ -169,7 +175,7 @@ def _map_intensities(powers: Array, values: Array) -> tuple[Array, Array, float]
     return coefficients, weights, scale
 
 
-def _columns(gradient: Array, at: Array) -> Array:
+def jacobian(gradient: Array, at: Array) -> Array:
     """Return the Jacobian by the twelve parameters of an update, (12, n), from gradients (3, n) at points (3, n)."""
     columns = np.empty((12, at.shape[1]), np.float32)
     for row in range(3):

@@ -19,10 +19,11 @@ from stnreg.registration.refine.linearization import (
     mean_raw_correlation,
     total_cost,
 )
-from stnreg.registration.refine.mirror import check_mirror, is_mirrored
+from stnreg.registration.refine.mirror import check_mirror
 from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
 from stnreg.registration.refine.pyramid import PyramidLevel, build_levels, finest_levels, with_checkerboard_brain
+from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
 from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
 
@@ -43,60 +44,6 @@ MIRROR_LEVEL = 1
 # Images of one person: full resolution, to convergence.
 LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)
 FEW_SAMPLES = 10_000  # to choose the region and the spacing of the last pass
-
-
-@dataclass(frozen=True)
-class Refined:
-    """The result of a refinement.
-
-    Parameters
-    ----------
-    fixed_to_moving : (4, 4) float64
-        LPS mm, of `dof` degrees of freedom to rounding.
-    improved : bool
-        Whether the cost is lower than at the initial transform; otherwise the initial transform is kept.
-    dof : int
-        Degrees of freedom of the result: fewer than requested if the overlap does not support them.
-    same_person, same_contrast : bool
-        Whether both images show the same person, and in the same contrast.
-    local_correlation, start_correlation : float
-        Inside the brain at the finest level, after and before; 0 to 1.
-    overlap : float
-        Fraction of the samples inside the other image; the smaller of both directions.
-    residual : float
-        Median absolute residual, in local standard deviations; the larger of both directions.
-    motion_mm : float
-        Root mean square displacement of the brain from the initial transform.
-    mirror_gain : float or None
-        Gain in local correlation of the mirrored moving image (`stnreg.registration.refine.mirror`); None if not
-        checked.
-    steps : tuple of int
-        Iterations per level, coarse to fine.
-    timings_s : dict
-        Wall time of building the levels and of the iterations, seconds.
-    notes : tuple of str
-        Notes for the user.
-    """
-
-    fixed_to_moving: Matrix
-    improved: bool
-    dof: int
-    same_person: bool
-    same_contrast: bool
-    local_correlation: float
-    start_correlation: float
-    overlap: float
-    residual: float
-    motion_mm: float
-    mirror_gain: float | None
-    steps: tuple[int, ...]
-    timings_s: dict[str, float]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def mirrored(self) -> bool:
-        """Whether the mirrored moving image fits clearly better."""
-        return self.mirror_gain is not None and is_mirrored(self.mirror_gain)
 
 
 def refine_affine(

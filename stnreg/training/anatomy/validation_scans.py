@@ -98,7 +98,12 @@ def _load(image: Path, labels: Path) -> LabelledScan:
 
 def turned(scan: LabelledScan, rng: np.random.Generator) -> ScanVersion:
     """Move a scan by up to 180 degrees and 30 mm, scale and shear it, onto an upright grid that holds all of it."""
-    move = random_move(TURNED, scan.grid.center_lps, rng)
+    return moved(scan, rng, TURNED)
+
+
+def moved(scan: LabelledScan, rng: np.random.Generator, ranges: Ranges) -> ScanVersion:
+    """Move a scan at random within `ranges`, onto an upright grid that holds all of it."""
+    move = random_move(ranges, scan.grid.center_lps, rng)
     corners = apply_affine(move, scan.grid.corners_lps())
     low, high = corners.min(0), corners.max(0)
     size = np.ceil((high - low) / MOVED_SPACING_MM).astype(int) + 1

@@ -1,6 +1,7 @@
 """Encoding, with mock networks that map a small synthetic anatomy exactly."""
 
 import os
+from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
@@ -8,10 +9,12 @@ import pytest
 
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
+from stnreg.models.calibration import PoseCalibration
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both, threads_of_each
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
+from stnreg.registration.anatomy.pose import HEAD_TURNS
 
 # Balls of different brightness, template LPS mm: no rotation or reflection maps them to themselves.
 CENTERS = np.array(
@@ -115,6 +118,38 @@ def test_an_empty_answer_of_the_network_is_not_an_error():
     found = encode(_head(_pose((0, 0, 0)), GRID), GRID, AnatomyModel(pose, MODEL.fine))
     assert isinstance(found, Encoding)
     assert np.isfinite(found.template_to_lps).all()
+    assert not found.has_head
+
+
+def test_without_a_head_the_search_ends_after_four_cubes():
+    inputs = []
+
+    def faint(scan: np.ndarray) -> np.ndarray:
+        inputs.append(scan)
+        return 0.1 * _run(scan)
+
+    limits = PoseCalibration(no_head_ml=20.0)
+    pose = PoseNetwork(faint, (64, 64, 64), 4.0, TEMPLATE, SPREAD_MM, pose_calibration=limits)
+    model = AnatomyModel(pose, MODEL.fine)
+    head = _head(_pose((0, 0, 0)), GRID)
+    assert not encode(head, GRID, model).has_head
+    assert len(inputs) == HEAD_TURNS
+    assert encode(head, GRID, AnatomyModel(replace(pose, run=_run), MODEL.fine)).has_head
+
+
+def test_a_pair_is_not_searched_once_its_fixed_image_has_no_head():
+    inputs = []
+
+    def recording(scan: np.ndarray) -> np.ndarray:
+        inputs.append(scan)
+        return _run(scan)
+
+    model = AnatomyModel(PoseNetwork(recording, (64, 64, 64), 4.0, TEMPLATE, SPREAD_MM), MODEL.fine)
+    empty = (np.zeros(GRID.shape, np.float32), GRID)
+    fixed, moving = encode_both(empty, (_head(_pose((0, 0, 0)), GRID), GRID), model, 1)
+    assert not fixed.has_head
+    assert moving.has_head
+    assert len(inputs) == HEAD_TURNS
 
 
 def test_encoding_in_parallel_equals_encoding_one_by_one():

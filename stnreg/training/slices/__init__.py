@@ -1,0 +1,1 @@
+"""Training of networks that regress the rigid transform between two slices."""
