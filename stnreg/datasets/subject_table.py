@@ -87,8 +87,10 @@ def session_names(images: Sequence[Path]) -> list[str]:
     ['a', 'b']
     >>> session_names([Path("1/t1.nii"), Path("2/t1.nii")])
     ['1_t1', '2_t1']
+    >>> session_names([Path("0.5y.nii.gz"), Path("0.7y.nii.gz")])
+    ['0.5y', '0.7y']
     """
-    parts = [[*path.absolute().parts[1:-1], path.name.partition(".")[0]] for path in images]
+    parts = [[*path.absolute().parts[1:-1], Path(path.name.removesuffix(".gz")).stem] for path in images]
     for count in range(1, max((len(one) for one in parts), default=1) + 1):
         names = ["_".join(one[-count:]) for one in parts]
         if len(set(names)) == len(names):
