@@ -87,6 +87,7 @@ function build(plane) {
   canvas.width = plane.width;
   canvas.height = plane.height;
   canvas.id = plane.name;
+  canvas.style.width = "100%";
   canvas.setAttribute("aria-label", plane.name);
   Object.assign(slider, { type: "range", min: 0, max: COUNT[plane.normal] - 1, step: 1 });
   slider.setAttribute("aria-label", plane.name + " slice");
