@@ -124,7 +124,7 @@ def show(options: argparse.Namespace) -> None:
             overlap, far, took = (np.array([float(r[n]) for r in own]) for n in ("jaccard", "mhd_mm", "seconds"))
             print(
                 f"{label:18}{len(own):>6}{overlap.mean():>15.3f}{np.nanmean(far):>14.2f}"
-                f"{f'{took.mean():.1f} ({took.std():.1f})':>16}"
+                f"{f'{took.mean():.2f} ({took.std():.2f})':>16}"
             )
 
 
