@@ -6,7 +6,7 @@ from stnreg.errors import DataError
 
 def table(tmp_path, text, name="pairs.csv"):
     path = tmp_path / name
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -54,7 +54,8 @@ def save_encoding(path: str | os.PathLike[str], encoding: Encoding, weights: Wei
     DataError
         If the file cannot be written.
     """
-    assert {f.name for f in fields(Encoding)} == {*ARRAYS, *NUMBERS, "maps", "maps_grid", "calibration"}
+    assert {f.name for f in fields(Encoding)} == {*ARRAYS, *NUMBERS, "maps", "maps_grid", "calibration", "has_head"}
+    assert encoding.has_head  # a template shows one
     arrays: dict[str, Any] = {name: np.asarray(getattr(encoding, name)) for name in (*ARRAYS, *NUMBERS)}
     content = BytesIO()
     np.savez_compressed(

@@ -39,6 +39,7 @@ _BOX = (16, 24, 16)
 PRESETS: dict[str, dict[str, RelatedTraining]] = {
     "linear-deformable": {
         "default": RelatedTraining(_loop(800, 2e-3), LinearDeformableSettings()),
+        "further": RelatedTraining(_loop(400, 1e-3), LinearDeformableSettings(gradients=0.02)),
         "tiny": RelatedTraining(
             _TRIAL,
             LinearDeformableSettings(LinearDeformableShape(_BOX, 10.0, 4, (1, 2), 4), validation_pairs=1),
@@ -60,5 +61,6 @@ PRESETS: dict[str, dict[str, RelatedTraining]] = {
         "tiny": RelatedTraining(_TRIAL, BSplineSettings(BSplineShape(_BOX, 10.0, (4, 4, 4), 2), validation_pairs=1)),
     },
 }
-"""`bspline` is bounded by `default`, not at all by `unbounded`, and by a penalty alone by `penalty`, which goes on with
-the weights of `unbounded`. `tiny` is for a trial."""
+"""`linear-deformable` finds the affine by `default`; `further` goes on with its weights, and lets the deformation go
+farther from the identity. `bspline` is bounded by `default`, not at all by `unbounded`, and by a penalty alone by
+`penalty`, which goes on with the weights of `unbounded`. `tiny` is for a trial."""
