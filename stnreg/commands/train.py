@@ -59,18 +59,11 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-<<<<<<< HEAD
             "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
             "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
-            "airnet; for an anatomy or velocity network default (from nothing), further (goes on with --from, at a "
-            "lower rate), or tiny; for bspline default (bounded), unbounded, penalty (goes on with --from unbounded "
-            "weights), or tiny; what --config names, or default, when left out.",
-=======
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); for all other "
-            "networks default (from nothing) or tiny, and for anatomy and velocity networks and linear-deformable "
-            "further (goes on with --from, at a lower rate); for bspline unbounded, and penalty (goes on with --from); "
-            "what --config names, or default, when left out.",
->>>>>>> relatives
+            "airnet; for all other networks default (from nothing) or tiny, and for anatomy and velocity networks and "
+            "linear-deformable further (goes on with --from, at a lower rate); for bspline unbounded, and penalty (goes "
+            "on with --from); what --config names, or default, when left out.",
         ),
     ] = None,
     config: Annotated[
