@@ -60,8 +60,9 @@ def series(
         bool,
         typer.Option(
             "--change",
-            help="On trial, its errors are not measured yet. Also measure what changed: the volumes of the brain and of "
-            "its parts (changes.tsv), and maps of the logarithm of the volume change (VISIT_logjacobian.nii.gz).",
+            help="On trial, its errors are not measured yet. Also measure what changed: the volumes of the brain and "
+            "of its parts (changes.tsv), and maps of the logarithm of the volume change "
+            "(VISIT_logjacobian.nii.gz).",
         ),
     ] = False,
     spacing: Annotated[
