@@ -116,7 +116,7 @@ def test_options_of_the_other_kind_are_refused(tmp_path):
     for arguments in (("--cache", str(tmp_path)), ("--outcomes", "a.csv"), ("--no-thresholds",)):
         with pytest.raises(UsageProblem, match="for anatomy networks"):
             run("velocity", *arguments)
-    with pytest.raises(UsageProblem, match="for velocity networks"):
+    with pytest.raises(UsageProblem, match="for velocity and pair networks"):
         run("anatomy", "--pairs", "2")
     with pytest.raises(DataError, match="ixi"):
         run("velocity")
