@@ -5,6 +5,7 @@ Strategies are registered by type, so a test says `st.from_type(Grid)` and impor
 
 import hashlib
 import json
+import locale
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -173,3 +174,11 @@ def network(tmp_path):
         return tmp_path / f"{name}.onnx"
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def _locale_kept():
+    """Put the locale back: ITK's writer of DICOM, which tests use, sets it to C."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
