@@ -39,7 +39,7 @@ _BOX = (16, 24, 16)
 PRESETS: dict[str, dict[str, RelatedTraining]] = {
     "linear-deformable": {
         "default": RelatedTraining(_loop(800, 2e-3), LinearDeformableSettings()),
-        "further": RelatedTraining(_loop(800, 1e-3), LinearDeformableSettings(gradients=0.001)),
+        "further": RelatedTraining(_loop(400, 1e-3), LinearDeformableSettings(gradients=0.02)),
         "tiny": RelatedTraining(
             _TRIAL,
             LinearDeformableSettings(LinearDeformableShape(_BOX, 10.0, 4, (1, 2), 4), validation_pairs=1),
