@@ -2,8 +2,8 @@
 
 The network knows what heads have in common; what it leaves is seen in the pair alone. Both heads are brought halfway by
 the network's velocity, and a residual velocity is found there by a few steps of gradient ascent on the squared local
-correlation, in small windows, so that contrasts may differ. Steps are normalised and smoothed as Greedy does
-(Yushkevich et al., Alzheimer's & Dementia 12, P126, 2016). Exchange the heads, and the residual changes its sign.
+correlation, in small windows, so that contrasts may differ. Each step is smoothed, as Greedy does (Yushkevich et al.,
+Alzheimer's & Dementia 12, P126, 2016). Exchange the heads, and the residual changes its sign.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from stnreg.transforms.sampling import interpolate, slabs, voxel_points
 
 Array = NDArray[np.float32]
 FEW = 6
+"""So many smoothings are done one by one; boxes in place of more of them are faster."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.deformable.stage import Deform
 from stnreg.registration.deformable.velocity import VelocityNetwork
 from stnreg.registration.encoding import encode
-from stnreg.registration.options import DEFAULT_MODEL, TWO_PEOPLE_STIFFNESS_MM
+from stnreg.registration.options import DEFAULT_MODEL, RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.register import register
 from stnreg.resampling.warp import resample_through
@@ -105,7 +105,10 @@ class Deformations:
 
     def deform(self, fixed: Head, moving: Head, kinds: tuple[str, ...]) -> Iterator[Outcome]:
         """Deform one pair from the registered affine, then from an affine that is wrong in each of these ways."""
-        registered = register(fixed.image, moving.image, threads=self.threads, device=self.device).fixed_to_moving
+        result = register(fixed.image, moving.image, threads=self.threads, device=self.device)
+        registered = result.fixed_to_moving
+        one_person = result.refined is not None and result.refined.same_person
+        stiffness_mm = RegistrationOptions(deform=True).stiffness_of(one_person=one_person)
         best = None
         for kind in ("registered", *kinds):
             affine = registered
@@ -113,7 +116,7 @@ class Deformations:
                 middle = apply_affine(fixed.image.encoding.template_to_lps, np.zeros(3))
                 affine = compose(registered, wrong_move(kind, middle, self.rng))
             encodings = fixed.image.encoding, moving.image.encoding
-            stage = Deform(encodings, self.heads, self.network, TWO_PEOPLE_STIFFNESS_MM, self.threads)
+            stage = Deform(encodings, self.heads, self.network, stiffness_mm, self.threads, one_person)
             found = stage(ImagePair(fixed.image.volume, moving.image.volume), Affine(affine)).findings
             after = label_dice(fixed.labels, moving.labels, found.transform)
             before = label_dice(fixed.labels, moving.labels, Affine(affine))
