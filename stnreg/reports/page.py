@@ -97,7 +97,11 @@ def write_qc_html(
         still=f"data:image/webp;base64,{base64.b64encode(still.getvalue()).decode()}",
         still_says=STILL + (STILL_OF_WARP if warp is not None else ""),
         data=script_json(_data(Path(path), title, fixed, moving, as_transform(fixed_to_moving), warp, outlines)),
-        script=asset("viewer.js") + asset("decide.js") + asset("pair.js") + (asset("overlays.js") if warp else ""),
+        script=asset("picture.js")
+        + asset("viewer.js")
+        + asset("decide.js")
+        + asset("pair.js")
+        + (asset("overlays.js") if warp else ""),
     )
     write_atomic(path, page.encode())
 

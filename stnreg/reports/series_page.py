@@ -3,10 +3,8 @@
 import base64
 import html
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from os import PathLike
 from typing import Any
 
@@ -17,6 +15,7 @@ from stnreg.core.files import write_atomic
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.registration.series.result import SeriesResult
+from stnreg.reports.assets import asset, filled, script_json
 from stnreg.reports.series import change_rows, visit_rows
 from stnreg.resampling.resample import resample
 
@@ -98,11 +97,11 @@ def write_series_page(
         f"{result.options.average} template of {full.spacing[0]:.3g} mm, "
         f"reference: {html.escape(str(result.options.reference))}",
     ]
-    page = _filled(
+    page = filled(
         "series.html",
         title=html.escape(title),
         lines="\n".join(f"<p>{line}</p>" for line in lines),
-        style=_asset("style.css"),
+        style=asset("style.css"),
         buttons="\n  ".join(
             f'<button data-show="{html.escape(name, quote=True)}" aria-pressed="false">{html.escape(name)}</button>'
             for name in (*shown, TEMPLATE)
@@ -111,8 +110,8 @@ def write_series_page(
         legend="hidden" if not overlays else "",
         limit=f"{100 * (math.exp(limit) - 1):.0f}",
         table=_table(FACE, visit_rows(result)) + _table(CHANGES, change_rows(result)),
-        data=json.dumps(data),
-        script=_asset("series.js"),
+        data=script_json(data),
+        script=asset("picture.js") + asset("series.js"),
     )
     write_atomic(path, page.encode())
 
@@ -162,17 +161,3 @@ def _picture(values: NDArray[np.float32], tiles: int, *, exact: bool = False) ->
     packed = io.BytesIO()
     Image.fromarray(sheet).save(packed, "WEBP", quality=QUALITY, method=2, lossless=exact)
     return f"data:image/webp;base64,{base64.b64encode(packed.getvalue()).decode()}"
-
-
-def _asset(name: str) -> str:
-    return (files("stnreg.reports") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _filled(name: str, **values: str) -> str:
-    """Replace `{{name}}` in a template by values, which are not expanded again."""
-    parts = _asset(name).split("{{")
-    filled = [parts[0]]
-    for part in parts[1:]:
-        key, _, rest = part.partition("}}")
-        filled += [values[key], rest]
-    return "".join(filled)

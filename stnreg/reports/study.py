@@ -79,7 +79,7 @@ def write_study_page(path: Path, rows: Sequence[Mapping[str, Any]], files_of: Ma
         decide=asset("decide.html"),
         look=look_bar(),
         data=script_json(_data(rows, files_of, folder)),
-        script=asset("viewer.js") + asset("decide.js") + asset("study.js"),
+        script=asset("picture.js") + asset("viewer.js") + asset("decide.js") + asset("study.js"),
     )
     write_atomic(path, page.encode())
 

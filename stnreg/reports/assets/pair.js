@@ -12,27 +12,6 @@ const volumes = {}, views = [], waiting = [];
 let tiles = [];
 let overlay = () => {};  // what lays more over a picture
 
-async function unpack(source, [nx, ny, nz] = DATA.size, tiles = DATA.tiles, channels = 1) {
-  const picture = new Image();
-  picture.src = source;
-  await picture.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, picture.width, picture.height).data;
-  const voxels = new Uint8Array(channels * nx * ny * nz);
-  for (let z = 0; z < nz; z++) {
-    const left = (z % tiles) * nx, top = Math.floor(z / tiles) * ny;
-    for (let y = 0; y < ny; y++)
-      for (let x = 0; x < nx; x++)
-        for (let k = 0; k < channels; k++)
-          voxels[((z * ny + y) * nx + x) * channels + k] = pixels[4 * ((top + y) * picture.width + left + x) + k];
-  }
-  return voxels;
-}
-
 function slice(voxels, plane, number) {
   const found = new Uint8Array(plane.width * plane.height);
   for (let row = 0; row < plane.height; row++)

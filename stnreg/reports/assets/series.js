@@ -12,25 +12,6 @@ const FAINT = 12;  // of 127: smaller changes have no colour
 const state = { shown: DATA.names[0], change: false, place: [...DATA.place], last: 2, timer: null };
 const volumes = {}, overlays = {}, views = [];
 
-async function unpack(source) {
-  const picture = new Image();
-  picture.src = source;
-  await picture.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, picture.width, picture.height).data;
-  const voxels = new Uint8Array(NX * NY * NZ);
-  for (let z = 0; z < NZ; z++) {
-    const left = (z % DATA.tiles) * NX, top = Math.floor(z / DATA.tiles) * NY;
-    for (let y = 0; y < NY; y++)
-      for (let x = 0; x < NX; x++) voxels[(z * NY + y) * NX + x] = pixels[4 * ((top + y) * picture.width + left + x)];
-  }
-  return voxels;
-}
-
 function draw(view) {
   const { plane, context, slider } = view, number = state.place[plane.normal];
   const voxels = volumes[state.shown], change = state.change ? overlays[state.shown] : undefined;

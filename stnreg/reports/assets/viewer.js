@@ -13,18 +13,10 @@ const look = { show: "moved", share: 0.5, contour: "brain", fixed: true, moved: 
 
 // The grey values of a picture: the red channel, without the others.
 async function greys(source) {
-  const picture = new Image();
-  picture.src = source;
-  await picture.decode();
-  const canvas = document.createElement("canvas");
-  canvas.width = picture.width;
-  canvas.height = picture.height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(picture, 0, 0);
-  const pixels = context.getImageData(0, 0, canvas.width, canvas.height).data;
-  const values = new Uint8Array(canvas.width * canvas.height);
+  const { pixels, width, height } = await pixelsOf(source);
+  const values = new Uint8Array(width * height);
   for (let i = 0; i < values.length; i++) values[i] = pixels[4 * i];
-  return { values, width: canvas.width };
+  return { values, width };
 }
 
 // Whether two codes lie on two sides of the outline that is asked for.
