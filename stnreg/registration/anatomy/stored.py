@@ -30,8 +30,10 @@ def file_of(image: str | os.PathLike[str]) -> Path:
 
 def stored_encoding(image: str | os.PathLike[str], weights: Weights) -> Encoding | None:
     """Return the encoding of a template that comes with stnreg; None for any other image and any other network."""
+    if not is_shipped(image):  # also an image in memory, which has no path
+        return None
     path = file_of(image)
-    if not is_shipped(image) or not path.is_file():
+    if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as held:

@@ -35,6 +35,7 @@ def test_another_network_and_another_image_have_none(tmp_path, monkeypatch):
     assert stored_encoding(path, weights) is not None
     assert stored_encoding(path, replace(weights, sha256="0" * 64)) is None
     assert stored_encoding(MOVING, weights) is None
+    assert stored_encoding("", weights) is None  # an image in memory has no path
     assert stored_encoding(shutil.copy(path, tmp_path), weights) is None
 
 
