@@ -139,7 +139,7 @@ def _calibrate_velocity(
 ) -> None:
     """Measure the limits of a velocity network, and write or compare them."""
     from stnreg.reports import streams
-    from stnreg.training.deformable.calibrate import limits_table, measure_limits, write_limits
+    from stnreg.training.deformable.calibrate import limits_table, measure_limits
 
     with streams.progress("calibrate") as show:
         found = measure_limits(
@@ -147,7 +147,7 @@ def _calibrate_velocity(
         )
     streams.show_table(("name", "measured", "sidecar", "rule"), limits_table(found))
     if not check:
-        typer.echo(write_limits(found))
+        typer.echo(found.write())
     elif not found.agrees:
         streams.note(f"{weights.path.with_suffix('.json')}: holds other limits; write these without --check")
         raise typer.Exit(ExitCode.DATA)
@@ -158,13 +158,13 @@ def _calibrate_pair(
 ) -> None:
     """Measure the limits of a pair network's verdict, and write or compare them."""
     from stnreg.reports import streams
-    from stnreg.training.pair_calibrate import measure_pair_limits, pair_limits_table, write_pair_limits
+    from stnreg.training.pair_calibrate import measure_pair_limits, pair_limits_table
 
     with streams.progress("calibrate") as show:
         found = measure_pair_limits(weights, scans, validation=count, threads=threads, device=device, progress=show)
     streams.show_table(("name", "measured", "sidecar", "rule"), pair_limits_table(found))
     if not check:
-        typer.echo(write_pair_limits(found))
+        typer.echo(found.write())
     elif not found.agrees:
         streams.note(f"{weights.path.with_suffix('.json')}: holds other limits; write these without --check")
         raise typer.Exit(ExitCode.DATA)

@@ -1,13 +1,11 @@
 """The limits of a pair network's verdict, measured on validation scans by the functions that `register` runs."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from stnreg.core.files import write_atomic
 from stnreg.core.threads import default_threads
 from stnreg.errors import DataError
 from stnreg.models.calibration import PairCalibration
@@ -15,35 +13,20 @@ from stnreg.models.card import Weights
 from stnreg.registration.by_pair_network import PairNetworkMethod
 from stnreg.registration.refine.pair_type import is_same_person
 from stnreg.training.anatomy.thresholds import BEST, Threshold, separating_range
+from stnreg.training.limits import Line, Measured
 from stnreg.training.pair_outcomes import PairOutcome, cases_of, outcomes_of
 
 Array = np.ndarray
 FIGURES = ("correlation", "overlap", "there_and_back_mm")
-TOLERANCE = 0.01  # of a limit, beside the one in the sidecar
 
 
-@dataclass(frozen=True)
-class MeasuredPairLimits:
-    """What a calibration found.
-
-    Attributes
-    ----------
-    weights : Weights
-        The network, with the sidecar as it was.
-    outcomes : list of PairOutcome
-    limits : dict of Threshold
-        By the names of `PairCalibration`.
-    """
-
-    weights: Weights
-    outcomes: list[PairOutcome]
-    limits: dict[str, Threshold]
+class MeasuredPairLimits(Measured):
+    """Limits of `PairCalibration`, chosen on outcomes of the kind `PairOutcome`."""
 
     @property
-    def agrees(self) -> bool:
-        """Whether every limit in the sidecar is what was measured, to `TOLERANCE`."""
-        block = self.weights.card.get("calibration", {})
-        return all(abs(float(block.get(n, np.inf)) - one.value) <= TOLERANCE for n, one in self.limits.items())
+    def pairs(self) -> int:
+        """How many pairs were registered."""
+        return len({one.case for one in self.outcomes})
 
 
 def measure_pair_limits(
@@ -117,34 +100,14 @@ def choose_pair_limits(outcomes: Sequence[PairOutcome]) -> dict[str, Threshold]:
     }
 
 
-def write_pair_limits(found: MeasuredPairLimits) -> Path:
-    """Write the limits into the sidecar, whole or not at all, and return its path."""
-    card = {**found.weights.card}
-    card["calibration"] = {name: one.value for name, one in found.limits.items()}
-    pairs = len({one.case for one in found.outcomes})
-    card["calibrated"] = {"pairs": pairs, "how": {name: one.how for name, one in found.limits.items()}}
-    path = found.weights.path.with_suffix(".json")
-    write_atomic(path, (json.dumps(card, indent=2) + "\n").encode())
-    return path
-
-
-def pair_limits_table(found: MeasuredPairLimits) -> list[tuple[str, float, float | str, str]]:
-    """Return the figures of right and failed registrations, and every limit: name, measured, in the sidecar, rule."""
-    lines: list[tuple[str, float, float | str, str]] = []
+def pair_limits_table(found: MeasuredPairLimits) -> list[Line]:
+    """Return the figures of right and failed registrations, every limit, and what the limits accept."""
+    limits = PairCalibration(**{name: one.value for name, one in found.limits.items()})
+    assert set(found.limits) == set(asdict(limits))
+    lines = [*found.spread_of(("error_mm", *FIGURES)), *found.limits_beside()]
     for wanted, kind in ((True, "right"), (False, "failed")):
         of = [one for one in found.outcomes if one.is_right is wanted]
-        for name in ("error_mm", *FIGURES):
-            low, middle, high = np.percentile([getattr(one, name) for one in of], (5, 50, 95))
-            rule = f"median of {len(of)}; 5th to 95th percentile {low:.3f} to {high:.3f}"
-            lines.append((f"{name}, {kind}", round(float(middle), 3), "", rule))
-    limits = PairCalibration(**{name: one.value for name, one in found.limits.items()})
-    block = found.weights.card.get("calibration", {})
-    lines += [(name, one.value, block.get(name, ""), one.how) for name, one in found.limits.items()]
-    accepted = [one for one in found.outcomes if is_accepted(one, limits)]
-    right = [one for one in found.outcomes if one.is_right]
-    for kind, of in (("right", right), ("failed", [one for one in found.outcomes if not one.is_right])):
-        lines.append((f"accepted, {kind}", sum(one in accepted for one in of), "", f"of {len(of)}"))
-    assert set(found.limits) == set(asdict(limits))
+        lines.append((f"accepted, {kind}", sum(is_accepted(one, limits) for one in of), "", f"of {len(of)}"))
     return lines
 
 

@@ -18,7 +18,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.registration.deformable.velocity import open_velocity_network
-from stnreg.training.deformable.calibrate import MeasuredLimits, choose_limits, limits_table, write_limits
+from stnreg.training.deformable.calibrate import MeasuredLimits, choose_limits, limits_table
 from stnreg.training.deformable.outcomes import WRONG, Outcome, is_right, label_dice, wrong_move
 from stnreg.transforms.affine import Affine
 
@@ -68,7 +68,7 @@ def test_limits_go_into_the_sidecar_and_nothing_else_changes(tmp_path):
     found = MeasuredLimits(find(network), outcomes, choose_limits(outcomes))
     assert not found.agrees
     assert {name for name, *_ in limits_table(found)} >= {"max_log_jacobian_sd", "min_agreement", "min_gain"}
-    assert write_limits(found) == sidecar
+    assert found.write() == sidecar
     after = json.loads(sidecar.read_text())
     assert after["calibrated"]["pairs"] == 1
     assert {n: v for n, v in after.items() if not n.startswith("calib")} == {

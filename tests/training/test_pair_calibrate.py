@@ -14,7 +14,6 @@ from stnreg.training.pair_calibrate import (
     choose_pair_limits,
     is_accepted,
     pair_limits_table,
-    write_pair_limits,
 )
 from stnreg.training.pair_outcomes import PairOutcome, cases_of, outcomes_of
 
@@ -69,7 +68,7 @@ def test_the_sidecar_keeps_the_rest_and_is_read_back(network):
     weights = find(str(path))
     found = MeasuredPairLimits(weights, RIGHT + FAILED, choose_pair_limits(RIGHT + FAILED))
     assert not found.agrees
-    write_pair_limits(found)
+    found.write()
     again = find(str(path))
     assert {name: again.card[name] for name in weights.card} == weights.card
     limits = PairCalibration.from_card(again.card, again.path)

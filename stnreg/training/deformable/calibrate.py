@@ -3,14 +3,12 @@
 They are measured by the functions that `register` runs, on right deformations and on failed ones.
 """
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
-from stnreg.core.files import write_atomic
 from stnreg.core.threads import default_threads
 from stnreg.errors import DataError
 from stnreg.models.calibration import DeformationLimits
@@ -19,41 +17,21 @@ from stnreg.registration.deformable.velocity import open_velocity_network
 from stnreg.training.anatomy.thresholds import BEST, Threshold, separating_range
 from stnreg.training.deformable.outcomes import Deformations, Outcome
 from stnreg.training.deformable.pack import VALIDATION_SCANS
+from stnreg.training.limits import Line, Measured
 
 Array = np.ndarray
 PAIRS = 10  # of scans of two people
 SEPARATES = 0.95  # least share of right and of failed ones on the right side, for a figure to tell them apart
 BEYOND = 1.5  # times as far from perfect as right deformations are, where a figure does not tell them apart
-TOLERANCE = 0.01  # of a limit, beside the one in the sidecar
 
 
-@dataclass(frozen=True)
-class MeasuredLimits:
-    """What a calibration found.
-
-    Attributes
-    ----------
-    weights : Weights
-        The network, with the sidecar as it was.
-    outcomes : list of Outcome
-    limits : dict of Threshold
-        By the names of `DeformationLimits`.
-    """
-
-    weights: Weights
-    outcomes: list[Outcome]
-    limits: dict[str, Threshold]
+class MeasuredLimits(Measured):
+    """Limits of `DeformationLimits`, chosen on outcomes of the kind `Outcome`."""
 
     @property
     def pairs(self) -> int:
         """How many pairs of heads were deformed."""
         return len({one.pair for one in self.outcomes})
-
-    @property
-    def agrees(self) -> bool:
-        """Whether every limit in the sidecar is what was measured, to `TOLERANCE`."""
-        block = self.weights.card.get("calibration", {})
-        return all(abs(float(block.get(n, np.inf)) - one.value) <= TOLERANCE for n, one in self.limits.items())
 
 
 def measure_limits(
@@ -149,25 +127,7 @@ def _limit(low: Array, high: Array, said: str, beyond: float, rule: str) -> Thre
     return Threshold(round(beyond, 3), f"{rule} of the right ones, of {said}{share}")
 
 
-def write_limits(found: MeasuredLimits) -> Path:
-    """Write the limits into the sidecar, whole or not at all, and return its path."""
-    card = {**found.weights.card}
-    card["calibration"] = {name: one.value for name, one in found.limits.items()}
-    card["calibrated"] = {"pairs": found.pairs, "how": {name: one.how for name, one in found.limits.items()}}
-    path = found.weights.path.with_suffix(".json")
-    write_atomic(path, (json.dumps(card, indent=2) + "\n").encode())
-    return path
-
-
-def limits_table(found: MeasuredLimits) -> list[tuple[str, float, float | str, str]]:
-    """Return the figures of right and of failed deformations, and every limit: name, measured, in the sidecar, rule."""
-    lines: list[tuple[str, float, float | str, str]] = []
-    for wanted, kind in ((True, "right"), (False, "failed")):
-        of = [one for one in found.outcomes if one.is_right is wanted]
-        for name in ("dice", "log_jacobian_sd", "agreement_after", "gain") if of else ():
-            low, middle, high = np.percentile([getattr(one, name) for one in of], (5, 50, 95))
-            rule = f"median of {len(of)}; 5th to 95th percentile {low:.3f} to {high:.3f}"
-            lines.append((f"{name}, {kind}", round(float(middle), 3), "", rule))
-    block = found.weights.card.get("calibration", {})
+def limits_table(found: MeasuredLimits) -> list[Line]:
+    """Return the figures of right and of failed deformations, and every limit."""
     assert set(found.limits) == set(asdict(DeformationLimits()))
-    return lines + [(name, one.value, block.get(name, ""), one.how) for name, one in found.limits.items()]
+    return [*found.spread_of(("dice", "log_jacobian_sd", "agreement_after", "gain")), *found.limits_beside()]
