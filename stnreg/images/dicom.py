@@ -4,9 +4,6 @@ Conversion is a large subject, with a dialect for each vendor. What is read here
 of one series, parallel, evenly spaced, of one size. All else is for dcm2niix.
 """
 
-import locale
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,16 +30,6 @@ class Slices(NamedTuple):
     grid: Grid
 
 
-@contextmanager
-def _locale_kept() -> Iterator[None]:
-    """Put the locale back: ITK's reader of DICOM sets it to C, and Python then reads text as ASCII."""
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        yield
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
-
-
 def is_dicom(folder: Path) -> bool:
     """Return whether a folder looks like one of a DICOM series, by the first bytes of a few of its files."""
     return any(_has_mark(path) for path in sorted(folder.iterdir())[:5])
@@ -55,7 +42,6 @@ def _has_mark(path: Path) -> bool:
         return stream.read(132)[128:] == b"DICM"
 
 
-@_locale_kept()
 def find_slices(folder: Path) -> Slices:
     """Return the slices of the one series in a folder.
 
@@ -81,7 +67,6 @@ def find_slices(folder: Path) -> Slices:
     return _in_space(files, heads, folder)
 
 
-@_locale_kept()
 def read_slices(slices: Slices, folder: Path) -> NDArray[Any]:
     """Return the voxels (z, y, x) of a series, in the scanner's units (slope and intercept are applied).
 

@@ -1,6 +1,5 @@
 """A DICOM series is read as the volume that it is, or refused."""
 
-import locale
 import shutil
 from pathlib import Path
 from typing import Any
@@ -102,9 +101,3 @@ def test_a_damaged_slice_is_named(series: Path) -> None:
     shutil.rmtree(series)
     with pytest.raises(DataError, match="no such file"):
         load_volume(series)
-
-
-def test_reading_leaves_the_locale_alone(series: Path) -> None:
-    before = locale.setlocale(locale.LC_ALL)
-    load_volume(series)
-    assert locale.setlocale(locale.LC_ALL) == before

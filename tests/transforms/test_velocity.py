@@ -41,6 +41,11 @@ def test_the_inverse_is_the_flow_back(smooth, inside, grid):
     assert velocity.exponential().count_folds().digital == 0
 
 
+def test_the_inverse_of_the_inverse_is_the_field_itself(smooth, grid):
+    velocity = VelocityField(smooth(grid).vectors, grid)
+    assert velocity.inverse().inverse() is velocity
+
+
 @given(st.integers(0, 1000), st.floats(0.5, 12))
 @settings(max_examples=8)
 def test_it_undoes_itself_at_1_mm(seed, length_mm):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from stnreg.geometry.grid import Grid
+from stnreg.registration.deformable import on_image, unfold
 from stnreg.registration.deformable.frame import Frame, box
 from stnreg.registration.deformable.on_image import Part, unfolded_on
 from stnreg.registration.deformable.velocity import smoothed
@@ -24,8 +25,15 @@ def rough_velocity(seed=0):
     return noise * np.float32(5 / noise.std())
 
 
-def test_it_does_not_fold_on_an_oblique_grid():
-    fixed = rotated(33, 2.3, (30, 30, 30))
+def test_what_folds_on_an_oblique_grid_alone_is_smoothed_too(monkeypatch):
+    # The frame is content with less than it asks for, so that voxels of a finer grid fold.
+    monkeypatch.setattr(unfold, "LEAST_DETERMINANT", 0.03)
+    fixed = rotated(33, 1.2, (50, 50, 50))
+    frame = Frame(np.eye(4), np.eye(4))
+    monkeypatch.setattr(on_image, "ROUNDS", 1)
+    once = unfolded_on(rough_velocity(), BOX, frame, (fixed, fixed), threads=1)
+    assert once.warps[0].count_folds().digital > 0
+    monkeypatch.setattr(on_image, "ROUNDS", 4)
     found = unfolded_on(rough_velocity(), BOX, Frame(np.eye(4), np.eye(4)), (fixed, fixed), threads=1)
     folds = found.parts[0].pasted(found.warps[0]).count_folds()
     assert (folds.central, folds.digital) == (0, 0)

@@ -34,6 +34,16 @@ def test_a_strong_velocity_is_left_without_folds(seed):
         assert smallest_determinant(flow.vectors, GRID).min() >= LEAST_DETERMINANT
 
 
+def test_both_flows_share_what_interpolation_leaves_between_them():
+    velocity = unfolded(random_velocity(8.0), GRID)
+    points = np.random.default_rng(3).uniform(-15, 15, (2000, 3))
+
+    def off_mm(there, back):
+        return np.linalg.norm(back.map_points(there.map_points(points)) - points, axis=1).mean()
+
+    assert off_mm(velocity.exponential(), velocity.inverse().exponential()) < 0.75 * off_mm(*velocity.raw_flows())
+
+
 def test_a_mild_velocity_is_left_untouched():
     mild = random_velocity(1.0)
     velocity = unfolded(mild, GRID)
