@@ -141,8 +141,10 @@ def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> 
     providers: list[str | tuple[str, dict[str, int]]] = [CPU]
     if gpu is not None and CUDA in onnxruntime.get_available_providers():
         onnxruntime.preload_dlls()  # loads CUDA libraries installed by pip
+        onnxruntime.set_default_logger_severity(4)  # it warns of plugins that nobody asked for
         options.log_severity_level = 4
-        providers.insert(0, (CUDA, {"device_id": gpu}))
+        # Full float32: rounded to TF32, maps differ by 0.003 from the CPU's, and transforms by half a millimetre.
+        providers.insert(0, (CUDA, {"device_id": gpu, "use_tf32": 0}))
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base but this
