@@ -218,6 +218,28 @@ class VelocityNet(nn.Module):
         """
         return self.match(self.pyramid(pair))
 
+    def again(self, pair: Tensor, coefficients: Tensor) -> Tensor:
+        """Return what is left after `coefficients`: both heads are moved halfway along them and seen once more.
+
+        Parameters
+        ----------
+        pair : (N, 2, D, H, W) float32
+            As `forward` takes it.
+        coefficients : (N, 3, D/2, H/2, W/2) float32
+            Taken as they are: no gradient goes through where the heads meet.
+
+        Returns
+        -------
+        (N, 3, D/2, H/2, W/2)
+            Coefficients to add.
+        """
+        with torch.no_grad(), torch.autocast(pair.device.type, enabled=False):
+            velocity = spline_upsample(coefficients.detach().float())
+            halves = integrate(torch.cat([-velocity, velocity]) / 2, self.shape.spacing_mm)
+            met = warp(torch.cat([pair[:, :1], pair[:, 1:]]), halves, self.shape.spacing_mm, "zeros")
+        n = pair.shape[0]
+        return self(torch.cat([met[:n], met[n:]], 1))
+
     def pyramid(self, pair: Tensor) -> list[Tensor]:
         """Return features of (N, 2, D, H, W), fine to coarse, (2N, C, ...): all fixed images, then all moving."""
         return self.encoder.features(torch.cat([pair[:, :1], pair[:, 1:]]))

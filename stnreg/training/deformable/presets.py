@@ -8,6 +8,10 @@ from stnreg.training.deformable.task import TrainSettings
 PRESETS = {
     "default": TrainSettings(),
     "further": TrainSettings(steps=729, rate=5e-4, warmup=0.08, smoothness=0.004, loss=LossSettings(floor=0.0005)),
+    "twice": TrainSettings(
+        steps=1800, rate=8e-4, warmup=0.05, smoothness=0.004, batch=BatchSettings(4, 3, 1),
+        loss=LossSettings(floor=0.0005, passes=2),
+    ),
     "tiny": TrainSettings(
         steps=3,
         half=False,
@@ -19,5 +23,6 @@ PRESETS = {
         batch=BatchSettings(1, 1, 1),
     ),
 }  # fmt: skip
-"""`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `tiny`
-is for a trial. The network that comes with stnreg was trained by the first and then by the second, on one GPU."""
+"""`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `twice`
+goes on with those and shows each pair to the network twice, as `stnreg register --deform` does; `tiny` is for a trial. The
+network that comes with stnreg was trained by the first three in turn, on one GPU."""

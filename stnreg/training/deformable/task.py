@@ -139,7 +139,8 @@ class Run:
         self.network.load_state_dict(self.ema)
         self.network.eval()
         try:
-            self.scores = validate(self.network, self.pack, self.settings.validation_pairs)
+            passes = self.settings.loss.passes
+            self.scores = validate(self.network, self.pack, self.settings.validation_pairs, passes=passes)
         finally:
             self.network.load_state_dict(own)
             self.network.train()

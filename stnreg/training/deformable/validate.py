@@ -34,8 +34,10 @@ class Seen:
 
 
 @torch.no_grad()
-def validate(network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4) -> dict[str, float]:
-    """Register validation pairs in float32, and return mean figures.
+def validate(
+    network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4, *, passes: int = 1
+) -> dict[str, float]:
+    """Register validation pairs in float32, seen `passes` times, and return mean figures.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def validate(network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4) 
             torch.tensor(w, device=points.device) for w in zip(*chosen[start : start + batch], strict=True)
         )
         seen = _scan(pack, fixed, points), _scan(pack, moving, points)
-        for name, value in _figures(network, *seen, pack.scans, "labels", None, points, spacing_mm):
+        for name, value in _figures(network, *seen, pack.scans, "labels", None, points, passes):
             totals.setdefault(name, []).append(value)
     found = {name: sum(values) / len(values) for name, values in totals.items()}
     held = pack.anatomies.validation
@@ -63,7 +65,7 @@ def validate(network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4) 
         generator = torch.Generator(points.device).manual_seed(7)
         seen = _drawn(pack, fixed, points, a, network, generator), _drawn(pack, moving, points, b, network, generator)
         table = pack.freesurfer_of_code
-        figures = list(_figures(network, *seen, pack.anatomies, "tissue", table, points, spacing_mm))
+        figures = list(_figures(network, *seen, pack.anatomies, "tissue", table, points, passes))
         values = [value for name, value in figures if name == "dice"]
         found[f"painted_{a}_{b}"] = sum(values) / len(values)
     return found
@@ -103,10 +105,14 @@ def _figures(
     kind: str,
     table: Tensor | None,
     points: Tensor,
-    spacing_mm: float,
+    passes: int,
 ) -> Iterator[tuple[str, float]]:
-    velocity = spline_upsample(network(torch.cat([fixed.image, moving.image], 1)).float())
-    there = integrate(velocity, spacing_mm)
+    spacing_mm = network.shape.spacing_mm
+    pair = torch.cat([fixed.image, moving.image], 1)
+    coefficients = network(pair).float()
+    for _ in range(passes - 1):
+        coefficients = coefficients + network.again(pair, coefficients).float()
+    there = integrate(spline_upsample(coefficients), spacing_mm)
     determinant = losses.jacobian(there, spacing_mm)
     brain = (fixed.labels > 0)[:, 1:-1, 1:-1, 1:-1]
     spread = losses.log_jacobian_spread(determinant, brain)
