@@ -10,13 +10,13 @@ CUDA device it says so, and measures nothing.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -78,8 +78,8 @@ def networks(repeats: int, threads: int) -> Iterator[Row]:
             for one in session.get_inputs():
                 shape = [n if isinstance(n, int) else 1 for n in one.shape]
                 given.setdefault(one.name, random.random(shape, np.float32))
-            output = session.get_outputs()[0].name
-            taken[device], found[device] = seconds(repeats, lambda s=session, o=output: run_network(s, weights, given, o))
+            run = partial(run_network, session, weights, given, session.get_outputs()[0].name)
+            taken[device], found[device] = seconds(repeats, run)
         size = float(np.abs(found["cpu"]).max())
         differs = float(np.abs(found["cuda"] - found["cpu"]).max()) / size
         yield Row(f"network {name}", taken["cpu"], taken["cuda"], differs, BOUNDS["network"])
@@ -99,20 +99,17 @@ def registrations(repeats: int, threads: int) -> Iterator[Row]:
     for what, deform in (("register", False), ("register --deform", True)):
         taken, moved = {}, {}
         for device in DEVICES:
-
-            def run(device: str = device, deform: bool = deform) -> Any:
-                return register(str(HEADS[0]), str(HEADS[1]), deform=deform, device=device, threads=threads)
-
+            run = partial(register, str(HEADS[0]), str(HEADS[1]), deform=deform, device=device, threads=threads)
             taken[device], result = seconds(max(repeats // 2, 1), run)
             moved[device] = result.transform.map_points(points)
         differs = float(np.linalg.norm(moved["cuda"] - moved["cpu"], axis=1).mean())
         yield Row(f"{what}, networks open", taken["cpu"], taken["cuda"], differs, BOUNDS[what], " mm")
 
 
-def timed(arguments: list[str], environment: dict[str, str]) -> float:
+def timed(arguments: list[str]) -> float:
     """Return the seconds of a process; 3 says that it ran and was rejected."""
     began = time.perf_counter()
-    ended = subprocess.run([sys.executable, "-m", "stnreg", *arguments], env=os.environ | environment, capture_output=True)
+    ended = subprocess.run([sys.executable, "-m", "stnreg", *arguments], capture_output=True)
     if ended.returncode not in (0, 3):
         raise SystemExit(f"stnreg {' '.join(arguments)} ended with {ended.returncode}:\n{ended.stderr.decode()}")
     return time.perf_counter() - began
@@ -125,7 +122,7 @@ def processes(repeats: int, threads: int, folder: Path) -> Iterator[Row]:
         for device in DEVICES:
             line = ["register", *map(str, HEADS), "-t", str(folder / f"{device}.h5"), *more]
             line += ["--device", device, "--threads", str(threads)]
-            taken[device] = median(timed(line, {}) for _ in range(max(repeats // 2, 1)))
+            taken[device] = median(timed(line) for _ in range(max(repeats // 2, 1)))
         yield Row(f"{what}, whole process", taken["cpu"], taken["cuda"])
 
 
@@ -139,7 +136,7 @@ def batches(pairs: int, folder: Path) -> Iterator[Row]:
             copy.write_bytes(head.read_bytes())
         names.append(f"{number:03d},{own[0]},{own[1]}\n")
     table.write_text("id,fixed,moving\n" + "".join(names))
-    taken = {d: timed(["batch", str(table), "-o", str(folder / d), "--device", d], {}) / pairs for d in DEVICES}
+    taken = {d: timed(["batch", str(table), "-o", str(folder / d), "--device", d]) / pairs for d in DEVICES}
     yield Row(f"batch of {pairs}, a pair", taken["cpu"], taken["cuda"])
 
 
@@ -148,11 +145,11 @@ def training(repeats: int, pack: Path) -> Iterator[Row]:
     import torch
 
     from stnreg.training.checkpoint import load_into, load_weights
+    from stnreg.training.deformable.batch import Batch, make_batch
     from stnreg.training.deformable.objective import batch_loss
     from stnreg.training.deformable.presets import PRESETS
     from stnreg.training.deformable.subjects import load_pack
     from stnreg.training.deformable.task import Budget, Run
-    from stnreg.training.deformable.batch import Batch, make_batch
 
     settings = PRESETS["default"]
     taken, losses, batch = {}, {}, None

@@ -24,5 +24,5 @@ PRESETS = {
     ),
 }  # fmt: skip
 """`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `twice`
-goes on with those and shows each pair to the network twice, as `stnreg register --deform` does; `tiny` is for a trial. The
-network that comes with stnreg was trained by the first three in turn, on one GPU."""
+with those that `further` left, and shows each pair to the network twice, as `stnreg register --deform` does; `tiny` is
+for a trial. The network that comes with stnreg was trained by the first three in turn, on one GPU."""

@@ -34,9 +34,7 @@ class Seen:
 
 
 @torch.no_grad()
-def validate(
-    network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4, *, passes: int = 1
-) -> dict[str, float]:
+def validate(network: VelocityNet, pack: Pack, pairs: int = 16, batch: int = 4, *, passes: int = 1) -> dict[str, float]:
     """Register validation pairs in float32, seen `passes` times, and return mean figures.
 
     Returns
