@@ -1,7 +1,7 @@
 # demo: register the pair in examples/.  test: the whole test suite.  Both need Python >= 3.11 with venv, nothing else.
 PYTHON ?= python3
 BIN = .venv/bin
-.PHONY: demo test lint types man bench bench-paper bench-related bench-series bench-order bench-speed bench-batch bench-faults clean
+.PHONY: demo test lint types man bench bench-paper bench-related bench-series bench-order bench-speed bench-batch bench-gpu bench-faults clean
 
 $(BIN)/stnreg: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -74,6 +74,11 @@ bench-speed: .venv/tested
 bench-batch: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.batch
 	$(BIN)/python benchmarks/refresh.py docs/speed.md --only benchmarks.speed.page
+
+# What a CUDA device gains and whether it equals the CPU, and its tables in docs/speed.md; needs one. PACK is what `stnreg train
+# --model velocity --cache PACK` made, for the step of training; without it that row is left out.
+bench-gpu: .venv/tested
+	$(BIN)/python -m benchmarks.speed.gpu $(if $(PACK),--pack $(PACK))
 
 # Unusual files, 10,000 damaged files, 50 runs that are stopped early, and docs/files.md: half an hour.
 bench-faults: .venv/tested
