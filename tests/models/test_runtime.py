@@ -88,3 +88,18 @@ def test_operators_of_others_are_refused(network, monkeypatch):
 ])  # fmt: skip
 def test_auto_does_not_start_a_gpu_for_one_pair(device, images, expected):
     assert session.device_for(device, images) == expected
+
+
+def test_on_a_gpu_networks_compute_in_full_precision(monkeypatch, network):
+    asked = {}
+
+    def opened(content, options, providers):
+        asked["providers"] = providers
+        raise RuntimeError("no GPU here")
+
+    monkeypatch.setattr("onnxruntime.InferenceSession", opened)
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [session.CUDA, session.CPU])
+    monkeypatch.setattr(session, "gpu_count", lambda: 2)
+    with pytest.raises(DataError, match="no GPU here"):
+        session.open_session(str(network()), device="cuda:1")
+    assert asked["providers"] == [(session.CUDA, {"device_id": 1, "use_tf32": 0}), session.CPU]

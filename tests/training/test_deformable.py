@@ -61,6 +61,28 @@ def test_exchanged_images_exchange_the_sign():
         assert torch.equal(network(pair), -network(pair.flip(1)))
 
 
+def test_heads_are_seen_again_where_they_meet():
+    class Recorder(VelocityNet):
+        def forward(self, pair):
+            self.seen = pair
+            return super().forward(pair)
+
+    network = Recorder(TINY).eval()
+    torch.nn.init.normal_(network.matchers[0].head.weight)
+    line = 0.01 * torch.arange(16.0).expand(1, 1, 16, 16, 16)
+    pair = torch.cat([line, line], 1)
+    shift = torch.zeros(1, 3, 8, 8, 8)
+    shift[:, 0] = 20.0  # two voxels along x: fixed points to moving points
+    with torch.no_grad():
+        changed = network.again(pair.flip(1), -shift)
+        left = network.again(pair, shift)
+    fixed, moving = network.seen[0]
+    inner = (slice(2, -2),) * 3
+    assert torch.allclose(fixed[inner], line[0, 0][inner] - 0.01, atol=1e-5)  # it goes back by one voxel
+    assert torch.allclose(moving[inner], line[0, 0][inner] + 0.01, atol=1e-5)
+    assert torch.equal(left, -changed)
+
+
 def test_label_overlap_is_that_of_one_volume_a_label():
     generator = torch.Generator().manual_seed(1)
     fixed, moving = torch.randint(0, 4, (2, 1, 8, 9, 10), generator=generator)
@@ -102,6 +124,15 @@ def test_a_pair_is_learnt(velocity_pack):
     first, last = (sum(f["fine"] + f["coarse"] for f in part) for part in (figures[:8], figures[-8:]))
     assert last < 0.8 * first
     assert figures[-1]["skipped"] == 0
+
+
+def test_a_pair_seen_twice_is_learnt(velocity_pack):
+    loss = replace(SETTINGS.loss, passes=2)
+    pack = load_pack(velocity_pack, torch.device("cpu"))
+    run = Run(pack, replace(SETTINGS, batch=STILL, loss=loss), torch.device("cpu"), Budget(30, None, time.monotonic()))
+    parts = [run.advance() for _ in range(12)]
+    assert parts[-1]["loss"] < parts[0]["loss"]
+    assert set(run.validate()) >= {"dice", "affine", "spread"}
 
 
 def test_resumed_is_as_never_stopped(velocity_pack, tmp_path):

@@ -16,6 +16,7 @@ from stnreg.commands.export import export  # noqa: E402
 from stnreg.commands.train import train  # noqa: E402
 from stnreg.core.structures import STRUCTURES  # noqa: E402
 from stnreg.errors import DataError, UsageProblem  # noqa: E402
+from stnreg.registration.deformable.stage import PASSES  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.deformable.command import choose_settings  # noqa: E402
 from stnreg.training.deformable.pack import label_tables, make_pack  # noqa: E402
@@ -59,8 +60,8 @@ def test_from_a_pack_to_a_network(velocity_pack, tmp_path):
     assert (tmp_path / "net.safetensors").is_file()
 
 
-def test_presets_are_the_two_runs(tmp_path):
-    first, further = PRESETS["default"], PRESETS["further"]
+def test_presets_are_the_three_runs(tmp_path):
+    first, further, twice = PRESETS["default"], PRESETS["further"], PRESETS["twice"]
     assert (first.steps, first.rate, first.warmup, first.smoothness, first.loss.floor) == (
         3544,
         1.2e-3,
@@ -71,6 +72,9 @@ def test_presets_are_the_two_runs(tmp_path):
     assert (further.steps, further.rate, further.warmup, further.smoothness) == (729, 5e-4, 0.08, 0.004)
     assert further.loss == replace(first.loss, floor=0.0005)
     assert further.batch == first.batch
+    assert (twice.steps, twice.rate, twice.warmup, twice.smoothness) == (1377, 8e-4, 0.05, 0.004)
+    assert twice.loss == replace(further.loss, passes=PASSES)
+    assert twice.network == first.network
     settings = tmp_path / "settings.toml"
     settings.write_text('preset = "further"\n[velocity]\nrate = 1e-4\n[velocity.batch]\nscan_pairs = 3\n')
     found = choose_settings(PairRun(tmp_path, head="velocity", config=settings))

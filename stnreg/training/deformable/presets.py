@@ -9,7 +9,7 @@ PRESETS = {
     "default": TrainSettings(),
     "further": TrainSettings(steps=729, rate=5e-4, warmup=0.08, smoothness=0.004, loss=LossSettings(floor=0.0005)),
     "twice": TrainSettings(
-        steps=1800, rate=8e-4, warmup=0.05, smoothness=0.004, batch=BatchSettings(4, 3, 1),
+        steps=1377, rate=8e-4, warmup=0.05, smoothness=0.004, batch=BatchSettings(4, 3, 1),
         loss=LossSettings(floor=0.0005, passes=2),
     ),
     "tiny": TrainSettings(
