@@ -118,11 +118,17 @@ class DeformationLimits(_FromCard):
         Least agreement of the structures of both images after the deformation, 0 to 1.
     min_gain : float
         Least growth of that agreement over the affine's; a deformation that does not bring structures together failed.
+    min_agreement_before : float
+        Least of that agreement under the affine alone. Farther from each other, heads may be drawn together smoothly
+        and wrongly, which no figure of the deformation itself tells.
     """
+
+    later: ClassVar[tuple[str, ...]] = ("min_agreement_before",)
 
     max_log_jacobian_sd: float = 0.6
     min_agreement: float = 0.7
     min_gain: float = 0.0
+    min_agreement_before: float = 0.0
 
 
 @dataclass(frozen=True)

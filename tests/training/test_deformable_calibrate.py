@@ -41,6 +41,14 @@ def test_a_limit_is_the_middle_of_what_separates():
     assert limits["max_log_jacobian_sd"].value == pytest.approx(0.5)
     assert limits["min_agreement"].value == pytest.approx(0.75)
     assert "9 right and 7 failed" in limits["min_agreement"].how
+    assert limits["min_agreement_before"].value == pytest.approx((0.3 + 0.82) / 2)
+
+
+def test_the_agreement_before_is_asked_of_registered_affines_alone():
+    mended = replace(RIGHT, kind="turned", agreement_before=0.2)  # right, though the affine was wrong
+    limits = choose_limits([RIGHT, mended, FAILED])
+    assert limits["min_agreement_before"].value == pytest.approx((0.3 + 0.82) / 2)
+    assert choose_limits([mended, FAILED])["min_agreement_before"].value == 0.0
 
 
 def test_a_figure_that_tells_nothing_apart_bounds_what_right_ones_come_near():

@@ -30,6 +30,11 @@ def _reasons(deformation: Deformation, limits: DeformationLimits) -> Iterator[st
             f"the deformation stretches the brain by more than two heads differ: the standard deviation of log J is "
             f"{deformation.log_jacobian_sd:.3f}, at most {limits.max_log_jacobian_sd:.3f} is accepted"
         )
+    if not deformation.agreement_before >= limits.min_agreement_before:
+        yield (
+            f"the affine leaves the structures too far apart to be sure of a deformation: they agree by "
+            f"{deformation.agreement_before:.3f} under it; at least {limits.min_agreement_before:.3f} is accepted"
+        )
     if not deformation.agreement_after >= limits.min_agreement:
         yield (
             f"after the deformation the structures of both images agree by {deformation.agreement_after:.3f}; at least "

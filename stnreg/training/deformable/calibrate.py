@@ -15,7 +15,7 @@ from stnreg.models.calibration import DeformationLimits
 from stnreg.models.card import Weights
 from stnreg.registration.deformable.velocity import open_velocity_network
 from stnreg.training.anatomy.thresholds import BEST, Threshold, separating_range
-from stnreg.training.deformable.outcomes import Deformations, Outcome
+from stnreg.training.deformable.outcomes import REGISTERED, Deformations, Outcome
 from stnreg.training.deformable.pack import VALIDATION_SCANS
 from stnreg.training.limits import Line, Measured
 
@@ -79,7 +79,8 @@ def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
     A limit is the middle of the range that best separates right deformations from failed ones, where the figure tells
     them apart. Where it does not, for a wrong affine may leave a smooth map, or gain much and still not be right, it is
     what no right deformation comes near: `BEYOND` times as far from perfect as the worst twentieth of them, and for the
-    gain, which is about nothing for two images of one head, as much as the largest loss.
+    gain, which is about nothing for two images of one head, as much as the largest loss. The agreement under the affine
+    is chosen on the right deformations that began at the registered affine: `register` begins at no other.
 
     Raises
     ------
@@ -95,6 +96,7 @@ def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
 
     said = f"{len(right)} right and {len(failed)} failed deformations"
     spread, after, gain = (values(right, name) for name in ("log_jacobian_sd", "agreement_after", "gain"))
+    start = values([one for one in right if one.kind == REGISTERED], "agreement_before")
     largest, least = float(np.percentile(spread, 95)), float(np.percentile(after, 5))
     return {
         "max_log_jacobian_sd": _limit(
@@ -114,6 +116,13 @@ def choose_limits(outcomes: Sequence[Outcome]) -> dict[str, Threshold]:
             BEYOND * min(float(gain.min()), 0.0),
             f"{BEYOND:g} times the largest loss",
         ),
+        "min_agreement_before": _limit(
+            values(failed, "agreement_before"),
+            start,
+            f"{len(start)} right deformations from the registered affine and {len(failed)} failed ones",
+            max(1 - BEYOND * (1 - float(np.percentile(start, 5))), 0.0) if len(start) else 0.0,
+            f"{BEYOND:g} times as far from 1 as the 5th percentile",
+        ),
     }
 
 
@@ -130,4 +139,7 @@ def _limit(low: Array, high: Array, said: str, beyond: float, rule: str) -> Thre
 def limits_table(found: MeasuredLimits) -> list[Line]:
     """Return the figures of right and of failed deformations, and every limit."""
     assert set(found.limits) == set(asdict(DeformationLimits()))
-    return [*found.spread_of(("dice", "log_jacobian_sd", "agreement_after", "gain")), *found.limits_beside()]
+    return [
+        *found.spread_of(("dice", "log_jacobian_sd", "agreement_before", "agreement_after", "gain")),
+        *found.limits_beside(),
+    ]

@@ -29,6 +29,7 @@ LEAST_VOXELS = 50  # of a label of the fixed head, for it to count
 RIGHT_BELOW, FAILED_BELOW = 0.03, 0.05
 """A deformation is right whose label Dice is at most so far below that from the registered affine, and failed whose
 Dice is further below it; between the two it counts for neither."""
+REGISTERED = "registered"
 WRONG = ("shifted", "turned", "scaled")
 
 
@@ -110,9 +111,9 @@ class Deformations:
         one_person = result.refined is not None and result.refined.same_person
         stiffness_mm = RegistrationOptions(deform=True).stiffness_of(one_person=one_person)
         best = None
-        for kind in ("registered", *kinds):
+        for kind in (REGISTERED, *kinds):
             affine = registered
-            if kind != "registered":
+            if kind != REGISTERED:
                 middle = apply_affine(fixed.image.encoding.template_to_lps, np.zeros(3))
                 affine = compose(registered, wrong_move(kind, middle, self.rng))
             encodings = fixed.image.encoding, moving.image.encoding

@@ -10,7 +10,7 @@ from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.quality import Verdict
 from stnreg.transforms.velocity import VelocityField
 
-LIMITS = DeformationLimits(max_log_jacobian_sd=0.6, min_agreement=0.7, min_gain=-0.02)
+LIMITS = DeformationLimits(max_log_jacobian_sd=0.6, min_agreement=0.7, min_gain=-0.02, min_agreement_before=0.5)
 ACCEPTED = Verdict(True, 0.9)
 
 
@@ -40,6 +40,7 @@ def test_a_good_deformation_is_accepted():
         ({"log_jacobian_sd": 0.61}, "standard deviation of log J is 0.610, at most 0.600"),
         ({"log_jacobian_sd": float("nan")}, "standard deviation of log J"),
         ({"agreement_after": 0.69, "agreement_before": 0.6}, "agree by 0.690; at least 0.700"),
+        ({"agreement_before": 0.49}, "agree by 0.490 under it; at least 0.500"),
         ({"agreement_after": 0.75}, "did not bring the structures together"),
     ],
 )
