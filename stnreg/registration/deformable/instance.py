@@ -26,6 +26,8 @@ class InstanceSettings:
     Attributes
     ----------
     steps : int
+    more_steps : int
+        Of a second look, once places close to a fold have been smoothed: there the first look has gone too far.
     rate : float
         Voxels that a step adds for a gradient of one: squared correlation per voxel. Heads that agree move little.
     longest_voxels : float
@@ -39,6 +41,7 @@ class InstanceSettings:
     """
 
     steps: int = 5
+    more_steps: int = 3
     rate: float = 1.1
     longest_voxels: float = 1.0
     smoothings: int = 2
@@ -50,7 +53,7 @@ class InstanceSettings:
         return replace(self, smoothings=max(self.smoothings, round(2 * sigma_voxels**2)))
 
 
-ONE_PERSON = InstanceSettings(steps=20, rate=3.0, reach=2)
+ONE_PERSON = InstanceSettings(steps=20, more_steps=0, rate=3.0, reach=2)
 """Where both images show one person: larger windows and more steps, for what is small and smooth."""
 
 

@@ -1,6 +1,6 @@
 """The stage that deforms: after the affine, a smooth map without folds between the two brains."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -13,7 +13,7 @@ from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_
 from stnreg.registration.deformable.instance import ONE_PERSON, InstanceSettings, residual
 from stnreg.registration.deformable.meeting import Surroundings, meet
 from stnreg.registration.deformable.on_image import Unfolded, unfolded_on
-from stnreg.registration.deformable.unfold import blocks
+from stnreg.registration.deformable.unfold import blocks, eased
 from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.region import Region
@@ -108,7 +108,7 @@ class Deform:
         fixed, moving = self._appearances(pair, frame)
         region = Surroundings.of(fixed.brain | moving.brain, self.network.box)
         vectors = self._predicted(fixed, moving, region)
-        vectors = vectors + self._residual(fixed, moving, vectors, region)
+        vectors = self._followed(fixed, moving, vectors, region)
         deformed = unfolded_on(vectors, region.grid, frame, (pair.fixed.grid, pair.moving.grid), self.threads)
         found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings, self.stiffness_mm)
         return StageResult(found.transform, found)
@@ -129,14 +129,24 @@ class Deform:
             coefficients = coefficients + self.network.predict(*met)
         return vectors(coefficients, self.stiffness_mm)
 
-    def _residual(self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings) -> Array:
-        """Return what intensities say is left between the heads, (3, z, y, x) mm."""
-        a, b = meet(fixed, moving, vectors, region, self.threads)
-        weight = region.faded(region.cut(a.brain & b.brain)) == 1
+    def _followed(self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings) -> Array:
+        """Return a velocity, (3, z, y, x) mm, that also follows what intensities say is left between the heads."""
         spacing_mm = float(region.grid.spacing.min())
         settings = (ONE_PERSON if self.one_person else InstanceSettings()).as_smooth_as(self.stiffness_mm / spacing_mm)
+        found = vectors + self._residual(fixed, moving, vectors, region, settings)
+        if settings.more_steps:
+            found = eased(found, region.grid, self.threads)
+            more = replace(settings, steps=settings.more_steps)
+            found = found + self._residual(fixed, moving, found, region, more)
+        return found
+
+    def _residual(
+        self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings, settings: InstanceSettings
+    ) -> Array:
+        a, b = meet(fixed, moving, vectors, region, self.threads)
+        weight = region.faded(region.cut(a.brain & b.brain)) == 1
         found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings)
-        return found * np.float32(spacing_mm)
+        return found * np.float32(region.grid.spacing.min())
 
     def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:
         shown = []

@@ -53,6 +53,15 @@ def unfolded(vectors: Array, grid: Grid, threads: int = 1) -> VelocityField:
     return velocity
 
 
+def eased(vectors: Array, grid: Grid, threads: int = 1) -> Array:
+    """Smooth a velocity (3, z, y, x) mm mildly and once where its map, or the inverse, comes close to a fold.
+
+    What is left may still fold; the symmetry under exchange stays.
+    """
+    close = _least(VelocityField(vectors, grid).raw_flows(threads), threads) < LEAST_DETERMINANT
+    return smoothed_near(vectors, close, mild=True) if close.any() else vectors
+
+
 def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
     """Smooth a velocity (3, z, y, x) around the places of a mask (z, y, x)."""
     reach, sigma, gain, times = FIRST if mild else LATER
