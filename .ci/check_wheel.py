@@ -27,7 +27,7 @@ ABOUT = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", 
 def expected(root: Path = ROOT) -> set[str]:
     """Name what belongs in a wheel of a tree; `stnreg-VERSION` is `stnreg` in front of `.data` and `.dist-info`."""
     code = {path.relative_to(root).as_posix() for path in (root / "stnreg").rglob("*") if path.is_file()}
-    pages = {"stnreg.1", *(f"stnreg-{verb}.1" for verb in VERBS)}
+    pages = {"stnreg.1", "stnreg-bids.1", *(f"stnreg-{verb}.1" for verb in VERBS)}
     return {
         *(name for name in code if "__pycache__" not in name),
         *(f"stnreg/weights/{name}.{suffix}" for name in NETWORKS for suffix in ("onnx", "json")),
