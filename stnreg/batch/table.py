@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stnreg.core.files import write_atomic
+from stnreg.core.files import MOVES_OPEN_FILES, write_atomic
 from stnreg.errors import DataError
 
 Row = dict[str, Any]
@@ -75,7 +75,10 @@ class Table:
             raise
 
     def _unlock(self) -> None:
-        Path(self._lock.name).unlink(missing_ok=True)  # while it is locked, so that it is not another run's
+        if not MOVES_OPEN_FILES:
+            self._lock.close()
+        with suppress(OSError):  # while it is locked, so that it is not another run's
+            Path(self._lock.name).unlink(missing_ok=True)
         self._lock.close()
 
     def __enter__(self) -> "Table":
