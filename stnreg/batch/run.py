@@ -64,9 +64,10 @@ def run_batch(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Table(folder / RESULTS, keep=resume, columns=columns) as table:
-        for task in tasks if resume and known else ():
-            if task.id in known and task.id not in table.rows:
-                table.add(known[task.id])
+        earlier = (known or {}) if resume else {}
+        for task in tasks:
+            if task.id in earlier and task.id not in table.rows:
+                table.add(earlier[task.id])
         left = _left(tasks, table.rows) if resume else list(tasks)
         done = len(tasks) - len(left)
         show(done, len(tasks))
