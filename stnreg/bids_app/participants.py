@@ -11,7 +11,7 @@ from stnreg.batch.naming import bids_with_reports
 from stnreg.batch.plan import plan
 from stnreg.batch.pool import default_jobs
 from stnreg.batch.run import RESULTS, run_batch
-from stnreg.batch.table import Row, read_rows, write_rows
+from stnreg.batch.table import COLUMNS, Row, read_rows, write_rows
 from stnreg.batch.task import BatchTask, Settings
 from stnreg.bids_app.people import subjects_in, table_of
 from stnreg.commands._target import located
@@ -116,8 +116,16 @@ def _make_folder(folder: Path) -> Path:
 
 
 def _run_name(subjects: Sequence[str], *, is_all: bool) -> str:
-    """Return a folder for the table of a run, so that runs with other people can go on at the same time."""
-    return "all" if is_all else hashlib.sha256(" ".join(sorted(subjects)).encode()).hexdigest()[:12]
+    """Return a folder for the table of a run, so that runs with other people can go on at the same time.
+
+    A version of stnreg whose table has other columns begins a new one.
+    """
+    people = "all" if is_all else _digest(subjects)
+    return f"{people}-{_digest(COLUMNS)}"
+
+
+def _digest(words: Sequence[str]) -> str:
+    return hashlib.sha256(" ".join(sorted(words)).encode()).hexdigest()[:12]
 
 
 def _known(out: Path, work_dir: Path, subjects: Sequence[str]) -> dict[str, Row]:
