@@ -7,6 +7,7 @@ of the one for GPUs, which is the same for a CPU and ten times as large.
 """
 
 import re
+import stat
 import sys
 import zipfile
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from pathlib import Path
 from stnreg.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
+LARGEST_MB = 35
 NETWORKS = ("affine", "anatomy", "anatomy-pose", "separate", "velocity")
 TEMPLATES = (
     "NOTICE-MNI152.txt",
@@ -27,7 +29,7 @@ ABOUT = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", 
 def expected(root: Path = ROOT) -> set[str]:
     """Name what belongs in a wheel of a tree; `stnreg-VERSION` is `stnreg` in front of `.data` and `.dist-info`."""
     code = {path.relative_to(root).as_posix() for path in (root / "stnreg").rglob("*") if path.is_file()}
-    pages = {"stnreg.1", *(f"stnreg-{verb}.1" for verb in VERBS)}
+    pages = {"stnreg.1", "stnreg-bids.1", *(f"stnreg-{verb}.1" for verb in VERBS)}
     return {
         *(name for name in code if "__pycache__" not in name),
         *(f"stnreg/weights/{name}.{suffix}" for name in NETWORKS for suffix in ("onnx", "json")),
@@ -60,7 +62,12 @@ def main(wheel: str, list_of_needed: str) -> int:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         (about,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         Path(list_of_needed).write_text("\n".join((*needed(archive.read(about).decode()), "")))
-    wrong = faults(names)
+        links = [one.filename for one in archive.infolist() if stat.S_ISLNK(one.external_attr >> 16)]
+    megabytes = Path(wheel).stat().st_size / 1e6
+    print(f"{Path(wheel).name}: {megabytes:.1f} MB")
+    wrong = [*faults(names), *(f"is a symbolic link: {name}" for name in links)]
+    if megabytes > LARGEST_MB:
+        wrong.append(f"the wheel has {megabytes:.1f} MB, {LARGEST_MB} at most")
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return bool(wrong)
 

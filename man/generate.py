@@ -14,6 +14,7 @@ from typing import Any
 import typer
 
 from stnreg import cli
+from stnreg.bids_app import command as bids_app
 
 HERE = Path(__file__).resolve().parent
 
@@ -108,6 +109,14 @@ EXAMPLES = {
             "stnreg simulate rotated -o rotated --image head.nii.gz --split 1000,500,1000",
         ),
     ),
+    "stnreg-bids": (
+        ("Two people of a dataset:", "stnreg-bids DATASET OUT participant --participant-label 01 02"),
+        ("Then one table and one page of all who were registered:", "stnreg-bids DATASET OUT group"),
+        (
+            "In a container:",
+            "docker run --rm -v DATASET:/data:ro -v OUT:/out stnreg /data /out participant",
+        ),
+    ),
     "doctor": (("Is the network on the GPU?", "stnreg doctor | grep 'runs on'"),),
     "preprocess": (
         ("The cube that the network sees:", "stnreg preprocess head.nii.gz -o cubes --size 170 --spacing 1.5"),
@@ -160,6 +169,7 @@ def pages() -> dict[str, str]:
     built = {"stnreg.1": _page("stnreg", group, commands)}
     for name, command in commands.items():
         built[f"stnreg-{name}.1"] = _page(f"stnreg {name}", command, commands)
+    built["stnreg-bids.1"] = _page("stnreg-bids", bids_app.command(), commands)
     return built
 
 
@@ -201,12 +211,12 @@ def _page(path: str, command: Any, commands: dict[str, Any]) -> str:
     lines += [".SH TRANSFORMS", _plain(" ".join(TRANSFORMS.split())), ".SH EXIT STATUS"]
     for status, meaning in EXIT_STATUS:
         lines += [".TP", rf"\fB{status}\fR", _plain(meaning)]
-    examples = EXAMPLES.get(path.partition(" ")[2], ())
+    examples = EXAMPLES.get(path.partition(" ")[2] or path, ())
     if examples:
         lines += [".SH EXAMPLES"]
     for says, line in examples:
         lines += [".PP", _plain(says), ".PP", ".nf", ".RS", _plain(line), ".RE", ".fi"]
-    others = ["stnreg", *(f"stnreg-{verb}" for verb in commands)]
+    others = ["stnreg", *(f"stnreg-{verb}" for verb in commands), "stnreg-bids"]
     lines += [".SH SEE ALSO", ", ".join(rf"\fB{_plain(other)}\fR(1)" for other in others if other != name)]
     return "\n".join(lines) + "\n"
 

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -107,10 +107,19 @@ def stnreg(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command line of `stnreg` and exit with its status; see `run_program`."""
+    run_program(lambda: typer.main.get_command(app), "stnreg", arguments)
+
+
+def run_program(build: Callable[[], Any], name: str, arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command line and exit with its status (see `ExitCode`).
 
     Parameters
     ----------
+    build : callable
+        Returns the command.
+    name : str
+        Of the program.
     arguments : sequence of str, optional
         Without the name of the program. By default those of the process, which then exits without interpreter cleanup.
     """
@@ -122,15 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     debug = "--debug" in options
     arguments = [a for a in options if a != "--debug"] + arguments[len(options) :]
     signal.signal(signal.SIGTERM, _terminate)
-    status = _run(arguments, debug)
+    status = _run(build, name, arguments, debug)
     if is_own_process:
         _leave_at_once(status)
     sys.exit(status)
 
 
-def _run(arguments: list[str], debug: bool) -> int:
+def _run(build: Callable[[], Any], name: str, arguments: list[str], debug: bool) -> int:
     try:
-        status = typer.main.get_command(app).main(arguments, prog_name="stnreg", standalone_mode=False)
+        status = build().main(arguments, prog_name=name, standalone_mode=False)
         return status if isinstance(status, int) else ExitCode.OK
     except typer.Abort:
         return ExitCode.INTERRUPTED

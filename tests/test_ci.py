@@ -20,7 +20,7 @@ STEPS = {
 STUB = """#!/bin/sh
 echo "$0 $*" >> "$CALLS"
 case "$*" in
-    *"-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; cp "$0" "$3/bin/stnreg" ;;
+    *"-m venv "*) mkdir -p "$3/bin"; for name in python stnreg stnreg-bids; do cp "$0" "$3/bin/$name"; done ;;
 esac
 [ "$(grep -c . "$CALLS")" != "$FAILING" ]
 """

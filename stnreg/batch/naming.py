@@ -3,13 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from stnreg import __version__
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
 from stnreg.images.templates import is_shipped
@@ -29,8 +27,8 @@ class Outputs:
         JSON: the result and its inputs.
     image_document, inverse_document : Path or None
         Sidecars of the images, if the naming scheme has them.
-    png, html : Path
-        Figure and page for quality control.
+    png, svg, html : Path
+        Figures and page for quality control.
     preview : Path
         What the page of the study shows of the pair.
     warp : Path or None
@@ -45,6 +43,7 @@ class Outputs:
     transform: Path
     document: Path
     png: Path
+    svg: Path
     html: Path
     preview: Path
     image_document: Path | None = None
@@ -62,17 +61,6 @@ PLAIN_CHARACTERS = "+"
 LONGEST_FOLDER = 200
 """Characters; file systems allow 255."""
 DESCRIPTION = "dataset_description.json"
-BIDS_VERSION = "1.9.0"
-NOT_BIDS = ("results.csv", ".results.csv.lock", "index.html", "figures", "*_xfm.*")
-"""Outputs that the BIDS specification does not define; written to `.bidsignore`."""
-README = """Registrations by stnreg.
-
-*_from-X_to-Y_mode-image_xfm.tfm   the transform from image X to the space Y, as ITK and ANTs have it: it maps points of
-                                   Y to points of X, LPS mm (.h5: with a warp)
-*_from-X_to-Y_mode-image_xfm.json  the result: parameters, quality assessment, versions
-*_space-Y_*.nii.gz                 images resampled to Y
-results.csv, index.html            a table, and a page to decide on, of all registrations
-"""
 ENTITY = re.compile(r"(?:^|_)([a-z]+)-([A-Za-z0-9]+)")
 
 
@@ -89,6 +77,7 @@ def plain(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / "moved.tfm",
         own / "registration.json",
         own / "qc.png",
+        own / "qc.svg",
         own / "qc.html",
         own / "preview.json",
         warp=own / "moved_warp.nii.gz" if deform else None,
@@ -134,7 +123,7 @@ def bids(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
     entities = "_".join(f"{key}-{value}" for key, value in moving.items() if key not in ("space", "desc"))
     session = [f"ses-{moving['ses']}"] if "ses" in moving else []
     kind = pair.moving.parent.name if pair.moving.parent.name in ("anat", "func", "dwi", "perf", "pet") else "anat"
-    own = folder.joinpath(f"sub-{moving['sub']}", *session, kind)
+    own, figures = folder.joinpath(f"sub-{moving['sub']}", *session, kind), folder / "figures"
     transform = f"{entities}_from-{suffix}_to-{space}_mode-image_xfm"
     image = f"{entities}_space-{space}_{suffix}"
     inverse = f"{entities}_space-{suffix}_desc-{space}_{suffix}"
@@ -144,14 +133,23 @@ def bids(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
         own / f"{entities}_space-{space}_dseg.nii.gz",
         own / f"{transform}.{'h5' if deform else 'tfm'}",
         own / f"{transform}.json",
-        folder / "figures" / f"{image}.png",
-        folder / "figures" / f"{image}.html",
-        folder / "figures" / f"{image}_preview.json",
+        figures / f"{image}.png",
+        figures / f"{image}.svg",
+        figures / f"{image}.html",
+        figures / f"{image}_preview.json",
         own / f"{image}.json",
         own / f"{inverse}.json",
         fixed_name=uri(pair.fixed),
         moving_name=uri(pair.moving),
     )
+
+
+def bids_with_reports(pair: Pair, folder: Path, deform: bool = False) -> Outputs:
+    """Name outputs as `bids` does, with the figures of a person beside the scans: `sub-01/figures/`."""
+    named = bids(pair, folder, deform)
+    figures = folder / named.image.relative_to(folder).parts[0] / "figures"
+    shown = {name: figures / getattr(named, name).name for name in ("png", "svg", "html", "preview")}
+    return replace(named, **shown)
 
 
 def dataset_of(path: Path) -> Path | None:
@@ -188,18 +186,6 @@ def is_stripped(image: Path) -> bool:
         return bool(json.loads(sidecar.read_text(encoding="utf-8"))["SkullStripped"])
     except (OSError, ValueError, KeyError, TypeError):
         return parse_bids(image)[0].get("desc") == "brain"
-
-
-def describe_dataset(pairs: Sequence[Pair], folder: Path) -> dict[str, Any]:
-    """Return the `dataset_description.json` of derivatives that were made from these pairs."""
-    roots = sorted({root for p in pairs for image in (p.fixed, p.moving) if (root := dataset_of(image)) is not None})
-    return {
-        "Name": f"stnreg: registrations in {folder.name}",
-        "BIDSVersion": BIDS_VERSION,
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "stnreg", "Version": __version__}],
-        "DatasetLinks": {link_name(root): root.as_uri() for root in roots},
-    }
 
 
 def parse_bids(path: Path) -> tuple[dict[str, str], str]:

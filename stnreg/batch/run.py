@@ -1,6 +1,6 @@
 """Run a batch: skip finished pairs, register the others, keep the table of results."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ def run_batch(
     refused: Sequence[Row] = (),
     order: Sequence[str] | None = None,
     columns: Sequence[str] = COLUMNS,
+    known: Mapping[str, Row] | None = None,
 ) -> list[Row]:
     """Register all pairs, and keep the table of results.
 
@@ -48,6 +49,8 @@ def run_batch(
         The ids in the order of the table; by default that of the tasks.
     columns : sequence of str
         Of the table of results.
+    known : mapping of str to Row, optional
+        With `resume`: rows of earlier runs elsewhere, for pairs that the table has not got.
 
     Returns
     -------
@@ -61,6 +64,10 @@ def run_batch(
     """
     folder.mkdir(parents=True, exist_ok=True)
     with Table(folder / RESULTS, keep=resume, columns=columns) as table:
+        earlier = (known or {}) if resume else {}
+        for task in tasks:
+            if task.id in earlier and task.id not in table.rows:
+                table.add(earlier[task.id])
         left = _left(tasks, table.rows) if resume else list(tasks)
         done = len(tasks) - len(left)
         show(done, len(tasks))

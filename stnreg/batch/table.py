@@ -3,13 +3,13 @@
 import csv
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from stnreg.core.files import write_atomic
+from stnreg.core.files import MOVES_OPEN_FILES, write_atomic
 from stnreg.errors import DataError
 
 Row = dict[str, Any]
@@ -75,7 +75,10 @@ class Table:
             raise
 
     def _unlock(self) -> None:
-        Path(self._lock.name).unlink(missing_ok=True)  # while it is locked, so that it is not another run's
+        if not MOVES_OPEN_FILES:
+            self._lock.close()
+        with suppress(OSError):  # while it is locked, so that it is not another run's
+            Path(self._lock.name).unlink(missing_ok=True)
         self._lock.close()
 
     def __enter__(self) -> "Table":
@@ -101,13 +104,37 @@ class Table:
         return list(ordered.values())
 
     def _write(self, rows: Mapping[str, Row]) -> None:
-        lines = [",".join(self.columns) + "\n", *(self._line(row) for row in rows.values())]
-        write_atomic(self.path, "".join(lines).encode())
+        write_rows(self.path, rows.values(), self.columns)
 
     def _line(self, row: Row) -> str:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerow([_cell(row.get(column)) for column in self.columns])
-        return text.getvalue()
+        return _line(row, self.columns)
+
+
+def write_rows(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS, delimiter: str = ",") -> None:
+    """Write a whole table.
+
+    Raises
+    ------
+    DataError
+        If it cannot be written.
+    """
+    lines = [delimiter.join(columns) + "\n", *(_line(row, columns, delimiter) for row in rows)]
+    write_atomic(path, "".join(lines).encode())
+
+
+def read_rows(path: Path, columns: Sequence[str] = COLUMNS) -> dict[str, Row]:
+    """Return the rows of a table, by id, as text; none if it is not there, or of another version of stnreg."""
+    try:
+        return _load(path, tuple(columns))
+    except DataError:
+        return {}
+
+
+def _line(row: Row, columns: Sequence[str], delimiter: str = ",") -> str:
+    text = io.StringIO()
+    cells = [_cell(row.get(column)) for column in columns]
+    csv.writer(text, lineterminator="\n", delimiter=delimiter).writerow(cells)
+    return text.getvalue()
 
 
 def _cell(value: Any) -> str:

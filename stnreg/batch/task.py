@@ -17,7 +17,7 @@ from stnreg.models.card import find
 from stnreg.registration.by_anatomy import VELOCITY_MODEL
 from stnreg.registration.options import RegistrationOptions
 
-Qc = Literal["none", "png", "html"]
+Qc = Literal["none", "png", "svg", "html"]
 
 
 class Task(Protocol):
@@ -60,7 +60,7 @@ class Settings:
         `interp`, `background` and `dtype` of the moved images.
     image, inverse : bool
         Whether to write MOVING on the grid of FIXED, and FIXED on that of MOVING.
-    qc : {"none", "png", "html"}
+    qc : {"none", "png", "svg", "html"}
         Output for quality control of each pair, besides its slices on the page of the study.
     """
 
@@ -135,6 +135,7 @@ class BatchTask:
             out.inverse: settings.inverse,
             out.labels: self.pair.moving_labels is not None,
             out.png: settings.qc == "png",
+            out.svg: settings.qc == "svg",
             out.html: settings.qc == "html",
         }
         return [*(path for path, is_wanted in asked.items() if is_wanted), *self.sidecars]
@@ -157,6 +158,7 @@ class BatchTask:
             "preview": out.preview,
             "page": out.html,
             "picture": out.png,
+            "flicker": out.svg,
             "JSON": out.document,
             "transform": out.transform,
             **({"warp": out.warp} if out.warp is not None else {}),

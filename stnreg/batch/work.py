@@ -115,6 +115,10 @@ def _draw(task: BatchTask, result: RegistrationResult) -> None:
     lines = [task.pair.id, *description.summary(result)]
     if task.settings.qc == "png":
         figure.write_qc_png(task.outputs.png, *images, lines, **more)
+    elif task.settings.qc == "svg":
+        from stnreg.reports.flicker import write_qc_svg
+
+        write_qc_svg(task.outputs.svg, *images, lines, **more)
     elif task.settings.qc == "html":
         from stnreg.reports.page import write_qc_html
 

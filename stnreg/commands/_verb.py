@@ -24,7 +24,7 @@ class Verb(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse a command line; options of other tools are answered with what they are called here."""
-        args = _with_empty_values(args, {name for p in self.params if _may_be_alone(p) for name in p.opts})
+        args = _with_empty_values(args, {name for p in self.params if may_be_alone(p) for name in p.opts})
         if not ctx.resilient_parsing:
             ours = {name for parameter in self.get_params(ctx) for name in (*parameter.opts, *parameter.secondary_opts)}
             hint = foreign_options(str(self.name), [word for word in args if word not in ours])
@@ -59,7 +59,7 @@ def usage_of(argument: Any) -> str:
     return name if argument.required else f"[{name}]"
 
 
-def _may_be_alone(parameter: Any) -> bool:
+def may_be_alone(parameter: Any) -> bool:
     """Tell whether an option may stand without its value: its metavar is in brackets, as `[DATASET]`."""
     return not is_argument(parameter) and str(parameter.metavar).startswith("[")
 

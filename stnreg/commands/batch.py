@@ -76,8 +76,11 @@ def batch(
         bool, typer.Option("--inverse", help="Also write each FIXED resampled on the grid of its MOVING.")
     ] = False,
     qc: Annotated[
-        Literal["none", "png", "html"],
-        typer.Option(help="Picture (png) or page (html) of each pair. DIR/index.html is always written."),
+        Literal["none", "png", "svg", "html"],
+        typer.Option(
+            help="Picture of each pair: png, svg (flickers between before and after) or html (a page). DIR/index.html "
+            "is always written."
+        ),
     ] = "none",
     to: To = None,
     dof: options.Dof = 12,
@@ -116,13 +119,13 @@ def batch(
 
     Example: stnreg batch --fixed MNI152 scans/*.nii.gz -o in-mni
     """
-    from stnreg.batch.naming import NOT_BIDS, README, describe_dataset, plain
+    from stnreg.batch.derivatives import write_dataset
     from stnreg.batch.naming import bids as bids_names
+    from stnreg.batch.naming import plain
     from stnreg.batch.plan import plan
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.task import Settings
-    from stnreg.core.files import write_atomic
     from stnreg.datasets.pair_table import Pair
     from stnreg.models.card import find
     from stnreg.models.runtime import device_for, parse_device
@@ -166,13 +169,7 @@ def batch(
             order=[row.id for row in table],
         )
     if bids is not None:
-        streams.write_json(
-            describe_dataset([row for row in table if isinstance(row, Pair)], folder),
-            folder / "dataset_description.json",
-        )
-        write_atomic(folder / ".bidsignore", "\n".join((*NOT_BIDS, "")).encode())
-        if not (folder / "README").exists():
-            write_atomic(folder / "README", README.encode())
+        write_dataset(folder, [row for row in table if isinstance(row, Pair)])
     write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
     for line in culprits(rows):
         streams.note(line)

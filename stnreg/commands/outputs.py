@@ -138,8 +138,8 @@ def check_outputs(
             raise UsageProblem(f"{error}{hint}") from error
     if qc is not None:
         check_output(qc, inputs)
-        if qc.suffix.lower() not in (".png", ".html"):
-            raise UsageProblem(f"{qc}: a picture is written as .png, a page to scroll through as .html")
+        if qc.suffix.lower() not in (".png", ".svg", ".html"):
+            raise UsageProblem(f"{qc}: a picture is written as .png or .svg, a page to scroll through as .html")
     document = [Path(json)] if json is not None and json != "-" else []
     for path in document:
         check_output(path, inputs)
@@ -192,6 +192,8 @@ def draw_qc(path: Path, result: "RegistrationResult") -> None:
 
     if path.suffix.lower() == ".html":
         from stnreg.reports.page import write_qc_html as write
+    elif path.suffix.lower() == ".svg":
+        from stnreg.reports.flicker import write_qc_svg as write
     else:
         from stnreg.reports.figure import write_qc_png as write
     warp = result.warp if result.deformation is not None else None

@@ -101,9 +101,10 @@ def register(
     qc: Annotated[
         Path | None,
         typer.Option(
-            metavar="PNG|HTML",
-            help="Picture to check the registration by: FIXED with the edges of MOVING, before and after. .html is a "
-            "page that scrolls through the slices and alternates between the two images.",
+            metavar="PNG|SVG|HTML",
+            help="Picture to check the registration by: FIXED with the edges of MOVING, before and after. .svg "
+            "flickers between before and after; .html is a page that scrolls through the slices and alternates "
+            "between the two images.",
         ),
     ] = None,
     json: options.Json = None,

@@ -197,7 +197,8 @@ def _run_many(
     dataset: Path | None,
 ) -> None:
     """Register the series of many people, in parallel."""
-    from stnreg.batch.naming import BIDS_VERSION, link_name
+    from stnreg.batch.derivatives import BIDS_VERSION
+    from stnreg.batch.naming import link_name
     from stnreg.batch.pool import default_jobs
     from stnreg.batch.run import run_batch
     from stnreg.batch.series_task import COLUMNS

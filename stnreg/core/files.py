@@ -12,6 +12,8 @@ from typing import BinaryIO
 from stnreg.errors import DataError, UsageProblem
 
 LONGEST_NAME = 240  # bytes; file systems allow 255
+MOVES_OPEN_FILES = os.name != "nt"
+"""Whether a file can be renamed or removed while it is open; on Windows it has to be closed first."""
 
 
 def check_input(path: str | os.PathLike[str], *, folder: bool = False) -> Path:
@@ -135,6 +137,8 @@ def open_atomic(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with _beside(final) as (stream, place):
             yield stream
             stream.flush()
+            if not MOVES_OPEN_FILES:
+                stream.close()
             os.replace(place, final)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from error
@@ -177,7 +181,10 @@ def _beside(final: Path) -> Iterator[tuple[BinaryIO, Path]]:
         stream.truncate(0)
         yield stream, place
     finally:
-        if _is_at(stream, place):
+        is_left = stream.closed or _is_at(stream, place)  # closed: it is ours, or renamed and so not there
+        if not MOVES_OPEN_FILES:
+            stream.close()
+        if is_left:
             place.unlink(missing_ok=True)
         stream.close()
 

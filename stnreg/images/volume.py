@@ -227,6 +227,8 @@ def nifti_header(like: Volume | Reference, stored: NDArray[Any]) -> Any:
         *("srow_x", "srow_y", "srow_z", "xyzt_units"),
     ):
         header[field] = source[field]
+    if int(header["xyzt_units"]) & 7 == 0:  # unknown, which is read as millimetres
+        header["xyzt_units"] |= 2
     header["pixdim"][:4] = source["pixdim"][:4]
     write_world(header, like.grid, both=like.differs)
     return header

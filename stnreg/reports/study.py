@@ -124,14 +124,14 @@ def _pair(row: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
         "rotation": _rotation(row),
         "scale": _scale(row),
         "reasons": str(row.get("reasons") or ""),
-        "figures": _measures(row)
-        | {name: _short(row[column]) for name, column in FIGURES.items() if row.get(column) not in (None, "")},
+        "figures": measures(row)
+        | {name: short(row[column]) for name, column in FIGURES.items() if row.get(column) not in (None, "")},
         "links": dict(links),
         "tiles": None,
     }
 
 
-def _measures(row: Mapping[str, Any]) -> dict[str, str]:
+def measures(row: Mapping[str, Any]) -> dict[str, str]:
     """Return rotation and scale as people read them."""
     told = {}
     for name, unit, columns in (
@@ -177,7 +177,8 @@ def number(value: Any) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """Return a cell as people read it: a number with four digits."""
     found = None if isinstance(value, bool | int) else number(value)
     return str(value) if found is None else f"{found:.4g}"
 

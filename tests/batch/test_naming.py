@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from stnreg.batch.naming import bids, describe_dataset, is_stripped, plain, space_of, uri
+from stnreg.batch.derivatives import describe_dataset
+from stnreg.batch.naming import bids, is_stripped, plain, space_of, uri
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
 
@@ -89,7 +90,7 @@ def test_sources_are_uris_of_their_dataset(tmp_path):
     assert uri(image) == str(image)
     (root / "dataset_description.json").write_text("{}")
     assert uri(image) == "bids:ds11:sub-01/anat/sub-01_T1w.nii.gz"
-    described = describe_dataset([bids_pair(str(image), str(image))], tmp_path / "out")
+    described = describe_dataset([bids_pair(str(image), str(image))], "stnreg: out")
     assert described["DatasetLinks"] == {"ds11": root.as_uri()}
     assert described["DatasetType"] == "derivative"
 

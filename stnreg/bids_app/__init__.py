@@ -1,0 +1,1 @@
+"""The BIDS App `stnreg-bids`: every T1w image of a BIDS dataset to a template, with reports."""
