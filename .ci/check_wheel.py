@@ -16,7 +16,7 @@ from pathlib import Path
 from stnreg.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
-LARGEST_MB = 35
+LARGEST_MB = 25
 NETWORKS = ("affine", "anatomy", "anatomy-pose", "separate", "velocity")
 TEMPLATES = (
     "NOTICE-MNI152.txt",

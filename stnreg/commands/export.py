@@ -13,6 +13,13 @@ def export(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="NAME.onnx", help="Network to write.", show_default=False)
     ],
+    half: Annotated[
+        bool,
+        typer.Option(
+            "--half",
+            help="Round the weights to half precision, which halves the file. They are still used in single precision.",
+        ),
+    ] = False,
 ) -> None:
     """Write a trained network as ONNX, for register.
 
@@ -24,5 +31,5 @@ def export(
     require_training()
     from stnreg.training.export import export_checkpoint
 
-    card = export_checkpoint(checkpoint, output)
+    card = export_checkpoint(checkpoint, output, half=half)
     typer.echo(f"{output}\t{card['sha256']}")

@@ -23,6 +23,7 @@ from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.deformable.release import velocity_network
+from stnreg.training.half import rounded, store_in_half
 from stnreg.training.related.release import NETWORKS as RELATED
 from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
@@ -52,7 +53,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
 """Functions that rebuild a network from its config, by task."""
 
 
-def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
+def export_checkpoint(checkpoint: Path, output: Path, *, half: bool = False) -> dict[str, Any]:
     """Write `output` (.onnx), its sidecar (.json) and its weights (.safetensors).
 
     Parameters
@@ -61,6 +62,8 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
         `best.ckpt`, `weights.ckpt` or `last.ckpt` of a run.
     output : Path
         `weights/NAME.onnx`.
+    half : bool
+        Round the weights to half precision and store them so, in half the bytes. They are computed with in float32.
 
     Returns
     -------
@@ -80,11 +83,11 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
     if content["task"] not in BUILDERS:
         raise DataError(f"{checkpoint}: no way to export a {content['task']!r}; there are {', '.join(BUILDERS)}")
     released = BUILDERS[content["task"]](content["config"])
-    weights = best_weights(content)
+    weights = rounded(best_weights(content)) if half else best_weights(content)
     load_into(released.model, weights, str(checkpoint))
     released.model.eval()
 
-    graph = to_onnx(released)
+    graph = to_onnx(released, half=half)
     difference = largest_difference(graph, released)
     if not difference <= released.tolerance:
         raise StnregError(f"{output}: not written: onnxruntime and torch differ by {difference:.2g} of the output")
@@ -92,6 +95,7 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
         "name": output.stem,
         **released.card,
         "sha256": hashlib.sha256(graph).hexdigest(),
+        "precision": "half" if half else "single",
         "data": content["config"].get("sources", []),
         "commit": commit(),
         "steps": content["step"],
@@ -106,8 +110,8 @@ def export_checkpoint(checkpoint: Path, output: Path) -> dict[str, Any]:
     return card
 
 
-def to_onnx(released: Released) -> bytes:
-    """Export a network to one ONNX file without external data."""
+def to_onnx(released: Released, *, half: bool = False) -> bytes:
+    """Export a network to one ONNX file without external data; `half` stores what float16 holds exactly as float16."""
     example = torch.zeros(released.input_shape)
     # Suppress the exporter's warnings, also those about torchvision, which is not used.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
@@ -126,6 +130,8 @@ def to_onnx(released: Released) -> bytes:
     assert program is not None  # it is with dynamo=True
     model = program.model_proto
     _strip_stack_traces(model.graph)
+    if half:
+        store_in_half(model.graph)
     return model.SerializeToString(deterministic=True)
 
 

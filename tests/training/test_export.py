@@ -45,14 +45,31 @@ def test_the_three_files_agree_with_torch(checkpoint, tmp_path):
     assert torch.allclose(torch.from_numpy(theta), model(pair), atol=1e-5)
 
 
+def test_half_precision_halves_the_file_and_stays_near(checkpoint, tmp_path):
+    path, model = checkpoint
+    export.export_checkpoint(path, tmp_path / "net.onnx")
+    card = export.export_checkpoint(path, tmp_path / "half.onnx", half=True)
+    assert card["precision"] == "half"
+    whole, half = ((tmp_path / name).stat().st_size for name in ("net.onnx", "half.onnx"))
+    assert half < 0.6 * whole
+    weights, _ = load_weights(tmp_path / "half.safetensors")
+    assert all(torch.equal(v, v.half().float()) for v in weights.values() if v.numel() >= 256)
+    session = open_session(find(str(tmp_path / "half.onnx")), threads=1, device="cpu")
+    pair = torch.rand(1, 2, 16, 16, 16)
+    (theta,) = session.run(["theta"], {"pair": pair.numpy()})
+    assert torch.allclose(torch.from_numpy(theta), model(pair), atol=5e-3)
+    model.load_state_dict(weights)  # rounded, and otherwise the same network
+    assert torch.allclose(torch.from_numpy(theta), model(pair), atol=1e-5)
+
+
 def test_nothing_is_written_where_the_numbers_differ(checkpoint, tmp_path, monkeypatch):
     path, _ = checkpoint
     honest = export.to_onnx
 
-    def other_network(released):
+    def other_network(released, half):
         with torch.no_grad():
             released.model.head.bias += 0.01
-            graph = honest(released)
+            graph = honest(released, half=half)
             released.model.head.bias -= 0.01
         return graph
 
