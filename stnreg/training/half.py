@@ -20,7 +20,7 @@ def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def store_in_half(graph: Any) -> None:
     """Store the large float32 constants of an ONNX graph as float16, each with a node that casts it back.
 
-    onnxruntime casts them once, when it opens the network. A constant that float16 does not hold exactly stays as it is.
+    onnxruntime casts them once, when it opens the network. A constant that float16 does not hold exactly stays.
 
     Parameters
     ----------
