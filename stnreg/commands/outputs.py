@@ -212,10 +212,11 @@ def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSo
     """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
     from stnreg.images.volume import load_volume
     from stnreg.reports.streams import note
+    from stnreg.preprocessing.masks import place_notes
     from stnreg.resampling.apply import save_moved
 
     image = load_volume(one.image, header_source, series=True, constant=True)
-    for warning in image.warnings:
+    for warning in (*image.warnings, *place_notes(image.grid, result.moving, str(one.image))):
         note(f"warning: {warning}")
     warn_of_blurring(image, one.interp, f"--also {one.image}={one.output}:label")
     save_moved(

@@ -34,6 +34,8 @@ class ImagePair:
         The encoding of an image, if there is one already.
     fixed_series, moving_series : Volume or None
         All volumes of an image that is 4-D.
+    mask_warnings : tuple of str
+        Warnings about the files of the masks.
     """
 
     fixed: Volume
@@ -43,6 +45,7 @@ class ImagePair:
     moving_encoded: EncodedImage | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
+    mask_warnings: tuple[str, ...] = ()
 
     @property
     def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
@@ -79,8 +82,9 @@ def reading(
         a, b = (take_volume(whole, options.volume) for whole in wholes)
         fixed_encoded, moving_encoded = (image if isinstance(image, EncodedImage) else None for image in given)
         fixed_series, moving_series = (whole if whole.array.ndim == 4 else None for whole in wholes)
-        masks_on_grids = load_masks(masks, a, b, options.header_source)
-        return ImagePair(a, b, masks_on_grids, fixed_encoded, moving_encoded, fixed_series, moving_series)
+        loaded = load_masks(masks, a, b, options.header_source)
+        encoded = fixed_encoded, moving_encoded
+        return ImagePair(a, b, loaded.on_grids, *encoded, fixed_series, moving_series, loaded.warnings)
 
     if threads < 2:
         yield partial(pair, [partial(read, image) for image in given])

@@ -128,7 +128,7 @@ def register_pair(
         weights,
         found.verdict,
         clock.seconds,
-        (*pair.fixed.warnings, *pair.moving.warnings, *warnings, *notes),
+        (*pair.fixed.warnings, *pair.moving.warnings, *pair.mask_warnings, *warnings, *notes),
         found.refined,
         found.deformation,
         pair.fixed_series,
