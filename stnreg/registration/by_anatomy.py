@@ -56,10 +56,10 @@ class AnatomyRegistration:
     def _encode(self, pair: ImagePair, threads: int) -> Encodings:
         fixed, moving = pair.fixed_encoded, pair.moving_encoded
         if fixed is None and moving is None:
-            return self.encoder.encode_both(pair.fixed, pair.moving, threads)
+            return self.encoder.encode_both(*pair.images, threads)
         return (
-            self.encoder.encode(pair.fixed) if fixed is None else fixed.encoding,
-            self.encoder.encode(pair.moving) if moving is None else moving.encoding,
+            self.encoder.encode_image(pair.images[0]) if fixed is None else fixed.encoding,
+            self.encoder.encode_image(pair.images[1]) if moving is None else moving.encoding,
         )
 
 

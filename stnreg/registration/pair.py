@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image, as_volume, take_volume
 from stnreg.images.volume import HeaderSource, Volume
+from stnreg.preprocessing.conditioning import conditioned
 from stnreg.preprocessing.initial_transform import center_geometry, center_moments
 from stnreg.preprocessing.masks import load_masks
 from stnreg.registration.anatomy.encoded import EncodedImage
@@ -47,10 +48,10 @@ class ImagePair:
     moving_series: Volume | None = None
     mask_warnings: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
-        """Fixed and moving as (array, Grid)."""
-        return (self.fixed.array, self.fixed.grid), (self.moving.array, self.moving.grid)
+        """Fixed and moving as (array, Grid), as networks and refinement take them: see `conditioned`."""
+        return conditioned((self.fixed.array, self.fixed.grid)), conditioned((self.moving.array, self.moving.grid))
 
 
 @contextmanager

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stnreg.errors import DataError
+from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.images.volume import Volume
 from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
+from stnreg.preprocessing.conditioning import conditioned
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 
@@ -27,12 +29,16 @@ class AnatomyEncoder:
     model: AnatomyModel
 
     def encode(self, volume: Volume) -> Encoding:
-        """Encode one image."""
-        return encode(volume.array, volume.grid, self.model)
+        """Encode one image as it was read."""
+        return self.encode_image(conditioned((volume.array, volume.grid)))
 
-    def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
-        """Encode two images, in parallel if there are at least two threads."""
-        return encode_both((fixed.array, fixed.grid), (moving.array, moving.grid), self.model, threads)
+    def encode_image(self, image: ArrayOnGrid) -> Encoding:
+        """Encode one image that is `conditioned`."""
+        return encode(*image, self.model)
+
+    def encode_both(self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int) -> tuple[Encoding, Encoding]:
+        """Encode two images that are `conditioned`, in parallel if there are at least two threads."""
+        return encode_both(fixed, moving, self.model, threads)
 
 
 def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:
