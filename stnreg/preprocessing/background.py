@@ -20,6 +20,8 @@ DARK = 0.12
 """Air of an ordinary image is below this share of the range: the median of the edges, and twice that its noise."""
 FLAT = 0.03
 """Share of the range that a flat background may differ by."""
+MOST_SPREAD = 0.2
+"""The same of one with noise, which is still bright."""
 NOISY, QUIET = 0.06, 0.6
 """Least noise of a noisy background, as a share of the range; and most noise of the middle, as a share of that."""
 OPENING_MM = 12.0
@@ -43,7 +45,9 @@ def without_background(image: ArrayOnGrid) -> NDArray[Any]:
     spread = float(np.percentile(edges, 90) - np.percentile(edges, 10)) / width
     if level < DARK and spread < 2 * DARK:
         return array
-    head = _apart_from_flat(image, edges, width) if spread < FLAT else _apart_from_noise(image, width)
+    head = None if spread < FLAT else _apart_from_noise(image, width)
+    if head is None and spread < MOST_SPREAD:
+        head = _apart_from_flat(image, edges, max(FLAT, spread) * width)
     if head is None or not 0.02 < head[0].mean() < 0.9:
         return array
     return (array - np.float32(low)).clip(0) * onto(*head, grid)
@@ -68,10 +72,10 @@ def _edges(array: NDArray[Any], grid: Grid) -> NDArray[Any]:
     return np.concatenate(beams)
 
 
-def _apart_from_flat(image: ArrayOnGrid, edges: NDArray[Any], width: float) -> tuple[NDArray[np.bool_], Grid] | None:
+def _apart_from_flat(image: ArrayOnGrid, edges: NDArray[Any], spread: float) -> tuple[NDArray[np.bool_], Grid] | None:
     """Return where an image differs from its background, in blocks."""
     means, coarse = block_mean(*image, BLOCK_MM)
-    differs = np.abs(means - np.float32(np.median(edges))) > 2 * FLAT * width
+    differs = np.abs(means - np.float32(np.median(edges))) > 2 * np.float32(spread)
     head = largest_component(differs, coarse, OPENING_MM)
     return None if head is None else (head, coarse)
 

@@ -23,6 +23,8 @@ SAMPLED = 300_000
 """Number of voxels, about, that the range of intensities is estimated on."""
 ORDINARY = (-0.05, 0.5)
 """Where the darkest voxels of an ordinary image lie, as a share of the range; the others have an offset."""
+DEEP = 0.1
+"""Voxels below the darkest by this share of the range are fill, and become 0."""
 HOT, CEILING = 5.0, 2.0
 """Voxels above `HOT` times the range are errors, and all are limited to `CEILING` times the range then."""
 SAFE_SCALE = (1e-6, 1e9)
@@ -75,7 +77,8 @@ def conditioned(image: ArrayOnGrid) -> ArrayOnGrid:
 def intensity_range(sample: NDArray[Any]) -> IntensityRange | None:
     """Estimate the range of intensities; None if most voxels are alike.
 
-    The commonest value of the lowest ones is fill, or air that is set to one value: the range is that of the others.
+    The lowest value is fill, or air that is set to one value: the range is that of the others. So is the highest, if
+    many voxels have it and it is far from the others, as where NaN became 0 in an image below zero.
 
     Parameters
     ----------
@@ -86,6 +89,10 @@ def intensity_range(sample: NDArray[Any]) -> IntensityRange | None:
     if len(others) < 0.02 * len(sample):
         return None
     low, high = (float(v) for v in np.percentile(others, (0.5, 99.9)))
+    below = others[others < high]
+    if len(below) < 0.99 * len(others) and len(below) > 0.02 * len(sample):
+        low, next_high = (float(v) for v in np.percentile(below, (0.5, 99.9)))
+        high = next_high if high - next_high > next_high - low else high
     found = IntensityRange(low, high)
     return found if found.width > 0 else None
 
@@ -101,7 +108,7 @@ def _in_range(array: NDArray[Any], found: IntensityRange) -> NDArray[Any]:
     has_offset = not low * found.width <= found.low <= high * found.width
     base = found.low if has_offset else min(found.low, 0.0)
     is_hot = float(array.max()) - base > HOT * (found.high - base)
-    is_deep = float(array.min()) < base - HOT * found.width
+    is_deep = float(array.min()) < base - DEEP * found.width
     if not (has_offset or is_hot or is_deep) and SAFE_SCALE[0] < found.width < SAFE_SCALE[1]:
         return array
     out = np.empty(array.shape, np.float32)

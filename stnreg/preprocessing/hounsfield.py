@@ -15,6 +15,8 @@ LUNG = (-900.0, -300.0)
 """Between air and fat: partial volume alone, in a head."""
 SOFT = (-150.0, 120.0)
 """Fat, fluid, brain, muscle, blood."""
+BELOW_WATER = -40.0
+"""Fat, and what is partly air."""
 TISSUE_HU = -300.0
 OFFSETS = (0.0, 1024.0, 1000.0)
 """What is added to Hounsfield units in some files, so that air is about 0."""
@@ -22,8 +24,8 @@ POINTS = (
     (-1000, 0.0), (-300, 0.02), (-100, 0.35), (-30, 0.30), (0, 0.20), (12, 0.35), (25, 0.60), (40, 0.85), (60, 1.0),
     (90, 1.0), (150, 0.6), (300, 0.12), (1000, 0.05), (3000, 0.05),
 )  # fmt: skip
-"""Hounsfield units and intensities. Within the brain a narrow window: fluid dark, white matter darker than gray. Bone is
-dark, and fat of the scalp bright, as in an MRI."""
+"""Hounsfield units and intensities. Within the brain a narrow window: fluid dark, white matter darker than gray. Bone
+is dark, and fat of the scalp bright, as in an MRI."""
 COMPONENT_MM = 4.0
 OPENING_MM = 8.0
 """Thinner than this is the table, the head holder or a wire."""
@@ -32,8 +34,9 @@ OPENING_MM = 8.0
 def ct_offset(sample: NDArray[np.float64]) -> float | None:
     """Return what was added to the Hounsfield units of a sample of voxels; None if it is no CT of a head in air.
 
-    A CT has much air at -1000, little up to -300, and most of the rest within 150 of water. No MRI has tissues in so
-    narrow a range so far from air.
+    A CT has much air at -1000, little up to -300, some fat and partial volume below water, and most of the rest within
+    150 of water. No MRI has tissues in so narrow a range so far from air, but one whose fill is -1024 has its air
+    there; it has nothing between the two.
     """
     for offset in OFFSETS:
         units = sample - offset
@@ -42,8 +45,9 @@ def ct_offset(sample: NDArray[np.float64]) -> float | None:
         if len(tissue) < 0.02 * len(units) or len(air) < 0.02 * len(units):
             continue
         between = ((tissue > LUNG[0]) & (tissue < LUNG[1])).mean()
+        fat = ((tissue > LUNG[0]) & (tissue < BELOW_WATER)).mean()
         soft = ((tissue > SOFT[0]) & (tissue < SOFT[1])).mean()
-        if between < 0.3 and soft > 0.4 and np.percentile(tissue, 99) > 200:
+        if between < 0.3 and fat > 0.01 and soft > 0.4 and np.percentile(tissue, 99) > 200:
             return offset
     return None
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stnreg.core.clock import NO_DEADLINE, Deadline
 from stnreg.errors import DataError
 from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.images.volume import Volume
@@ -32,13 +33,15 @@ class AnatomyEncoder:
         """Encode one image as it was read."""
         return self.encode_image(conditioned((volume.array, volume.grid)))
 
-    def encode_image(self, image: ArrayOnGrid) -> Encoding:
+    def encode_image(self, image: ArrayOnGrid, deadline: Deadline = NO_DEADLINE) -> Encoding:
         """Encode one image that is `conditioned`."""
-        return encode(*image, self.model)
+        return encode(*image, self.model, deadline)
 
-    def encode_both(self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int) -> tuple[Encoding, Encoding]:
+    def encode_both(
+        self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int, deadline: Deadline = NO_DEADLINE
+    ) -> tuple[Encoding, Encoding]:
         """Encode two images that are `conditioned`, in parallel if there are at least two threads."""
-        return encode_both(fixed, moving, self.model, threads)
+        return encode_both(fixed, moving, self.model, threads, deadline)
 
 
 def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:

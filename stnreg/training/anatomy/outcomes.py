@@ -48,6 +48,8 @@ class Outcomes:
         `Encoding.fit_residual_mm` from right poses, and from wrong ones.
     right_residual_mm, wrong_residual_mm
         `Encoding.residual_mm` from right poses, and from wrong ones or where there is no brain.
+    right_stretch
+        Ratio of the largest to the smallest singular value of right transforms between whole heads of two people.
     whole_error_mm, half_error_mm
         Standard error of the affine of two whole heads, and of a whole one with half a one.
     """
@@ -58,6 +60,7 @@ class Outcomes:
     wrong_fit_mm: Array
     right_residual_mm: Array
     wrong_residual_mm: Array
+    right_stretch: Array
     whole_error_mm: Array
     half_error_mm: Array
 
@@ -154,6 +157,9 @@ class Measurement:
         true = compose(moving.scan_to_image, between, invert(fixed.scan_to_image))
         points = apply_affine(fixed.scan_to_image, self.scans[fixed.number].brain_points_lps)
         self._outcomes((fixed.encoding, moving.encoding), true, points, is_one=is_one)
+        if not is_one and fixed.is_whole and moving.is_whole:
+            scales = np.linalg.svd(true[:3, :3], compute_uv=False)
+            self._note("right_stretch", scales[0] / scales[-1])
         error_mm = affine_standard_error_mm(fixed.encoding, moving.encoding)
         self._note("whole_error_mm" if fixed.is_whole and moving.is_whole else "half_error_mm", error_mm)
 
