@@ -194,8 +194,11 @@ def _mm_per_unit(header: Any) -> float:
 
 
 def _field_of_view(header: Any) -> float:
-    """Return the longest edge of the field of view, in the header's own unit."""
-    return float((np.abs(header["pixdim"][1:4].astype(np.float64)) * header["dim"][1:4]).max())
+    """Return the longest edge of the field of view, in the unit of the header."""
+    spacing = np.abs(header["pixdim"][1:4].astype(np.float64))
+    if int(header["sform_code"]) > 0 and np.isfinite(header.get_sform()).all():
+        spacing = np.linalg.norm(header.get_sform()[:3, :3], axis=0)
+    return float((spacing * header["dim"][1:4]).max())
 
 
 def _unit_notes(header: Any, path: str) -> tuple[str, ...]:

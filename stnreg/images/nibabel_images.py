@@ -82,9 +82,9 @@ def scaled(array: NDArray[Any], slope: np.float64, inter: np.float64) -> NDArray
     out = np.empty(array.shape, np.float32)
     is_whole, largest = array.dtype.kind in "iu", 0.0
     rounding = max(WHOLE, 0.51 * abs(float(slope))) if abs(slope) <= FINE_SLOPE else WHOLE
-    for place, part in zip(out, array, strict=True):  # double precision, slice by slice
+    for k, part in enumerate(array):  # double precision, slice by slice
         values = part * slope + inter
-        place[...] = values
+        out[k] = values
         if is_whole:
             whole = np.rint(values)
             is_whole = bool((np.abs(values - whole) <= rounding).all())

@@ -21,7 +21,7 @@ from stnreg.preprocessing.hounsfield import ct_offset, from_hounsfield
 
 SAMPLED = 300_000
 """Number of voxels, about, that the range of intensities is estimated on."""
-ORDINARY = (-0.05, 0.5)
+ORDINARY = (-0.05, 1.0)
 """Where the darkest voxels of an ordinary image lie, as a share of the range; the others have an offset."""
 DEEP = 0.1
 """Voxels below the darkest by this share of the range are fill, and become 0."""

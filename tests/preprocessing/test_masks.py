@@ -53,3 +53,15 @@ def test_a_mask_that_says_nothing_is_refused(pair: tuple[Volume, Volume]) -> Non
             load_masks({name: elsewhere}, fixed, moving)
     with pytest.raises(DataError, match="excludes every voxel"):
         load_masks({"fixed_mask": ball(fixed.grid, 20), "fixed_exclude": ball(fixed.grid)}, fixed, moving)
+
+
+def test_as_many_voxels_in_another_place_are_a_warning(pair: tuple[Volume, Volume]) -> None:
+    fixed, moving = pair
+    mask = ball(moving.grid)
+    assert load_masks({"moving_exclude": mask}, fixed, moving).warnings == ()
+    elsewhere = moving.grid.index_to_lps.copy()
+    elsewhere[0, 3] += 30
+    lost = replace(mask, grid=Grid(moving.grid.size, elsewhere))
+    (warning,) = load_masks({"moving_exclude": lost}, fixed, moving).warnings
+    assert "as many voxels" in warning
+    assert "30 mm away" in warning
