@@ -4,7 +4,7 @@ Each image is encoded alone. In a small field of view the most likely pose may b
 person, the intensities decide: they correlate under the right pose only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import islice, takewhile
 
@@ -101,10 +101,14 @@ def retry_pose(
         return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
 
     with one_blas_thread():
-        poses = islice(encode_poses(*pair.images[uncertain], model), POSES)
+        poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
+        poses = poses or islice(encode_poses(*pair.images[uncertain], model), POSES)
         candidates = [encoding for encoding in takewhile(lambda _: not deadline.is_over, poses) if _is_head(encoding)]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
-    for encoding in _by_agreement(candidates, paired, same_pose_mm)[:TRIED]:
+    best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
+    with one_blas_thread():
+        settled = [encode_from(*pair.images[uncertain], one.template_to_lps, model) for one in best]
+    for encoding in _by_agreement(settled, paired, same_pose_mm)[:TRIED]:
         if deadline.is_over:
             break
         found = register_affine(pair, paired(encoding), None, options)

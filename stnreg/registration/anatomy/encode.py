@@ -36,6 +36,7 @@ from stnreg.resampling.block_mean import block_mean
 
 Array = np.ndarray
 MAX_FINE_PASSES = 3
+AGREED_SLACK = 1.25  # a pose that several rotations lead to may fit the template by so much less
 MAX_POSES = 8  # candidates that are encoded
 
 
@@ -73,6 +74,8 @@ class Encoding:
         Of the network.
     has_head : bool
         Whether the image shows anything like a head; if not, nothing was searched for.
+    alternatives : tuple of Encoding
+        From the other poses that were tried, where several were.
     """
 
     centroids_lps: Array
@@ -85,6 +88,7 @@ class Encoding:
     volumes_mm3: Array
     calibration: Calibration = field(default_factory=Calibration)
     has_head: bool = True
+    alternatives: tuple["Encoding", ...] = ()
 
     @property
     def pose_uncertainty(self) -> float:
@@ -125,7 +129,8 @@ def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = N
             passes = MAX_FINE_PASSES if pose.is_agreed or not tried else 1
             encoding = _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes)
             tried.append(encoding)
-            if pose.is_agreed or encoding.fit_residual_mm <= model.fine.calibration.accept_mm or deadline.is_over:
+            slack = AGREED_SLACK if pose.is_agreed else 1.0
+            if encoding.fit_residual_mm <= slack * model.fine.calibration.accept_mm or deadline.is_over:
                 break
     except NoHead:
         return replace(_unsearched(array, grid, model), has_head=False)
@@ -133,7 +138,8 @@ def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = N
     if len(tried) < 3 or deadline.is_over:
         return best
     again = _encode_from_pose(middle, middle_grid, best.template_to_lps, model.fine, MAX_FINE_PASSES - 1)
-    return min(best, again, key=lambda encoding: encoding.pose_uncertainty)
+    others = tuple(encoding for encoding in tried if encoding is not best)
+    return replace(min(best, again, key=lambda encoding: encoding.pose_uncertainty), alternatives=others)
 
 
 def candidate_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[FoundPose]:

@@ -37,7 +37,12 @@ class AnatomyEncoder:
         """Encode one image that is `conditioned`."""
         return encode(*image, self.model, deadline)
 
-    def encode_both(
+    def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
+        """Encode two images as they were read, in parallel if there are at least two threads."""
+        a, b = (conditioned((volume.array, volume.grid)) for volume in (fixed, moving))
+        return self.encode_images(a, b, threads)
+
+    def encode_images(
         self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int, deadline: Deadline = NO_DEADLINE
     ) -> tuple[Encoding, Encoding]:
         """Encode two images that are `conditioned`, in parallel if there are at least two threads."""

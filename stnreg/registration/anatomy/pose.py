@@ -26,6 +26,7 @@ Found = TypeVar("Found")
 TURNS = 12  # rotations of the cube that are tried, of 24
 LIKELY = 5  # candidate poses that are estimated again from an upright cube, of those
 HEAD_TURNS = 4  # rotations that tell whether there is a head, and whether its pose is plain
+AGREEING = 3  # the most certain poses of those; all but one lie in one place if the pose is plain
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
@@ -64,8 +65,8 @@ class FoundPose:
     template_to_lps : (4, 4) float64
         Similarity.
     is_agreed : bool
-        Whether most of the first rotations of the cube lead to it. Then it is right, even if the head does not have the
-        shape of the template: a tumour, a resection, a head of another age. Nothing else needs to be tried.
+        Whether most of the first rotations of the cube lead to it. Then it is right even if the head does not quite have
+        the shape of the template: a tumour, a resection, a head of another age.
     """
 
     template_to_lps: Array
@@ -76,8 +77,8 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     """Yield candidate poses, most likely first, from the pose network on cubes around `center_lps`.
 
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
-    for more, other rotations of the cube are tried. If most of the first four agree, theirs is the pose. If not,
-    `TURNS` of them are tried, and the most likely poses are estimated again from an upright cube. So the number of
+    for more, other rotations of the cube are tried. If the best of the first four agree, theirs is the next pose.
+    Then `TURNS` of them are tried, and the most likely poses are estimated again from an upright cube. So the number of
     runs of the network is bounded.
 
     Raises
@@ -114,9 +115,10 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
         yield FoundPose(first.template_to_lps)
     found[0] = first
     found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : HEAD_TURNS]]
-    agreed = _agreed(found, limits.same_pose_mm)
+    best = sorted(found, key=lambda pose: pose.pose_uncertainty)[:AGREEING]
+    agreed = _agreed([_more_certain(pose, upright(pose)) for pose in best], limits.same_pose_mm)
     if agreed is not None:
-        yield FoundPose(_more_certain(agreed, upright(agreed)).template_to_lps, is_agreed=True)
+        yield FoundPose(agreed.template_to_lps, is_agreed=True)
     found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : TURNS]]
     ranked = sorted(found, key=lambda pose: pose.pose_uncertainty)
     likely = list(islice(distinct(ranked, lambda pose: pose.template_to_lps, limits.same_pose_mm), LIKELY))
