@@ -65,8 +65,8 @@ class FoundPose:
     template_to_lps : (4, 4) float64
         Similarity.
     is_agreed : bool
-        Whether most of the first rotations of the cube lead to it. Then it is right even if the head does not quite have
-        the shape of the template: a tumour, a resection, a head of another age.
+        Whether most of the first rotations of the cube lead to it. Then it is right even if the head has not quite the
+        shape of the template: a tumour, a resection, a head of another age.
     """
 
     template_to_lps: Array
