@@ -50,7 +50,7 @@ def without_background(image: ArrayOnGrid) -> NDArray[Any]:
         head = _apart_from_flat(image, edges, max(FLAT, spread) * width)
     if head is None or not 0.02 < head[0].mean() < 0.9:
         return array
-    return (array - np.float32(low)).clip(0) * onto(*head, grid)
+    return (array.astype(np.float32) - np.float32(low)).clip(0) * onto(*head, grid)
 
 
 def _range(array: NDArray[Any]) -> tuple[float, float]:

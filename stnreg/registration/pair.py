@@ -48,10 +48,16 @@ class ImagePair:
     moving_series: Volume | None = None
     mask_warnings: tuple[str, ...] = ()
 
+    @property
+    def images_as_read(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
+        """Fixed and moving as (array, Grid), with the intensities of their files."""
+        return (self.fixed.array, self.fixed.grid), (self.moving.array, self.moving.grid)
+
     @cached_property
     def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
-        """Fixed and moving as (array, Grid), as networks and refinement take them: see `conditioned`."""
-        return conditioned((self.fixed.array, self.fixed.grid)), conditioned((self.moving.array, self.moving.grid))
+        """Heads: fixed and moving as (array, Grid), as networks and refinement take them; see `conditioned`."""
+        fixed, moving = self.images_as_read
+        return conditioned(fixed), conditioned(moving)
 
 
 @contextmanager
