@@ -63,12 +63,23 @@ def from_hounsfield(array: NDArray[Any], grid: Grid, offset: float = 0.0) -> NDA
     offset : float
         As `ct_offset` returns it.
     """
-    units, intensities = np.array(POINTS).T
-    table = np.interp(np.arange(units[0], units[-1] + 1), units, intensities).astype(np.float32)
-    out = np.empty(array.shape, np.float32)
-    for place, part in zip(out, array, strict=True):
-        steps = np.clip(np.rint(part - np.float64(offset)), units[0], units[-1]) - units[0]
-        place[...] = table[steps.astype(np.intp)]
+    out = _mapped(array, offset)
     means, coarse = block_mean(np.maximum(array, offset - 1000), grid, COMPONENT_MM)
     head = largest_component(means > offset + TISSUE_HU, coarse, OPENING_MM)
     return out if head is None else out * onto(head, coarse, grid)
+
+
+def _mapped(array: NDArray[Any], offset: float) -> NDArray[np.float32]:
+    """Map Hounsfield units plus `offset` to intensities, bone, fat and air too."""
+    units, intensities = np.array(POINTS).T
+    if array.dtype in (np.int16, np.uint16):  # as a scanner stores them: one look into a table
+        codes = np.arange(65536, dtype=np.uint16)
+        table = np.interp(codes.view(array.dtype) - offset, units, intensities).astype(np.float32)
+        found: NDArray[np.float32] = table[np.ascontiguousarray(array).view(np.uint16)]
+        return found
+    steps = np.arange(units[0], units[-1] + 1)
+    table = np.interp(steps, units, intensities).astype(np.float32)
+    out = np.empty(array.shape, np.float32)
+    for place, part in zip(out, array, strict=True):
+        place[...] = table[(np.clip(part - np.float64(offset), units[0], units[-1]) - units[0] + 0.5).astype(np.intp)]
+    return out

@@ -47,6 +47,13 @@ def test_bone_table_and_air_are_dark_and_the_brain_is_not() -> None:
     assert out[WHERE["flesh"]].mean() > 0.2
 
 
+@pytest.mark.parametrize(("dtype", "offset"), [(np.int16, 0.0), (np.uint16, 1024.0), (np.int32, 0.0)])
+def test_the_type_that_units_are_stored_in_does_not_matter(dtype: type, offset: float) -> None:
+    whole = np.rint(CT)
+    stored = (whole + offset).clip(0 if dtype is np.uint16 else None).astype(dtype)
+    assert np.allclose(from_hounsfield(stored, GRID, offset), from_hounsfield(whole, GRID), atol=1e-6)
+
+
 def test_the_gantry_circle_and_an_offset_change_nothing() -> None:
     outside = np.broadcast_to(np.hypot(*np.ogrid[-1:1:90j, -1:1:80j]) > 1, GRID.shape)
     as_it_is, _ = conditioned((CT, GRID))
