@@ -188,6 +188,8 @@ def test_one_person_may_agree_less_than_two_people():
     assert not assess(WHOLE, WHOLE, off, LIMITS.min_score, refinement=one).passed, "a user's limit holds for all"
     far = from_parameters(Parameters((40.0, 0, 0)), np.zeros(3))
     assert not assess(WHOLE, WHOLE, far, refinement=one).passed
+    strange = replace(WHOLE, fit_residual_mm=1.3 * LIMITS.accept_mm)  # a phantom that was scanned twice
+    assert not assess(strange, strange, off, refinement=one).passed
 
 
 @pytest.mark.parametrize("dof", [6, 12])
