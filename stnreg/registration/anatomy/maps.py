@@ -77,7 +77,7 @@ def brightening(scan: Array, maps: Array) -> float:
         What it returned for it, background first.
     """
     z, y, x = maps.shape[1:]
-    brain = scan.reshape(z, 2, y, 2, x, 2).mean((1, 3, 5))[maps[0] < 0.5]
+    brain = scan.reshape(z, 2, y, 2, x, 2).mean((1, 3, 5))[maps[1:].sum(0) > 0.5]
     if len(brain) < MIN_BRAIN_VOXELS:
         return 1.0
     bright = max(float(np.percentile(brain, 90)), 1e-3)
