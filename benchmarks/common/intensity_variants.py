@@ -170,8 +170,8 @@ def _hounsfield(image: Array, head: Head, rng: np.random.Generator) -> Array:
 def _in_gantry(image: Array, head: Head, rng: np.random.Generator) -> Array:
     """Make a CT that is filled outside the circle of the gantry."""
     lines = np.meshgrid(*(np.linspace(-1, 1, n) for n in image.shape), indexing="ij", sparse=True)
-    del lines[_axis(head.grid, 2)[0]]
-    outside = np.broadcast_to(lines[0] ** 2 + lines[1] ** 2 > 1, image.shape)
+    first, second = (line for axis, line in enumerate(lines) if axis != _axis(head.grid, 2)[0])
+    outside = np.broadcast_to(first**2 + second**2 > 1, image.shape)
     return np.where(outside, GANTRY_HU, _hounsfield(image, head, rng))
 
 
