@@ -101,8 +101,8 @@ def choose_thresholds(found: Outcomes, scores: Scores | None = None) -> dict[str
         how = f"strict end of the range that best separates {len(found.right_fit_mm)} right and "
         chosen["accept_mm"] = Threshold(np.ceil(100 * fit[0]) / 100, how + f"{len(found.wrong_fit_mm)} wrong poses")
     if len(found.right_stretch):
-        how = f"the largest of {len(found.right_stretch)} right transforms, and half as much again of what exceeds 1"
-        chosen["max_stretch"] = Threshold(round(1 + 1.5 * (float(found.right_stretch.max()) - 1), 2), how)
+        how = f"the largest of {len(found.right_stretch)} right transforms, and a tenth more of what exceeds 1"
+        chosen["max_stretch"] = Threshold(round(1 + 1.1 * (float(found.right_stretch.max()) - 1), 2), how)
     right = found.right_residual_mm[np.isfinite(found.right_residual_mm)]
     if len(right):
         how = f"twice the 95th percentile of {len(right)} right poses"
