@@ -14,7 +14,7 @@ from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
+from stnreg.registration.anatomy.encode import AGREED_SLACK, AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import distinct
 from stnreg.registration.findings import Encodings, Findings
@@ -66,7 +66,8 @@ def needs_pose_retry(found: Findings) -> bool:
     """Return whether a pair was refined and rejected, and a wrong pose may be the reason.
 
     If the refinement found the same person, or a mirrored head, the pose was right. So it was if both images show a
-    whole brain, with its structures where a head has them: what looks so from a wrong pose is a part of a head.
+    whole brain, with its structures where a head has them: what looks so from a wrong pose is a part of a head. If no
+    image has them there, another pose of one of the two does not help: they may be no heads.
     """
     refined, encodings = found.refined, found.encodings
     if refined is None or encodings is None or refined.same_person or refined.mirrored:
@@ -74,8 +75,11 @@ def needs_pose_retry(found: Findings) -> bool:
     if found.verdict.passed is not False:
         return False
     limits = encodings[0].calibration
+    fits = [one.fit_residual_mm for one in encodings]
+    if min(fits) > AGREED_SLACK * limits.accept_mm:
+        return False
     is_whole = affine_standard_error_mm(*encodings) <= limits.whole_head_error_mm
-    return not (is_whole and all(one.fit_residual_mm <= limits.accept_mm for one in encodings))
+    return not (is_whole and max(fits) <= limits.accept_mm)
 
 
 def retry_pose(
