@@ -26,10 +26,12 @@ def main() -> None:
     options = parser.parse_args()
     found = measure(find(options.model), shared_folder() / "data" / "train", check=True, threads=options.threads)
     lines = [line for line in table(found) if not line[0].startswith("spread_mm ")]
-    good, failed = read_outcomes(options.outcomes)
-    score = choose_score(good, failed)
-    if score is not None:
-        lines.append((f"min_score, {options.outcomes.stem}", score.value, "", score.how))
+    scores = read_outcomes(options.outcomes)
+    chosen = {
+        "min_score": choose_score(scores.good, scores.failed),
+        "min_one_person_score": choose_score(scores.one_person_good, scores.one_person_failed, " of one person"),
+    }
+    lines += [(f"{name}, {options.outcomes.stem}", one.value, "", one.how) for name, one in chosen.items() if one]
     print(f"{'':37s} {'measured':>9s} {'sidecar':>9s}  rule")
     for name, measured, sidecar, rule in lines:
         print(f"{name:37s} {measured:9g} {sidecar if sidecar == '' else f'{sidecar:g}':>9s}  {rule}".rstrip())

@@ -142,6 +142,15 @@ MinScore = Annotated[
     float | None,
     typer.Option(min=0, max=1, help="Lowest score that is accepted; the network's calibrated value when left out."),
 ]
+MaxSeconds = Annotated[
+    float | None,
+    typer.Option(
+        "--max-seconds",
+        metavar="S",
+        help="Try no other pose of a head after this time. If the pair is rejected then, the message says so. No "
+        "limit when left out; the number of poses that are tried is limited anyway.",
+    ),
+]
 Device = Annotated[
     str,
     typer.Option(

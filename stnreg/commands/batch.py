@@ -104,6 +104,7 @@ def batch(
     quiet: options.Quiet = False,
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
+    max_seconds: options.MaxSeconds = None,
     device: options.Device = "auto",
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of CPU threads of each worker.")] = 1,
 ) -> None:
@@ -150,6 +151,7 @@ def batch(
         volume=volume,
         header_source=header_source,
         min_score=min_score,
+        max_seconds=max_seconds,
         device=device_for(device, images=len(table)),
         threads=threads,
     )

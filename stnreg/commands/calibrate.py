@@ -49,8 +49,8 @@ def calibrate(
         Path | None,
         typer.Option(
             metavar="FILE.csv",
-            help="Table of registrations (columns kind, outcome, score, gate) to choose the least score on, instead "
-            "of the few hundred that are made here.",
+            help="Table of registrations (columns kind, outcome, score, gate, same_person) to choose the least scores "
+            "on, instead of the few hundred that are made here.",
         ),
     ] = None,
     thresholds: Annotated[
@@ -60,6 +60,13 @@ def calibrate(
             help="Choose the thresholds of the verdict too: minutes, where the spread takes seconds.",
         ),
     ] = True,
+    only: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME",
+            help="Write this threshold alone, and leave all else in the sidecar as it is. Repeatable.",
+        ),
+    ] = [],  # noqa: B006 (Typer reads it, nobody writes it)
     pairs: Annotated[
         int | None,
         typer.Option(
@@ -92,11 +99,11 @@ def calibrate(
     """
     from stnreg.models.card import find
     from stnreg.reports import streams
-    from stnreg.training.anatomy.calibrate import measure, table, write_sidecars
+    from stnreg.training.anatomy.calibrate import measure, table, write_sidecars, write_thresholds
 
     weights = find(str(network))
-    if weights.kind in ("velocity", "pair") and (cache or outcomes or not thresholds):
-        raise UsageProblem("--cache, --outcomes and --no-thresholds are for anatomy networks")
+    if weights.kind in ("velocity", "pair") and (cache or outcomes or only or not thresholds):
+        raise UsageProblem("--cache, --outcomes, --only and --no-thresholds are for anatomy networks")
     if weights.kind == "pair":
         _calibrate_pair(weights, scans, validation if pairs is None else pairs, check, device, threads)
         return
@@ -124,7 +131,7 @@ def calibrate(
             streams.note(f"{network.with_suffix('.json')}: holds another spread; write this one without --check")
             raise typer.Exit(ExitCode.DATA)
         return
-    for path in write_sidecars(found):
+    for path in [write_thresholds(found, only)] if only else write_sidecars(found):
         typer.echo(path)
 
 

@@ -213,11 +213,12 @@ def warn_of_blurring(image: "Volume", interp: str, how: str = "--interp label") 
 def carry_along(one: Also, result: "RegistrationResult", header_source: HeaderSource, **sampling: Any) -> None:
     """Bring one more image through the transform of a registration, exactly as `apply-transform` does."""
     from stnreg.images.volume import load_volume
+    from stnreg.preprocessing.masks import place_notes
     from stnreg.reports.streams import note
     from stnreg.resampling.apply import save_moved
 
     image = load_volume(one.image, header_source, series=True, constant=True)
-    for warning in image.warnings:
+    for warning in (*image.warnings, *place_notes(image.grid, result.moving, str(one.image))):
         note(f"warning: {warning}")
     warn_of_blurring(image, one.interp, f"--also {one.image}={one.output}:label")
     save_moved(

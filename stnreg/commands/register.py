@@ -112,6 +112,7 @@ def register(
     header_source: options.HeaderSource = "auto",
     on_fail: options.OnFail = "exit",
     min_score: options.MinScore = None,
+    max_seconds: options.MaxSeconds = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     list_templates: ListTemplates = False,
@@ -176,6 +177,7 @@ def register(
             stiffness_mm=stiffness_mm,
             volume=volume,
             min_score=min_score,
+            max_seconds=max_seconds,
             device=device_for(device, images=2),
             threads=threads,
         )

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from stnreg.errors import DataError, UsageProblem
 
+ANNEX, LARGEST_POINTER = "annex/objects/", 1024
 LONGEST_NAME = 240  # bytes; file systems allow 255
 MOVES_OPEN_FILES = os.name != "nt"
 """Whether a file can be renamed or removed while it is open; on Windows it has to be closed first."""
@@ -34,6 +35,7 @@ def check_input(path: str | os.PathLike[str], *, folder: bool = False) -> Path:
     try:
         if found.is_dir() and not folder:
             raise DataError(f"{found}: is a folder; a file was expected.")
+        _check_fetched(found)
         if not found.exists():
             raise DataError(f"{found}: there is no such file.")
         if found.is_file() and found.stat().st_size == 0:
@@ -43,6 +45,23 @@ def check_input(path: str | os.PathLike[str], *, folder: bool = False) -> Path:
     if not os.access(found, os.R_OK):
         raise DataError(f"{found}: cannot be read (permission denied).")
     return found
+
+
+def _check_fetched(path: Path) -> None:
+    """Raise DataError on what git-annex (DataLad) or Git LFS leaves in place of a file that was not fetched."""
+    if path.is_symlink() and not path.exists():
+        target = os.readlink(path)
+        if ANNEX in target:
+            raise DataError(f"{path}: is not fetched, a link of git-annex. Fetch it: datalad get {path}")
+        raise DataError(f"{path}: is a link to {target}, which is not there.")
+    if not path.is_file() or not 0 < path.stat().st_size <= LARGEST_POINTER:
+        return
+    with open(path, "rb") as stream:
+        head = stream.read(LARGEST_POINTER)
+    if head.startswith(b"/annex/objects/"):
+        raise DataError(f"{path}: is not fetched, a pointer of git-annex. Fetch it: datalad get {path}")
+    if head.startswith(b"version https://git-lfs"):
+        raise DataError(f"{path}: is not fetched, a pointer of Git LFS. Fetch it: git lfs pull --include {path}")
 
 
 def check_output(path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()) -> Path:

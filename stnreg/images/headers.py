@@ -17,7 +17,19 @@ from stnreg.geometry.orientation import lps_from_ras
 HeaderSource = Literal["auto", "sform", "qform"]
 HEADER_SOURCES = ("auto", "sform", "qform")
 TOLERANCE_MM = 0.1
+QUATERNION_ROUNDING = 1e-3
+"""What the squares of b, c and d may exceed 1 by. More is not rounding, and the qform is not usable."""
+HALF_TURN = 1e-7
+"""Below this 1 - b^2 - c^2 - d^2 is taken as 0, as in the NIfTI library."""
+MM_PER_UNIT = {
+    **dict.fromkeys(("m", "meter", "metre", "meters", "metres"), 1000.0),
+    **dict.fromkeys(("cm", "centimeter", "centimetre", "centimeters"), 10.0),
+    **dict.fromkeys(("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometre"), 0.001),
+}
+"""Names of units of length in Analyze and NRRD headers, lower case. All others are taken as millimetres."""
 _MM_PER_UNIT = {1: 1000.0, 3: 0.001}  # xyzt_units: metre, micrometre; 0 (unknown) and 2 are millimetres
+SMALLEST_FIELD_MM, LARGEST_FIELD_MM = 2.0, 5000.0
+"""No field of view of a scanner is smaller or larger: a unit that says so is wrong, and the numbers are millimetres."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +136,31 @@ def write_world(header: Any, grid: Grid, *, both: bool) -> None:
 
 
 def _qform(header: Any) -> Matrix | None:
-    """Return the qform, index to RAS; None if quaternion or pixdim are invalid."""
-    try:
-        return np.asarray(header.get_qform(), dtype=np.float64)
-    except (ValueError, ArithmeticError, np.linalg.LinAlgError):
+    """Return the qform, index to RAS; None if quaternion or pixdim are invalid.
+
+    A header holds b, c and d of the unit quaternion in single precision. Near a half turn their squares can add up to
+    more than 1 by rounding. As in ITK and the NIfTI library, a is 0 there, and the three are scaled to length 1.
+    """
+    b, c, d = vector = np.array([float(header[f"quatern_{name}"]) for name in "bcd"])
+    square = float(vector @ vector)
+    pixdim = np.asarray(header["pixdim"][:4], np.float64)
+    offset = np.array([float(header[f"qoffset_{name}"]) for name in "xyz"])
+    if not np.isfinite([square, *pixdim, *offset]).all() or square > 1 + QUATERNION_ROUNDING or (pixdim[1:] <= 0).any():
         return None
+    a = np.sqrt(1 - square) if 1 - square >= HALF_TURN else 0.0
+    if a == 0.0:
+        b, c, d = vector / np.sqrt(square)
+    turn = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    index_to_ras = np.eye(4)
+    index_to_ras[:3, :3] = turn * pixdim[1:] * (1, 1, -1 if pixdim[0] < 0 else 1)
+    index_to_ras[:3, 3] = offset
+    return index_to_ras
 
 
 def _grid_of(index_to_ras: Matrix | None, header: Any, size: tuple[int, int, int], path: str, form: str) -> Grid | None:
@@ -158,12 +190,51 @@ def _world_without_forms(header: Any, size: tuple[int, int, int], path: str) -> 
 
 
 def _mm_per_unit(header: Any) -> float:
-    return _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    return believable_unit(_MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0), _field_of_view(header))
+
+
+def _field_of_view(header: Any) -> float:
+    """Return the longest edge of the field of view, in the unit of the header."""
+    spacing = np.abs(header["pixdim"][1:4].astype(np.float64))
+    if int(header["sform_code"]) > 0 and np.isfinite(header.get_sform()).all():
+        spacing = np.linalg.norm(header.get_sform()[:3, :3], axis=0)
+    return float((spacing * header["dim"][1:4]).max())
 
 
 def _unit_notes(header: Any, path: str) -> tuple[str, ...]:
-    factor = _mm_per_unit(header)
-    return () if factor == 1.0 else (f"{path}: header lengths are taken times {factor:g}, to millimetres.",)
+    said = _MM_PER_UNIT.get(int(header["xyzt_units"]) & 7, 1.0)
+    return unit_notes(said, _field_of_view(header), path)
+
+
+def believable_unit(mm_per_unit: float, field_of_view: float) -> float:
+    """Return how many millimetres a header's unit of length is: as it says, or 1 where no scan is that small or large.
+
+    Parameters
+    ----------
+    mm_per_unit : float
+        As the header says.
+    field_of_view : float
+        Longest edge of the image, in that unit.
+
+    Examples
+    --------
+    >>> believable_unit(1000, 0.24), believable_unit(1000, 240)  # a head in metres; and in what is called metres
+    (1000, 1.0)
+    """
+    return mm_per_unit if SMALLEST_FIELD_MM <= mm_per_unit * field_of_view <= LARGEST_FIELD_MM else 1.0
+
+
+def unit_notes(mm_per_unit: float, field_of_view: float, path: str) -> tuple[str, ...]:
+    """Return the warning about a header whose unit of length is not the millimetre; parameters as `believable_unit`."""
+    if mm_per_unit == 1.0:
+        return ()
+    if believable_unit(mm_per_unit, field_of_view) == mm_per_unit:
+        return (f"{path}: header lengths are taken times {mm_per_unit:g}, to millimetres.",)
+    return (
+        f"{path}: its header gives lengths in units of {mm_per_unit:g} mm, by which the image is "
+        f"{mm_per_unit * field_of_view:g} mm long; no scan is. They are taken as millimetres. Repair the unit in the "
+        "header.",
+    )
 
 
 def _disagreement(path: str, apart_mm: float, source: HeaderSource) -> str:

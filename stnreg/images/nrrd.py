@@ -7,6 +7,7 @@ import numpy as np
 
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
+from stnreg.images.headers import MM_PER_UNIT, believable_unit, unit_notes
 from stnreg.images.missing_orientation import nrrd_note
 from stnreg.images.raw_voxels import Encoding, RawHeader, data_file, text_of
 
@@ -58,18 +59,21 @@ def read_header(path: Path) -> RawHeader:
     encoding = ENCODINGS.get(fields["encoding"].lower())
     if dtype is None or encoding is None:
         raise DataError(f"{path}: holds {fields['type']} as {fields['encoding']}, which is not read here.")
+    grid, said = _grid(fields, size, path), _mm_per_unit(fields)
+    field_of_view = float(grid.extent_mm.max())
+    mm = believable_unit(said, field_of_view)
     name = fields.get("data file", fields.get("datafile"))
     skipped = int(fields.get("byte skip", fields.get("byteskip", "0")))
     if int(fields.get("line skip", fields.get("lineskip", "0"))) or (skipped < 0 and encoding != "raw"):
         raise DataError(f"{path}: skips lines before its voxels, which is not read here. Convert it to .nii.gz.")
     return RawHeader(
-        _grid(fields, size, path),
+        Grid(grid.size, np.diag([mm, mm, mm, 1.0]) @ grid.index_to_lps),
         size,
         np.dtype((">" if fields.get("endian", "little").lower() == "big" else "<") + dtype),
         path if name is None else data_file(path, name),
         skipped if name is not None or skipped < 0 else end + skipped,
         encoding,
-        nrrd_note(fields, path),
+        (*unit_notes(said, field_of_view, str(path)), *nrrd_note(fields, path)),
     )
 
 
@@ -100,6 +104,12 @@ def _grid(fields: dict[str, str], size: tuple[int, ...], path: Path) -> Grid:
         index_to_lps[:3, 3] = _vector(fields["space origin"])
     flips = TO_LPS.get(re.sub("-time$", "", fields.get("space", "").lower()), (1, 1, 1))
     return Grid((x, y, z), np.diag([*flips, 1.0]) @ index_to_lps)
+
+
+def _mm_per_unit(fields: dict[str, str]) -> float:
+    """Return how many millimetres the unit of the axes is: of their space, or else of the first axis."""
+    units = re.findall(r'"([^"]*)"', fields.get("space units", fields.get("units", "")))
+    return MM_PER_UNIT.get(units[0].strip().lower(), 1.0) if units else 1.0
 
 
 def _vector(text: str) -> list[float]:

@@ -20,6 +20,7 @@ from stnreg.geometry.orientation import lps_from_ras
 from stnreg.images import dicom, metaimage, missing_orientation, nrrd, suffixes
 from stnreg.images.gzip_streams import inflate
 from stnreg.images.headers import HeaderSource, world_of_nifti
+from stnreg.images.nibabel_images import mm_per_unit, open_with_nibabel, scaled
 from stnreg.images.packing import check_packing
 from stnreg.images.raw_voxels import read_voxels
 from stnreg.images.templates import locate
@@ -94,7 +95,7 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
 
     check_packing(path)
     with damage(path):
-        image: Any = nibabel.load(path)
+        image: Any = open_with_nibabel(path)
         shape = tuple(int(count) for count in image.shape)
         data_type = image.get_data_dtype()
     if data_type.fields is not None or data_type.kind not in "iufb":
@@ -110,7 +111,14 @@ def _read_with_nibabel(path: Path, header_source: HeaderSource) -> OpenImage:
         world = world_of_nifti(image.header, size, str(path), header_source)
         grid, header, differs, warnings = world.grid, image.header, world.differs, world.warnings
     else:
-        grid, header, differs, warnings = _grid(path, size, image.affine), None, True, _orientation_notes(image, path)
+        mm, notes = mm_per_unit(image, path)
+        index_to_ras = np.diag([mm, mm, mm, 1.0]) @ image.affine
+        grid, header, differs, warnings = (
+            _grid(path, size, index_to_ras),
+            None,
+            True,
+            (*notes, *_orientation_notes(image, path)),
+        )
 
     def read() -> NDArray[Any]:
         with damage(path):
@@ -144,10 +152,7 @@ def _voxels(proxy: Any, path: Path) -> NDArray[Any]:
     slope, inter = getattr(proxy, "slope", 1.0), getattr(proxy, "inter", 0.0)
     if (slope, inter) == (1.0, 0.0):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
-    scaled = np.empty(array.shape, np.float32)
-    for place, part in zip(scaled, array, strict=True):  # double precision, slice by slice
-        place[...] = part * np.float64(slope) + np.float64(inter)
-    return scaled
+    return scaled(array, np.float64(slope), np.float64(inter))
 
 
 def _read_dicom(folder: Path) -> OpenImage:

@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 OutputType = Literal["float32", "same"]
+VECTORS = (1006, 1007)
+"""NIfTI intents of displacements and vectors; their fifth axis does not count volumes."""
 HOW_TO_CHOOSE = "Choose the volume to register: its number, counted from 0, or mean."
 
 
@@ -124,6 +126,8 @@ def load_volume(
 def check_volume(volume: Volume, *, series: bool = False, constant: bool = False) -> Volume:
     """Check a volume: three axes, finite values, not constant. Parameters and errors as `load_volume`."""
     warnings = list(volume.warnings)
+    if volume.header is not None and int(volume.header["intent_code"]) in VECTORS and volume.array.ndim > 4:
+        raise DataError(f"{volume.path}: is {_times(volume.array)}, vectors as of a displacement field, and no image.")
     array, bad = _finite(_three_axes(volume.array, volume.path, series=series))
     if bad:
         warnings.append(f"{volume.path}: {bad} voxels are NaN or infinite; they are taken as 0.")
@@ -250,9 +254,8 @@ def _storable(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
 
 
 def _three_axes(array: NDArray[Any], path: str, *, series: bool) -> NDArray[Any]:
-    """Drop trailing axes of length one (first in array order); DataError if the result is not a volume."""
-    while array.ndim > 3 and array.shape[0] == 1:
-        array = array[0]
+    """Drop axes of length one after the third (first in array order); DataError if the result is not a volume."""
+    array = array.reshape(*(count for count in array.shape[:-3] if count != 1), *array.shape[-3:])
     if array.ndim < 3 or min(array.shape[-3:]) < 2:
         raise DataError(f"{path}: is {_times(array)}, not a volume; two slices along each axis are the least.")
     if array.ndim > (4 if series else 3):

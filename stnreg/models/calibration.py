@@ -84,6 +84,12 @@ class Calibration(_FromCard):
         The brain is encoded again if its pose changed by more than this.
     min_score : float
         Minimum agreement of the structures of both images for an accepted registration, 0 to 1.
+    min_one_person_score : float
+        The same where the intensities show one person: then they say that the transform is right, and structures that
+        agree less (a tumour, large ventricles, a slab) do not speak against it.
+    max_stretch : float
+        Largest ratio of the largest to the smallest singular value of the affine between two people's heads. Beyond it
+        lie other animals.
     max_residual_mm : float
         Maximum root mean square residual of the fit to the template. Above it the image is taken as no head.
     min_common_share : float
@@ -96,9 +102,13 @@ class Calibration(_FromCard):
         Upper limit of the affine standard error for two whole heads. Above it, part of the brain is extrapolated.
     """
 
+    later: ClassVar[tuple[str, ...]] = ("min_one_person_score", "max_stretch")
+
     accept_mm: float = 4.0
     repeat_mm: float = 8.0
     min_score: float = 0.72
+    min_one_person_score: float = 0.4
+    max_stretch: float = 1.65
     max_residual_mm: float = 9.0
     min_common_share: float = 0.2
     min_correlation: float = 0.3

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from stnreg.core.clock import Clock
+from stnreg.core.clock import Clock, Deadline
 from stnreg.geometry.matrix import Matrix
 from stnreg.models.card import Weights
 from stnreg.registration.affine import register_affine
@@ -28,11 +28,12 @@ class AnatomyRegistration:
 
     def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
         """Register a pair; images that are encoded already are not encoded again."""
+        deadline = Deadline(options.max_seconds)
         with clock.stage("network"):
-            encodings = self._encode(pair, options.thread_count)
+            encodings = self._encode(pair, options.thread_count, deadline)
         if not all(encoding.has_head for encoding in encodings):  # rejected, with no more work
             return register_affine(pair, encodings, initial, replace(options, refine=False), clock)
-        found = register_with_retry(pair, encodings, self.encoder.model, initial, options, clock)
+        found = register_with_retry(pair, encodings, self.encoder.model, initial, options, clock, deadline)
         return self._deformed(pair, found, options, clock) if options.deform else found
 
     def _deformed(self, pair: ImagePair, found: Findings, options: RegistrationOptions, clock: Clock) -> Findings:
@@ -53,13 +54,13 @@ class AnatomyRegistration:
         verdict = assess_deformation(found.verdict, deformed.findings, network.limits)
         return replace(found, transform=deformed.transform, deformation=deformed.findings, verdict=verdict)
 
-    def _encode(self, pair: ImagePair, threads: int) -> Encodings:
+    def _encode(self, pair: ImagePair, threads: int, deadline: Deadline) -> Encodings:
         fixed, moving = pair.fixed_encoded, pair.moving_encoded
         if fixed is None and moving is None:
-            return self.encoder.encode_both(pair.fixed, pair.moving, threads)
+            return self.encoder.encode_images(*pair.images, threads, deadline)
         return (
-            self.encoder.encode(pair.fixed) if fixed is None else fixed.encoding,
-            self.encoder.encode(pair.moving) if moving is None else moving.encoding,
+            self.encoder.encode_image(pair.images[0], deadline) if fixed is None else fixed.encoding,
+            self.encoder.encode_image(pair.images[1], deadline) if moving is None else moving.encoding,
         )
 
 

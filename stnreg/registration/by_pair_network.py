@@ -47,7 +47,9 @@ class PairNetworkRegistration:
             found = nearest_dof(there, pair.fixed.grid.center_lps, options.dof)
             return Findings(Affine(found), found, NOT_REFINED)
         with clock.stage("refine"):
-            refined = refine_objects(*pair.images, starts, **pair.masks, dof=options.dof, threads=options.thread_count)
+            refined = refine_objects(
+                *pair.images_as_read, starts, **pair.masks, dof=options.dof, threads=options.thread_count
+            )
         with clock.stage("verdict"):
             verdict = assess_objects(refined, self.limits, options.min_score)
         return Findings(Affine(refined.fixed_to_moving), refined.fixed_to_moving, verdict, refined=refined)

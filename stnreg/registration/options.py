@@ -42,6 +42,9 @@ class RegistrationOptions:
         refinement of the affine found that both images show one person.
     volume : int or "mean", optional
         Which volume of a 4-D image to register, from 0. Required if an image has several.
+    max_seconds : float, optional
+        Wall time after which no other pose of a head is tried, counted from when the images were read. A pair that is
+        rejected then says that its time was up. No limit by default: the number of poses is limited anyway.
     min_score : float, optional
         Minimum score of an accepted registration, 0 to 1; the calibrated value of the network by default.
     device : str
@@ -52,7 +55,7 @@ class RegistrationOptions:
     Raises
     ------
     UsageProblem
-        If dof is none of these, or the stiffness is out of range or without a deformation.
+        If dof is none of these, max_seconds is not above 0, or the stiffness is out of range or without a deformation.
     """
 
     dof: int = 12
@@ -63,6 +66,7 @@ class RegistrationOptions:
     deform: bool = False
     stiffness_mm: float | None = None
     volume: str | int | None = None
+    max_seconds: float | None = None
     min_score: float | None = None
     device: str = "auto"
     threads: int | None = None
@@ -72,6 +76,8 @@ class RegistrationOptions:
             raise UsageProblem(f"dof is 6, 7, 9 or 12, got {self.dof}")
         if self.stiffness_mm is not None and not 0 <= self.stiffness_mm <= MAX_STIFFNESS_MM:
             raise UsageProblem(f"stiffness is 0 to {MAX_STIFFNESS_MM:g} mm, got {self.stiffness_mm:g}")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise UsageProblem(f"max_seconds is a time above 0 s, got {self.max_seconds:g}")
         if self.stiffness_mm is not None and not self.deform:
             raise UsageProblem("the stiffness is that of a deformation, which was not asked for", argument="deform")
 

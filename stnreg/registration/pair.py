@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image, as_volume, take_volume
 from stnreg.images.volume import HeaderSource, Volume
+from stnreg.preprocessing.conditioning import conditioned
 from stnreg.preprocessing.initial_transform import center_geometry, center_moments
 from stnreg.preprocessing.masks import load_masks
 from stnreg.registration.anatomy.encoded import EncodedImage
@@ -34,6 +35,8 @@ class ImagePair:
         The encoding of an image, if there is one already.
     fixed_series, moving_series : Volume or None
         All volumes of an image that is 4-D.
+    mask_warnings : tuple of str
+        Warnings about the files of the masks.
     """
 
     fixed: Volume
@@ -43,11 +46,18 @@ class ImagePair:
     moving_encoded: EncodedImage | None = None
     fixed_series: Volume | None = None
     moving_series: Volume | None = None
+    mask_warnings: tuple[str, ...] = ()
 
     @property
-    def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
-        """Fixed and moving as (array, Grid)."""
+    def images_as_read(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
+        """Fixed and moving as (array, Grid), with the intensities of their files."""
         return (self.fixed.array, self.fixed.grid), (self.moving.array, self.moving.grid)
+
+    @cached_property
+    def images(self) -> tuple[ArrayOnGrid, ArrayOnGrid]:
+        """Heads: fixed and moving as (array, Grid), as networks and refinement take them; see `conditioned`."""
+        fixed, moving = self.images_as_read
+        return conditioned(fixed), conditioned(moving)
 
 
 @contextmanager
@@ -79,8 +89,9 @@ def reading(
         a, b = (take_volume(whole, options.volume) for whole in wholes)
         fixed_encoded, moving_encoded = (image if isinstance(image, EncodedImage) else None for image in given)
         fixed_series, moving_series = (whole if whole.array.ndim == 4 else None for whole in wholes)
-        masks_on_grids = load_masks(masks, a, b, options.header_source)
-        return ImagePair(a, b, masks_on_grids, fixed_encoded, moving_encoded, fixed_series, moving_series)
+        loaded = load_masks(masks, a, b, options.header_source)
+        encoded = fixed_encoded, moving_encoded
+        return ImagePair(a, b, loaded.on_grids, *encoded, fixed_series, moving_series, loaded.warnings)
 
     if threads < 2:
         yield partial(pair, [partial(read, image) for image in given])

@@ -4,24 +4,25 @@ Each image is encoded alone. In a small field of view the most likely pose may b
 person, the intensities decide: they correlate under the right pose only.
 """
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from itertools import islice, takewhile
 
-from stnreg.core.clock import Clock
+from stnreg.core.clock import NO_DEADLINE, Clock, Deadline
 from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
-from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.encode import AGREED_SLACK, AnatomyModel, Encoding, encode_from, encode_poses
+from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import distinct
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 
-POSES = 16  # candidate poses that are encoded
-TRIED = 4  # and of those, how many are refined
+POSES = 7  # candidate poses that are encoded
+TRIED = 2  # and of those, how many are refined
 
 
 def register_with_retry(
@@ -31,6 +32,7 @@ def register_with_retry(
     initial: Matrix | None,
     options: RegistrationOptions,
     clock: Clock | None = None,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Findings:
     """Register an encoded pair; if it is rejected and a pose may be wrong, try other poses.
 
@@ -46,28 +48,46 @@ def register_with_retry(
     options : RegistrationOptions
     clock : Clock, optional
         To time the stages with.
+    deadline : Deadline
+        Once it is over no other pose is tried; a rejection then has that among its reasons.
     """
     clock = clock or Clock()
     found = register_affine(pair, encodings, initial, options, clock)
-    if initial is not None or not needs_pose_retry(found):
-        return found
-    with clock.stage("second look"):  # its name in JSON
-        return retry_pose(pair, encodings, model, options) or found
+    if initial is None and needs_pose_retry(found) and not deadline.is_over:
+        with clock.stage("second look"):  # its name in JSON
+            found = retry_pose(pair, encodings, model, options, deadline) or found
+    if found.verdict.passed is False and deadline.is_over:
+        late = f"the time was up ({deadline.seconds:g} s), and other poses were not tried"
+        return replace(found, verdict=replace(found.verdict, reasons=(*found.verdict.reasons, late)))
+    return found
 
 
 def needs_pose_retry(found: Findings) -> bool:
     """Return whether a pair was refined and rejected, and a wrong pose may be the reason.
 
-    If the refinement found the same person, or a mirrored head, the pose was right.
+    If the refinement found the same person, or a mirrored head, the pose was right. So it was if both images show a
+    whole brain, with its structures where a head has them: what looks so from a wrong pose is a part of a head. If no
+    image has them there, another pose of one of the two does not help: they may be no heads.
     """
-    refined = found.refined
-    if refined is None or refined.same_person or refined.mirrored:
+    refined, encodings = found.refined, found.encodings
+    if refined is None or encodings is None or refined.same_person or refined.mirrored:
         return False
-    return found.verdict.passed is False
+    if found.verdict.passed is not False:
+        return False
+    limits = encodings[0].calibration
+    fits = [one.fit_residual_mm for one in encodings]
+    if min(fits) > AGREED_SLACK * limits.accept_mm:
+        return False
+    is_whole = affine_standard_error_mm(*encodings) <= limits.whole_head_error_mm
+    return not (is_whole and max(fits) <= limits.accept_mm)
 
 
 def retry_pose(
-    pair: ImagePair, encodings: Encodings, model: AnatomyModel, options: RegistrationOptions
+    pair: ImagePair,
+    encodings: Encodings,
+    model: AnatomyModel,
+    options: RegistrationOptions,
+    deadline: Deadline = NO_DEADLINE,
 ) -> Findings | None:
     """Encode the image with the more uncertain pose from each of its candidate poses, and choose by refinement.
 
@@ -85,10 +105,16 @@ def retry_pose(
         return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
 
     with one_blas_thread():
-        poses = islice(encode_poses(*pair.images[uncertain], model), POSES)
-        candidates = [encoding for encoding in poses if _is_head(encoding)]
+        poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
+        poses = poses or islice(encode_poses(*pair.images[uncertain], model), POSES)
+        candidates = [encoding for encoding in takewhile(lambda _: not deadline.is_over, poses) if _is_head(encoding)]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
-    for encoding in _by_agreement(candidates, paired, same_pose_mm)[:TRIED]:
+    best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
+    with one_blas_thread():
+        settled = [encode_from(*pair.images[uncertain], one.template_to_lps, model) for one in best]
+    for encoding in _by_agreement(settled, paired, same_pose_mm)[:TRIED]:
+        if deadline.is_over:
+            break
         found = register_affine(pair, paired(encoding), None, options)
         if found.refined is not None and found.refined.same_person:
             closer = _encode_from_pair(pair, encodings, uncertain, found.affine, model)

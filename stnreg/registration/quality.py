@@ -8,8 +8,8 @@ import numpy as np
 from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
 from stnreg.registration.anatomy.completion import completed
-from stnreg.registration.anatomy.encode import Encoding
-from stnreg.registration.anatomy.fit import affine_standard_error_mm
+from stnreg.registration.anatomy.encode import AGREED_SLACK, Encoding
+from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,14 @@ def assess(
         return Verdict(False, 0.0, (f"no head was found in the {where} image; for other objects use --model separate",))
     limits = fixed.calibration
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
-    least = limits.min_score if min_score is None else min_score
-    reasons = [*_structures(fixed, moving, compared, score, least)]
+    one_person = refinement is not None and refinement.same_person
+    # Two images of one phantom, or of one animal, correlate as well: both must show what is placed as in a head.
+    heads = all(one.fit_residual_mm <= AGREED_SLACK * one.calibration.accept_mm for one in (fixed, moving))
+    is_told = one_person and heads
+    least = min(limits.min_score, limits.min_one_person_score) if is_told else limits.min_score
+    reasons = [*_structures(fixed, moving, compared, score, least if min_score is None else min_score)]
+    if not one_person:
+        reasons += _shape(fixed, moving, fixed_to_moving, dof)
     if refinement is not None:
         error_mm = affine_standard_error_mm(fixed, moving)
         # The structures of a mirrored head agree. If they do not, the gain of the mirror means nothing.
@@ -156,6 +162,19 @@ def _structures(
                 f"the structures found in the {name} image are not placed as in a head ({found} mm off; at most "
                 f"{bound} mm is accepted): is it a brain, and is enough of it in the field of view?"
             )
+
+
+def _shape(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, dof: int) -> Iterator[str]:
+    """Yield a reason to reject if one head would have to be stretched into the other as no two people's are."""
+    affine = fixed_to_moving if dof == 12 else fit_pair(fixed, moving)
+    scales = np.linalg.svd(affine[:3, :3], compute_uv=False)
+    stretch, limits = float(scales[0] / max(scales[-1], 1e-6)), fixed.calibration
+    if not stretch <= limits.max_stretch:
+        found, bound = told_apart(stretch, limits.max_stretch)
+        yield (
+            f"one head would be stretched {found} times as much along one axis as along another to become the other; "
+            f"two people's heads differ by at most {bound}: is each a human head?"
+        )
 
 
 def _intensities(

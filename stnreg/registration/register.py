@@ -35,6 +35,7 @@ def register(
     fixed_exclude: Image | None = None,
     moving_exclude: Image | None = None,
     volume: str | int | None = None,
+    max_seconds: float | None = None,
     min_score: float | None = None,
     device: str = "auto",
     threads: int | None = None,
@@ -50,7 +51,7 @@ def register(
         Non-zero where the refinement uses the image, instead of the brain mask. Resampled to its grid if needed.
     fixed_exclude, moving_exclude : image, optional
         Non-zero where it does not use the image: lesions, resections.
-    dof, model, init, header_source, refine, deform, stiffness_mm, volume, min_score, device, threads
+    dof, model, init, header_source, refine, deform, stiffness_mm, volume, max_seconds, min_score, device, threads
         As in `RegistrationOptions`.
 
     Returns
@@ -73,6 +74,7 @@ def register(
         deform=deform,
         stiffness_mm=stiffness_mm,
         volume=volume,
+        max_seconds=max_seconds,
         min_score=min_score,
         device=device,
         threads=threads,
@@ -128,7 +130,7 @@ def register_pair(
         weights,
         found.verdict,
         clock.seconds,
-        (*pair.fixed.warnings, *pair.moving.warnings, *warnings, *notes),
+        (*pair.fixed.warnings, *pair.moving.warnings, *pair.mask_warnings, *warnings, *notes),
         found.refined,
         found.deformation,
         pair.fixed_series,

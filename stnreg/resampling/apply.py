@@ -7,6 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnreg.errors import DataError
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.label_maps import blurred
 from stnreg.images.volume import HeaderSource, Reference, Volume, save_volume, with_spacing
@@ -157,14 +158,26 @@ def save_moved(
     Raises
     ------
     DataError
-        If the file cannot be written.
+        If the file cannot be written, or would be empty: the two images do not meet.
     UsageProblem
         If its suffix is not one of .nii, .nii.gz, .mgz, .nrrd, .mha.
     """
     onto = with_spacing(reference, spacing_mm)
-    moved = move(moving, onto, fixed_to_moving, interp=interp, background=background, dtype=dtype, threads=threads)
+    through = as_transform(fixed_to_moving, onto, moving)
+    moved = move(moving, onto, through, interp=interp, background=background, dtype=dtype, threads=threads)
+    if moved.min() == moved.max() and not _meets(moving, onto, through):
+        raise DataError(
+            f"{moving.path}: no voxel of {path} lies inside this image, so the output would be empty. Is it in the "
+            "space that the transform leads to?"
+        )
     save_volume(path, moved, like=onto, dtype="same", threads=threads or 1)
     return moved
+
+
+def _meets(moving: Volume, reference: Volume | Reference, through: Transform) -> bool:
+    """Return whether any voxel of the reference lies inside the field of view of the moving image."""
+    inside = np.ones(moving.grid.shape, np.uint8)
+    return bool(resample_through(inside, moving.grid, reference.grid, through, interp="nearest").any())
 
 
 def _cast(array: NDArray[Any], kind: np.dtype[Any]) -> NDArray[Any]:

@@ -45,7 +45,7 @@ def network(tmp_path):
     for name in ("anatomy", "anatomy-pose"):
         shutil.copy(card.folder() / f"{name}.onnx", tmp_path)
         sidecar = json.loads((card.folder() / f"{name}.json").read_text())
-        for measured in ("calibration", "spread_mm"):
+        for measured in ("calibration", "calibrated", "spread_mm"):
             sidecar.pop(measured, None)
         (tmp_path / f"{name}.json").write_text(json.dumps(sidecar))
     return tmp_path / "anatomy.onnx"

@@ -88,3 +88,17 @@ def test_inputs_are_there_and_not_empty(tmp_path: Path) -> None:
         check_input(tmp_path / "a")
     with pytest.raises(DataError, match="no such file"):
         check_input(tmp_path / "a" / "b")
+
+
+def test_what_was_not_fetched_says_how_to_fetch_it(tmp_path: Path) -> None:
+    link, lost = tmp_path / "a.nii.gz", tmp_path / "b.nii.gz"
+    link.symlink_to(".git/annex/objects/x/y/MD5E-s1--0.nii.gz")
+    lost.symlink_to("nowhere.nii.gz")
+    pointer, large = tmp_path / "c.nii.gz", tmp_path / "d.nii.gz"
+    pointer.write_text("/annex/objects/MD5E-s1--0.nii.gz\n")
+    large.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    for path, remedy in ((link, "datalad get"), (pointer, "datalad get"), (large, "git lfs pull")):
+        with pytest.raises(DataError, match=rf"is not fetched.*{remedy}"):
+            check_input(path)
+    with pytest.raises(DataError, match="is a link to nowhere"):
+        check_input(lost)

@@ -149,3 +149,17 @@ def test_metres_become_millimetres(tmp_path: Path) -> None:
 def test_the_source_is_one_of_three(tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match="sform"):
         load_volume(write(tmp_path / "a.nii", q=(SFORM, 1), s=(SFORM, 1)), "both")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("unit", "spacing", "mm"), [(1, 2.0, 2.0), (1, 0.002, 2.0), (3, 2000.0, 2.0), (3, 0.5, 0.5)])
+def test_a_unit_by_which_no_scan_is_so_large_or_small_is_wrong(
+    tmp_path: Path, unit: int, spacing: float, mm: float
+) -> None:
+    path = write(tmp_path / "a.nii", q=(SFORM, 0), s=(np.diag([-spacing, spacing, spacing, 1]), 1))
+    image = nibabel.load(path)
+    image.header["pixdim"][1:4] = spacing
+    image.header["xyzt_units"] = unit
+    nibabel.save(image, tmp_path / "b.nii")
+    volume = load_volume(tmp_path / "b.nii")
+    assert np.allclose(volume.grid.spacing, mm)
+    assert ("no scan is" if mm == spacing else "times") in volume.warnings[0]

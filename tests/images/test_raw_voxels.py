@@ -114,3 +114,26 @@ def test_a_file_cut_short_or_promising_too_much_is_refused(tmp_path: Path, suffi
         data.unlink()
         with pytest.raises(DataError, match="no such file beside it"):
             load_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "spacing", "mm"),
+    [
+        ('space units: "um" "um" "um"', 2000.0, 2.0),
+        ('space units: "mm" "mm" "mm"', 2.0, 2.0),
+        ("", 2.0, 2.0),
+        ('space units: "um" "um" "um"', 2.0, 2.0),
+        ('space units: "cm" "cm" "cm"', 0.2, 2.0),
+    ],
+)
+def test_the_unit_of_a_nrrd_counts_where_it_can_be_true(tmp_path: Path, field: str, spacing: float, mm: float) -> None:
+    axes = " ".join(f"({','.join(str(spacing * (k == j)) for j in range(3))})" for k in range(3))
+    lines = ["NRRD0004", "type: uint8", "dimension: 3", "space: left-posterior-superior", "sizes: 8 9 10"]
+    lines += [f"space directions: {axes}", "encoding: raw", *([field] if field else []), "", ""]
+    path = tmp_path / "a.nrrd"
+    path.write_bytes("\n".join(lines).encode() + bytes(range(240)) * 3)
+    volume = load_volume(path)
+    assert np.allclose(volume.grid.spacing, mm)
+    expected = "" if spacing == mm and "um" not in field else "no scan is" if spacing == mm else "to millimetres"
+    assert expected in " ".join(volume.warnings)
+    assert bool(expected) == bool(volume.warnings)

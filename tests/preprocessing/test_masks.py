@@ -27,7 +27,9 @@ def ball(grid: Grid, radius_mm: float = 30.0) -> Volume:
 
 def test_a_mask_on_another_grid_is_brought_to_the_image(pair: tuple[Volume, Volume], grids_by_name: Any) -> None:
     fixed, moving = pair
-    masks = load_masks({"fixed_mask": ball(grids_by_name["LIA"]), "moving_exclude": ball(moving.grid)}, fixed, moving)
+    masks = load_masks(
+        {"fixed_mask": ball(grids_by_name["LIA"]), "moving_exclude": ball(moving.grid)}, fixed, moving
+    ).on_grids
     assert set(masks) == {"fixed_mask", "moving_exclude"}
     array, grid = masks["fixed_mask"]
     assert grid == fixed.grid
@@ -42,7 +44,7 @@ def test_a_mask_that_says_nothing_is_refused(pair: tuple[Volume, Volume]) -> Non
     empty = ball(fixed.grid, 0)
     with pytest.raises(DataError, match=r"ball\.nii: the mask is empty"):
         load_masks({"fixed_mask": empty}, fixed, moving)
-    assert not load_masks({"fixed_exclude": empty}, fixed, moving)["fixed_exclude"][0].any()
+    assert not load_masks({"fixed_exclude": empty}, fixed, moving).on_grids["fixed_exclude"][0].any()
     away = fixed.grid.index_to_lps.copy()
     away[0, 3] += 1000
     elsewhere = replace(ball(fixed.grid), grid=Grid(fixed.grid.size, away))
@@ -51,3 +53,15 @@ def test_a_mask_that_says_nothing_is_refused(pair: tuple[Volume, Volume]) -> Non
             load_masks({name: elsewhere}, fixed, moving)
     with pytest.raises(DataError, match="excludes every voxel"):
         load_masks({"fixed_mask": ball(fixed.grid, 20), "fixed_exclude": ball(fixed.grid)}, fixed, moving)
+
+
+def test_as_many_voxels_in_another_place_are_a_warning(pair: tuple[Volume, Volume]) -> None:
+    fixed, moving = pair
+    mask = ball(moving.grid)
+    assert load_masks({"moving_exclude": mask}, fixed, moving).warnings == ()
+    elsewhere = moving.grid.index_to_lps.copy()
+    elsewhere[0, 3] += 30
+    lost = replace(mask, grid=Grid(moving.grid.size, elsewhere))
+    (warning,) = load_masks({"moving_exclude": lost}, fixed, moving).warnings
+    assert "as many voxels" in warning
+    assert "30 mm away" in warning

@@ -9,11 +9,13 @@ from stnreg.core.clock import Clock
 from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm, nearest_dof
 from stnreg.images.volume import load_volume
 from stnreg.models.card import find
-from stnreg.registration.affine import register_affine
+from stnreg.registration.affine import confirm_mirror, register_affine
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.load import load as load_encoder
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
+from stnreg.registration.refine.refined import Refined
+from stnreg.registration.stages import StageResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHEARED = from_parameters(Parameters((4, -3, 5), (6, 2, -8), (1.1, 0.95, 1.0), (0.05, 0, 0.02)), (0, 0, 0))
@@ -68,3 +70,24 @@ def test_a_wrong_transform_and_a_score_below_the_least_are_rejected(pair, encodi
     turned = from_parameters(Parameters((0, 0, 0), (0, 0, 90)), pair.fixed.grid.center_lps)
     assert not register_affine(pair, encodings, turned, _options()).verdict.passed
     assert not register_affine(pair, encodings, None, _options(min_score=0.999)).verdict.passed
+
+
+@pytest.mark.parametrize(("dof", "other"), [(12, 6), (6, 12)])
+@pytest.mark.parametrize(("again", "mirrored"), [(0.02, False), (0.2, True)])
+def test_a_mirror_is_spoken_of_only_if_it_fits_better_at_both_numbers_of_dof(pair, dof, other, again, mirrored):
+    asked = []
+
+    def refined(gain, dof=dof):
+        affine = np.eye(4)
+        return Refined(affine, True, dof, False, False, 0.5, 0.4, 1.0, 0.5, 1.0, gain, (1,), {})
+
+    def stage_of_dof(number):
+        asked.append(number)
+        stage = lambda pair, transform: StageResult(transform, refined(again, number))  # noqa: E731
+        stage.name = "refine"
+        return stage
+
+    assert confirm_mirror(refined(0.1), pair, stage_of_dof, Clock()).mirrored == mirrored
+    assert asked == [other]
+    assert not confirm_mirror(refined(0.01), pair, stage_of_dof, Clock()).mirrored
+    assert asked == [other], "where nothing is said of a mirror, nothing is confirmed"

@@ -42,3 +42,9 @@ def test_options_do_not_change():
 
 def test_the_outcome_depends_on_all_but_threads_and_device():
     assert RegistrationOptions().outcome.keys() == NAMES - {"threads", "device"}
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_limit_of_time_is_above_zero(seconds):
+    with pytest.raises(UsageProblem, match="max_seconds"):
+        RegistrationOptions(max_seconds=seconds)

@@ -32,8 +32,8 @@ def _taken_for_upside_down(monkeypatch, which: int) -> None:
     """Encode one of the images from an upside-down pose."""
     encode = AnatomyRegistration._encode
 
-    def encoded(self, pair, threads):
-        encodings = list(encode(self, pair, threads))
+    def encoded(self, pair, threads, deadline):
+        encodings = list(encode(self, pair, threads, deadline))
         upside_down = encodings[which].template_to_lps @ np.diag([-1.0, 1.0, -1.0, 1.0])
         encodings[which] = encode_from(*pair.images[which], upside_down, self.encoder.model)
         return tuple(encodings)
@@ -64,3 +64,17 @@ def test_no_pose_retry_if_accepted_or_with_an_initial_transform(head, same, monk
         found = stnreg.register(head, same, threads=2, **given)
         assert not found.verdict.passed
         assert "second look" not in found.timings_s
+
+
+def test_after_the_time_is_up_no_other_pose_is_tried_and_it_is_said(head, same, monkeypatch):
+    _taken_for_upside_down(monkeypatch, 1)
+    found = stnreg.register(head, same, threads=2, max_seconds=1e-3)
+    assert not found.verdict.passed
+    assert "second look" not in found.timings_s
+    assert "the time was up (0.001 s)" in found.verdict.reasons[-1]
+
+
+def test_time_that_is_up_does_not_reject_what_is_right(head, same):
+    found = stnreg.register(head, same, threads=2, max_seconds=1e-3)
+    assert found.verdict.passed
+    assert found.verdict.reasons == ()

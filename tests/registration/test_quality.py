@@ -176,3 +176,28 @@ def test_an_image_without_a_head_is_rejected_with_the_model_that_takes_it():
     verdict = assess(WHOLE, replace(WHOLE, has_head=False), np.eye(4))
     assert verdict.passed is False
     assert verdict.reasons == ("no head was found in the moving image; for other objects use --model separate",)
+
+
+def test_one_person_may_agree_less_than_two_people():
+    off = from_parameters(Parameters((9.0, 4, 0)), np.zeros(3))
+    score = assess(WHOLE, WHOLE, off).score
+    assert LIMITS.min_one_person_score < score < LIMITS.min_score
+    one = RefinementStats(correlation=0.8, same_person=True, mirrored=False)
+    assert assess(WHOLE, WHOLE, off, refinement=one).passed
+    assert not assess(WHOLE, WHOLE, off, refinement=replace(one, same_person=False)).passed
+    assert not assess(WHOLE, WHOLE, off, LIMITS.min_score, refinement=one).passed, "a user's limit holds for all"
+    far = from_parameters(Parameters((40.0, 0, 0)), np.zeros(3))
+    assert not assess(WHOLE, WHOLE, far, refinement=one).passed
+    strange = replace(WHOLE, fit_residual_mm=1.3 * LIMITS.accept_mm)  # a phantom that was scanned twice
+    assert not assess(strange, strange, off, refinement=one).passed
+
+
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_head_of_another_shape_than_any_person_has_is_rejected(dof):
+    animal = from_parameters(Parameters((0, 0, 0), (0, 0, 0), (0.55, 0.95, 0.7)), np.zeros(3))
+    other = replace(another_head(animal), volumes_mm3=WHOLE.volumes_mm3 * np.linalg.det(animal))
+    transform = animal if dof == 12 else nearest_dof(animal, np.zeros(3), dof)
+    verdict = assess(WHOLE, other, transform, dof=dof, refinement=WELL)
+    assert any("is each a human head" in reason for reason in verdict.reasons)
+    one = replace(WELL, correlation=0.9, same_person=True)  # one head in two files with wrong voxel sizes
+    assert not any("human head" in reason for reason in assess(WHOLE, other, animal, dof=dof, refinement=one).reasons)

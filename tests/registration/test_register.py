@@ -85,6 +85,30 @@ def test_storing_the_same_head_in_another_orientation_changes_next_to_nothing(he
         assert mean_error_mm(a, b, head.grid.corners_lps()) < 0.02
 
 
+SHOWN = (slice(None), slice(None), slice(8, None))
+"""What is inside the field of view of the scanner; the rest is fill."""
+
+
+def _filled(array: np.ndarray) -> np.ndarray:
+    out = np.full_like(array, -32768.0)
+    out[SHOWN] = array[SHOWN]
+    return out
+
+
+@pytest.mark.parametrize(
+    "change",
+    [lambda array: array - np.float32(33792), lambda array: 1e6 + 1e3 * array, _filled],
+    ids=["far below zero", "far above zero", "fill"],
+)
+def test_intensities_count_but_for_offset_scale_and_fill(head, change):
+    shift = np.eye(4)
+    shift[:3, 3] = SHIFT_MM
+    moving = _rescanned(head, "LPS", shift)
+    found = stnreg.register(head, replace(moving, array=change(moving.array)), dof=6, threads=2)
+    assert found.verdict.passed
+    assert mean_error_mm(found.fixed_to_moving, shift, head.grid.corners_lps()) < 0.3
+
+
 def test_there_and_back_is_the_identity(head):
     moving = load_volume(EXAMPLES / "moving.nii.gz")
     there = stnreg.register(head, moving, threads=2).fixed_to_moving

@@ -5,8 +5,10 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import pytest
 
 import stnreg
+from stnreg.errors import DataError
 from stnreg.geometry.affine import Parameters, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume, load_volume
@@ -112,3 +114,14 @@ def test_a_series_and_labels_go_through_a_warp(phantom: Any, grid: Grid) -> None
     assert clear.mean() > 0.9
     inside = clear & (resample_through(np.ones(grid.shape, np.float32), grid, grid, field) > 0.999)
     assert np.array_equal(moved[inside], names[np.argmax(shares, axis=0)][inside])
+
+
+def test_an_output_that_would_be_empty_is_refused(tmp_path: Path, phantom: Any, grid: Grid) -> None:
+    volume = phantom.volume(grid)
+    away = np.eye(4)
+    away[0, 3] = 5000
+    with pytest.raises(DataError, match=r"no voxel of .* inside this image"):
+        save_moved(tmp_path / "a.nii.gz", volume, volume, away)
+    assert not (tmp_path / "a.nii.gz").exists()
+    nothing = Volume(np.zeros(grid.shape, np.uint8), grid)  # a lesion mask of someone without a lesion
+    assert not save_moved(tmp_path / "a.nii.gz", nothing, volume, MOVE).any()

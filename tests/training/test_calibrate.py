@@ -66,13 +66,29 @@ def test_a_table_of_outcomes_decides_on_the_score(tmp_path):
     path = tmp_path / "outcomes.csv"
     rows = ["one,good,0.9,True", "one,failed,0.95,False", "one,failed,0.5,True", '"two, mirrored",failed,0.9,True']
     path.write_text("\n".join(["kind,outcome,score,gate", *rows]) + "\n")
-    good, failed = read_outcomes(path)
-    assert good.tolist() == [0.9]
-    assert failed.tolist() == [-1.0, 0.5]
-    assert choose_thresholds(outcomes(), (good, failed))["min_score"].value == pytest.approx(0.7)
+    scores = read_outcomes(path)
+    assert scores.good.tolist() == [0.9]
+    assert scores.failed.tolist() == [-1.0, 0.5]
+    assert choose_thresholds(outcomes(), scores)["min_score"].value == pytest.approx(0.7)
     path.write_text("kind\none\n")
     with pytest.raises(DataError, match="score"):
         read_outcomes(path)
+
+
+def test_registrations_of_one_person_have_a_score_of_their_own(tmp_path):
+    path = tmp_path / "outcomes.csv"
+    rows = [
+        "one,good,0.7,True,True",
+        "one,good,0.9,True,True",
+        "one,failed,0.1,False,True",
+        "two,failed,0.65,True,False",
+    ]
+    rows += ['"one, mirrored",failed,0.9,False,True']  # its structures agree, and its mirror rejects it
+    path.write_text("\n".join(["kind,outcome,score,gate,same_person", *rows]) + "\n")
+    chosen = choose_thresholds(outcomes(right_stretch=[1.1, 1.4]), read_outcomes(path))
+    assert chosen["min_one_person_score"].value == pytest.approx(0.4)
+    assert "of one person" in chosen["min_one_person_score"].how
+    assert chosen["max_stretch"].value == pytest.approx(1.44)
 
 
 @pytest.mark.parametrize("kind", WRONG)

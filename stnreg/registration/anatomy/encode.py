@@ -15,6 +15,7 @@ from itertools import islice
 
 import numpy as np
 
+from stnreg.core.clock import NO_DEADLINE, Deadline
 from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.grid import Grid
@@ -22,18 +23,21 @@ from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.maps import (
     MapNetwork,
     PoseNetwork,
+    brightened,
+    brightening,
     centroids_of,
     fit_template,
     maps_grid,
     network_input,
     voxel_mm3,
 )
-from stnreg.registration.anatomy.pose import NoHead, brain_shift_mm, field_center, find_poses
+from stnreg.registration.anatomy.pose import FoundPose, NoHead, brain_shift_mm, field_center, find_poses
 from stnreg.resampling.block_mean import block_mean
 
 Array = np.ndarray
 MAX_FINE_PASSES = 3
-MAX_POSES = 10
+AGREED_SLACK = 1.25  # a pose that several rotations lead to may fit the template by so much less
+MAX_POSES = 8  # candidates that are encoded
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Encoding:
         Of the network.
     has_head : bool
         Whether the image shows anything like a head; if not, nothing was searched for.
+    alternatives : tuple of Encoding
+        From the other poses that were tried, where several were.
     """
 
     centroids_lps: Array
@@ -82,6 +88,7 @@ class Encoding:
     volumes_mm3: Array
     calibration: Calibration = field(default_factory=Calibration)
     has_head: bool = True
+    alternatives: tuple["Encoding", ...] = ()
 
     @property
     def pose_uncertainty(self) -> float:
@@ -102,7 +109,7 @@ class Encoding:
 
 
 @one_blas_thread()
-def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
+def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = NO_DEADLINE) -> Encoding:
     """Encode one image, in any rotation.
 
     Parameters
@@ -112,20 +119,42 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     grid : Grid
         Of `array`.
     model : AnatomyModel
+    deadline : Deadline
+        Once it is over no other pose is tried.
     """
     tried: list[Encoding] = []
+    middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
     try:
-        for encoding in islice(encode_poses(array, grid, model), MAX_POSES):
+        for pose in islice(candidate_poses(array, grid, model), MAX_POSES):
+            passes = MAX_FINE_PASSES if pose.is_agreed or not tried else 1
+            encoding = _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes)
             tried.append(encoding)
-            if encoding.fit_residual_mm <= model.fine.calibration.accept_mm:
+            slack = AGREED_SLACK if pose.is_agreed else 1.0
+            if encoding.fit_residual_mm <= slack * model.fine.calibration.accept_mm or deadline.is_over:
                 break
     except NoHead:
         return replace(_unsearched(array, grid, model), has_head=False)
-    return min(tried, key=lambda encoding: encoding.pose_uncertainty)
+    best = min(tried, key=lambda encoding: encoding.pose_uncertainty)
+    if len(tried) < 3 or deadline.is_over:
+        return best
+    again = _encode_from_pose(middle, middle_grid, best.template_to_lps, model.fine, MAX_FINE_PASSES - 1)
+    others = tuple(encoding for encoding in tried if encoding is not best)
+    return replace(min(best, again, key=lambda encoding: encoding.pose_uncertainty), alternatives=others)
+
+
+def candidate_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[FoundPose]:
+    """Yield candidate poses of an image, most likely first; see `find_poses`.
+
+    Raises
+    ------
+    NoHead
+        If the image shows nothing like a head; before the first pose.
+    """
+    yield from find_poses(*_coarse(array, grid, model), model.pose)
 
 
 def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Encoding]:
-    """Yield the encoding from each candidate pose, most likely first; accepted or not.
+    """Yield the encoding from each candidate pose, most likely first; accepted or not, after one pass each.
 
     Parameters
     ----------
@@ -137,10 +166,9 @@ def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Enco
     NoHead
         If the image shows nothing like a head; before the first pose.
     """
-    coarse, coarse_grid, center = _coarse(array, grid, model)
     middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
-    for pose in find_poses(coarse, coarse_grid, center, model.pose):
-        yield _encode_from_pose(middle, middle_grid, pose, model.fine)
+    for pose in candidate_poses(array, grid, model):
+        yield _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes=1)
 
 
 def _unsearched(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
@@ -171,7 +199,11 @@ def encode_from(array: Array, grid: Grid, template_to_lps: Array, model: Anatomy
 
 
 def encode_both(
-    fixed: tuple[Array, Grid], moving: tuple[Array, Grid], model: AnatomyModel, threads: int
+    fixed: tuple[Array, Grid],
+    moving: tuple[Array, Grid],
+    model: AnatomyModel,
+    threads: int,
+    deadline: Deadline = NO_DEADLINE,
 ) -> tuple[Encoding, Encoding]:
     """Encode two images, in parallel if there are at least two threads.
 
@@ -182,13 +214,14 @@ def encode_both(
     model : AnatomyModel
         Its networks run on `threads_of_each(threads, 2)` threads each.
     threads : int
+    deadline : Deadline
     """
     if threads < 2:
-        first = encode(*fixed, model)
+        first = encode(*fixed, model, deadline)
         # Without a head in the fixed image the pair is rejected, whatever the moving one shows.
-        return first, encode(*moving, model) if first.has_head else _unsearched(*moving, model)
-    waiting = _helpers().submit(encode, *fixed, model)
-    second = encode(*moving, model)
+        return first, encode(*moving, model, deadline) if first.has_head else _unsearched(*moving, model)
+    waiting = _helpers().submit(encode, *fixed, model, deadline)
+    second = encode(*moving, model, deadline)
     return waiting.result(), second
 
 
@@ -210,9 +243,11 @@ def threads_of_each(threads: int, images: int) -> int:
     return max(threads // images, 1) if images else threads
 
 
-def _encode_from_pose(array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork) -> Encoding:
+def _encode_from_pose(
+    array: Array, grid: Grid, template_to_lps: Array, network: MapNetwork, passes: int = MAX_FINE_PASSES
+) -> Encoding:
     """Run the fine network from a pose, and again from the pose it returns, until that converges."""
-    for _ in range(MAX_FINE_PASSES):
+    for _ in range(passes):
         encoding = _encode_upright(array, grid, template_to_lps, network)
         if brain_shift_mm(template_to_lps, encoding.template_to_lps) < network.calibration.repeat_mm:
             break
@@ -224,7 +259,11 @@ def _encode_upright(array: Array, grid: Grid, template_to_lps: Array, network: M
     """Run the fine network on the brain, rotated upright by `template_to_lps`."""
     upright = Grid.cube(np.zeros(3), network.size, network.spacing_mm)
     cube = Grid(upright.size, template_to_lps @ upright.index_to_lps)
-    maps = network.run(network_input(array, grid, cube))
+    scan = network_input(array, grid, cube)
+    maps = network.run(scan)
+    factor = brightening(scan, maps)
+    if factor != 1.0:
+        maps = network.run(brightened(scan, factor))
     centroids, confidence, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from stnreg.core.clock import NO_DEADLINE, Deadline
 from stnreg.errors import DataError
+from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.images.volume import Volume
 from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
+from stnreg.preprocessing.conditioning import conditioned
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 
@@ -27,12 +30,23 @@ class AnatomyEncoder:
     model: AnatomyModel
 
     def encode(self, volume: Volume) -> Encoding:
-        """Encode one image."""
-        return encode(volume.array, volume.grid, self.model)
+        """Encode one image as it was read."""
+        return self.encode_image(conditioned((volume.array, volume.grid)))
+
+    def encode_image(self, image: ArrayOnGrid, deadline: Deadline = NO_DEADLINE) -> Encoding:
+        """Encode one image that is `conditioned`."""
+        return encode(*image, self.model, deadline)
 
     def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
-        """Encode two images, in parallel if there are at least two threads."""
-        return encode_both((fixed.array, fixed.grid), (moving.array, moving.grid), self.model, threads)
+        """Encode two images as they were read, in parallel if there are at least two threads."""
+        a, b = (conditioned((volume.array, volume.grid)) for volume in (fixed, moving))
+        return self.encode_images(a, b, threads)
+
+    def encode_images(
+        self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int, deadline: Deadline = NO_DEADLINE
+    ) -> tuple[Encoding, Encoding]:
+        """Encode two images that are `conditioned`, in parallel if there are at least two threads."""
+        return encode_both(fixed, moving, self.model, threads, deadline)
 
 
 def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:

@@ -15,6 +15,9 @@ from stnreg.resampling.resample import resample
 
 Array = np.ndarray
 MIN_MASS_VOXELS = 0.3  # minimum mass of a structure, in map voxels, to have a centroid
+INPUT_CEILING = 1.5  # the 99.5th percentile of an input is 1
+USUAL_BRIGHTNESS, DIM = 0.88, 0.4  # 90th percentile of the brain in an input: 0.64 to 0.91; dim below this
+MIN_BRAIN_VOXELS = 100  # of the maps
 STRAIN_MM = 12.0  # penalty of a strain of 1, as a distance; heads differ by a strain of 0.1
 CUT_LOG = 0.4  # log volume ratio: between heads about 0.25, of a truncated structure 0.7 and more
 SMALLEST_HEAD, LARGEST_HEAD = 0.55, 1.6  # scale of the template; outside, a rigid transform is fitted
@@ -57,7 +60,33 @@ class PoseNetwork(MapNetwork):
 
 def network_input(array: Array, grid: Grid, cube: Grid) -> Array:
     """Resample an image to a cube, and normalise it as in training."""
-    return percentile(resample(array, grid, cube, np.eye(4)), 1.0, 99.5, ceiling=1.5)
+    return percentile(resample(array, grid, cube, np.eye(4)), 1.0, 99.5, ceiling=INPUT_CEILING)
+
+
+def brightening(scan: Array, maps: Array) -> float:
+    """Return the factor that gives the brain the brightness that it has in other scans; 1 if it has that already.
+
+    Scalp and neck can be several times as bright as the brain, near a surface coil for example. They then set the scale
+    of the input, and the brain has little contrast in it.
+
+    Parameters
+    ----------
+    scan : (z, y, x) float32
+        The input of the network.
+    maps : (maps, z/2, y/2, x/2) float32
+        What it returned for it, background first.
+    """
+    z, y, x = maps.shape[1:]
+    brain = scan.reshape(z, 2, y, 2, x, 2).mean((1, 3, 5))[maps[1:].sum(0) > 0.5]
+    if len(brain) < MIN_BRAIN_VOXELS:
+        return 1.0
+    bright = max(float(np.percentile(brain, 90)), 1e-3)
+    return USUAL_BRIGHTNESS / bright if bright < DIM else 1.0
+
+
+def brightened(scan: Array, factor: float) -> Array:
+    """Return an input of a network with its intensities times a factor, limited as ever."""
+    return scan if factor == 1.0 else np.minimum(scan * np.float32(factor), np.float32(INPUT_CEILING))
 
 
 def maps_grid(cube: Grid) -> Grid:

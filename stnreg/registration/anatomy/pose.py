@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import islice, permutations, product
 from typing import TypeVar
 
 import numpy as np
@@ -12,6 +12,8 @@ from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import PoseCalibration
 from stnreg.registration.anatomy.maps import (
     PoseNetwork,
+    brightened,
+    brightening,
     centroids_of,
     fit_template,
     maps_grid,
@@ -21,8 +23,10 @@ from stnreg.registration.anatomy.maps import (
 
 Array = np.ndarray
 Found = TypeVar("Found")
-LIKELY = 12  # candidate poses that are returned, of 24, if none was accepted
-HEAD_TURNS = 4  # rotations that tell whether there is a head
+TURNS = 12  # rotations of the cube that are tried, of 24
+LIKELY = 5  # candidate poses that are estimated again from an upright cube, of those
+HEAD_TURNS = 4  # rotations that tell whether there is a head, and whether its pose is plain
+AGREEING = 3  # the most certain poses of those; all but one lie in one place if the pose is plain
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
@@ -52,12 +56,30 @@ class _Candidate:
     certain_ml: float = np.inf  # volume of the structures times their sharpness
 
 
-def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[Array]:
-    """Yield candidate template_to_lps, most likely first, from the pose network on cubes around `center_lps`.
+@dataclass(frozen=True)
+class FoundPose:
+    """A pose to encode an image from.
+
+    Attributes
+    ----------
+    template_to_lps : (4, 4) float64
+        Similarity.
+    is_agreed : bool
+        Whether most of the first rotations of the cube lead to it. Then it is right even if the head has not quite the
+        shape of the template: a tumour, a resection, a head of another age.
+    """
+
+    template_to_lps: Array
+    is_agreed: bool = False
+
+
+def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[FoundPose]:
+    """Yield candidate poses, most likely first, from the pose network on cubes around `center_lps`.
 
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
-    for more, the other 23 rotations of the cube are tried, and the most likely poses are estimated again from an
-    upright cube.
+    for more, other rotations of the cube are tried. If the best of the first four agree, theirs is the next pose.
+    Then `TURNS` of them are tried, and the most likely poses are estimated again from an upright cube. So the number of
+    runs of the network is bounded.
 
     Raises
     ------
@@ -69,14 +91,19 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     limits = network.pose_calibration
     cube = Grid.cube(center_lps, network.size, network.spacing_mm)
     scan = network_input(array, grid, cube)
+    maps = network.run(scan)
+    factor = brightening(scan, maps)
+    if factor != 1.0:
+        scan = brightened(scan, factor)
+        maps = network.run(scan)
 
     def upright(pose: _Candidate) -> _Candidate:
-        return _pose_upright(array, grid, pose, network)
+        return _pose_upright(array, grid, pose, network, factor)
 
     def in_turned_cube(turn: Array) -> _Candidate:
         return _pose_in(permuted(scan, turn), Grid.cube(center_lps, network.size, network.spacing_mm, turn), network)
 
-    first = _pose_in(scan, cube, network)
+    first = _pose_of(maps, cube, network)
     found = [first]
     if first.certain_ml <= limits.no_head_ml:
         found += [in_turned_cube(turn) for turn in CUBE_TURNS[1:HEAD_TURNS]]
@@ -85,18 +112,30 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     if first.fit_residual_mm <= limits.accept_mm:
         if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
             first = _more_certain(first, upright(first))
-        yield first.template_to_lps
+        yield FoundPose(first.template_to_lps)
     found[0] = first
-    for number, turn in enumerate(CUBE_TURNS[1:], start=1):
-        if number == len(found):
-            found.append(in_turned_cube(turn))
-        if found[number].fit_residual_mm <= limits.accept_mm:
-            yield _more_certain(found[number], upright(found[number])).template_to_lps
+    found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : HEAD_TURNS]]
+    best = sorted(found, key=lambda pose: pose.pose_uncertainty)[:AGREEING]
+    agreed = _agreed([_more_certain(pose, upright(pose)) for pose in best], limits.same_pose_mm)
+    if agreed is not None:
+        yield FoundPose(agreed.template_to_lps, is_agreed=True)
+    found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : TURNS]]
+    ranked = sorted(found, key=lambda pose: pose.pose_uncertainty)
+    likely = list(islice(distinct(ranked, lambda pose: pose.template_to_lps, limits.same_pose_mm), LIKELY))
+    uprights = sorted((_more_certain(pose, upright(pose)) for pose in likely), key=lambda pose: pose.pose_uncertainty)
     straight = np.eye(4)
     straight[:3, 3] = center_lps
-    uprights = sorted(map(upright, found), key=lambda pose: pose.pose_uncertainty)
-    likely = [*(pose.template_to_lps for pose in uprights[:LIKELY]), straight]
-    yield from distinct(likely, lambda pose: pose, limits.same_pose_mm)
+    poses = [*(pose.template_to_lps for pose in uprights), straight]
+    yield from map(FoundPose, distinct(poses, lambda pose: pose, limits.same_pose_mm))
+
+
+def _agreed(found: list[_Candidate], same_pose_mm: float) -> _Candidate | None:
+    """Return the most certain of the candidates that lie in one place, if they are all but one of them; else None."""
+    for pose in sorted(found, key=lambda one: one.pose_uncertainty):
+        near = [brain_shift_mm(pose.template_to_lps, other.template_to_lps) <= same_pose_mm for other in found]
+        if sum(near) >= len(found) - 1:
+            return pose
+    return None
 
 
 def certain_volumes_ml(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> list[float]:
@@ -131,7 +170,10 @@ def brain_shift_mm(a_to_lps: Array, b_to_lps: Array) -> float:
 
 
 def _pose_in(scan: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
-    maps = network.run(scan)
+    return _pose_of(network.run(scan), cube, network)
+
+
+def _pose_of(maps: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
     centroids, confidence, mass = centroids_of(maps)
     where = maps_grid(cube)
     centroids = apply_affine(where.index_to_lps, centroids)
@@ -142,12 +184,12 @@ def _pose_in(scan: Array, cube: Grid, network: PoseNetwork) -> _Candidate:
     return _Candidate(template_to_lps, fit_residual_mm, fit_residual_mm / sharpness, certain_ml)
 
 
-def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwork) -> _Candidate:
+def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwork, factor: float) -> _Candidate:
     """Estimate the pose again in a cube that is rotated and centred by a first estimate."""
     linear = pose.template_to_lps[:3, :3]
     upright = linear / np.cbrt(np.linalg.det(linear))
     cube = Grid.cube(pose.template_to_lps[:3, 3], network.size, network.spacing_mm, upright)
-    return _pose_in(network_input(array, grid, cube), cube, network)
+    return _pose_in(brightened(network_input(array, grid, cube), factor), cube, network)
 
 
 def _is_off_center(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:

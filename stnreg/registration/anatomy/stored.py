@@ -20,6 +20,8 @@ LEVELS = 65535
 """Steps of the stored maps between 0 and 1."""
 ARRAYS = ("centroids_lps", "weights", "template_to_lps", "volumes_mm3")
 NUMBERS = ("residual_mm", "fit_residual_mm")
+DERIVED = ("maps", "maps_grid", "calibration", "has_head", "alternatives")
+"""Members that are stored in another way, or are the same in every template."""
 
 
 def file_of(image: str | os.PathLike[str]) -> Path:
@@ -56,7 +58,7 @@ def save_encoding(path: str | os.PathLike[str], encoding: Encoding, weights: Wei
     DataError
         If the file cannot be written.
     """
-    assert {f.name for f in fields(Encoding)} == {*ARRAYS, *NUMBERS, "maps", "maps_grid", "calibration", "has_head"}
+    assert {f.name for f in fields(Encoding)} == {*ARRAYS, *NUMBERS, *DERIVED}
     assert encoding.has_head  # a template shows one
     arrays: dict[str, Any] = {name: np.asarray(getattr(encoding, name)) for name in (*ARRAYS, *NUMBERS)}
     content = BytesIO()

@@ -13,7 +13,7 @@ import numpy as np
 
 from stnreg.core.files import write_atomic
 from stnreg.core.structures import GROUPS, NAMES
-from stnreg.errors import DataError
+from stnreg.errors import DataError, UsageProblem
 from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights
 from stnreg.registration.anatomy.encode import AnatomyModel, encode
@@ -90,7 +90,7 @@ def measure(
     packed : Path, optional
         Packed subjects, as training leaves them, to take templates and volumes from too.
     outcomes : Path, optional
-        A table of outcomes (columns kind, outcome, score, gate) to choose `min_score` on instead.
+        A table of outcomes (columns kind, outcome, score, gate, and same_person) to choose the scores on instead.
     thresholds : bool
         Whether thresholds are chosen.
     check : bool
@@ -178,6 +178,25 @@ def _templates(packed: Path, count: int) -> dict[str, dict[str, Any]]:
 
 def _points(values: list[list[float] | None]) -> Array:
     return np.array([[np.nan] * 3 if row is None else row for row in values], float)
+
+
+def write_thresholds(found: Measured, names: Sequence[str]) -> Path:
+    """Write some thresholds into the sidecar of the fine network, whole or not at all, and return its path.
+
+    Raises
+    ------
+    UsageProblem
+        If a name is not that of a threshold that was measured.
+    """
+    if unknown := [name for name in names if name not in found.thresholds]:
+        raise UsageProblem(f"{', '.join(unknown)}: expected thresholds out of {', '.join(found.thresholds)}")
+    chosen, card = {name: found.thresholds[name] for name in names}, dict(found.fine.card)
+    card["calibration"] = {**card.get("calibration", {}), **{name: one.value for name, one in chosen.items()}}
+    known = card.get("calibrated", {"scans": found.scans, "how": {}})
+    card["calibrated"] = {**known, "how": {**known["how"], **{name: one.how for name, one in chosen.items()}}}
+    path = found.fine.path.with_suffix(".json")
+    write_atomic(path, (json.dumps(card, indent=2) + "\n").encode())
+    return path
 
 
 def write_sidecars(found: Measured) -> tuple[Path, Path]:

@@ -19,8 +19,10 @@ from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_from
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import brain_shift_mm
+from stnreg.simulation.moves import random_move
 from stnreg.training.anatomy.validation_scans import (
     POINTS,
+    TURNED,
     LabelledScan,
     half,
     painted_pairs,
@@ -33,6 +35,7 @@ GOOD_MM, FAILED_MM = 2.5, 5.0  # of one person, mean over the brain
 APART_MM = 6.0  # of two people, from least squares on the centroids of their labels
 RIGHT_POSE_MM = 20.0  # a pose further than this from the true one is a wrong one
 WRONG = ("turned", "shifted", "scaled", "mirrored")
+STRETCHED_PARTNERS = 6  # of each head, to see how much right transforms stretch
 WRONG_TRIALS = 2  # transforms to failure for each pair
 
 
@@ -48,6 +51,8 @@ class Outcomes:
         `Encoding.fit_residual_mm` from right poses, and from wrong ones.
     right_residual_mm, wrong_residual_mm
         `Encoding.residual_mm` from right poses, and from wrong ones or where there is no brain.
+    right_stretch
+        Ratio of the largest to the smallest singular value of right transforms between whole heads of two people.
     whole_error_mm, half_error_mm
         Standard error of the affine of two whole heads, and of a whole one with half a one.
     """
@@ -58,6 +63,7 @@ class Outcomes:
     wrong_fit_mm: Array
     right_residual_mm: Array
     wrong_residual_mm: Array
+    right_stretch: Array
     whole_error_mm: Array
     half_error_mm: Array
 
@@ -122,6 +128,7 @@ class Measurement:
                 self._register(fixed, moving)
             progress(k + 1, count + 1)
         self._painted(root)
+        self.lists["right_stretch"] = right_stretches(self.scans)
         progress(count + 1, count + 1)
         return Outcomes(**{name: np.array(values, float) for name, values in self.lists.items()})
 
@@ -169,11 +176,8 @@ class Measurement:
                 self._note("good_scores", map_agreement(*encodings, tried))
 
     def _between(self, fixed: int, moving: int) -> Array:
-        """Return the least-squares affine between two people, on the centroids of their labels."""
         if (fixed, moving) not in self.truths:
-            a, b = self.scans[fixed].centroids_lps, self.scans[moving].centroids_lps
-            both = ~np.isnan(a[:, 0]) & ~np.isnan(b[:, 0])
-            self.truths[fixed, moving] = fit_affine(a[both], b[both])
+            self.truths[fixed, moving] = between(self.scans[fixed], self.scans[moving])
         return self.truths[fixed, moving]
 
     def _painted(self, root: Path) -> None:
@@ -184,6 +188,29 @@ class Measurement:
             images = (pair.fixed, pair.moving)
             fixed, moving = (encode(one.array.astype(np.float32), one.grid, self.model) for one in images)
             self._outcomes((fixed, moving), pair.fixed_to_moving, points, is_one=True)
+
+
+def between(fixed: LabelledScan, moving: LabelledScan) -> Array:
+    """Return the least-squares affine between two people, on the centroids of their labels, LPS mm."""
+    a, b = fixed.centroids_lps, moving.centroids_lps
+    both = ~np.isnan(a[:, 0]) & ~np.isnan(b[:, 0])
+    return fit_affine(a[both], b[both])
+
+
+def right_stretches(scans: Sequence[LabelledScan], seed: int = 0) -> list[float]:
+    """Return how much right transforms between two people stretch one axis compared to another.
+
+    One of the two was moved, scaled and sheared as `turned` does, so that the shapes differ by more than people's.
+    """
+    rng = np.random.default_rng([seed, len(scans)])
+    found = []
+    for k, fixed in enumerate(scans):
+        for step in range(1, STRETCHED_PARTNERS + 1):
+            moving = scans[(k + step) % len(scans)]
+            move = random_move(TURNED, moving.grid.center_lps, rng)
+            scales = np.linalg.svd(compose(move, between(fixed, moving))[:3, :3], compute_uv=False)
+            found.append(float(scales[0] / scales[-1]))
+    return found
 
 
 def wrong_move(kind: str, middle: Array, rng: np.random.Generator) -> Array:

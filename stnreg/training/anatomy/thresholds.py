@@ -1,7 +1,7 @@
 """The thresholds of the verdict, chosen on outcomes by rules."""
 
 import csv
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from stnreg.training.anatomy.outcomes import Outcomes
 Array = np.ndarray
 BEST = "middle of the range that best separates"
 UNKNOWABLE = "two, mirrored"  # in a table of outcomes: nothing tells which side of a stranger is the left one
+MIRRORED = "mirrored"
 KEPT = ("repeat_mm", "min_common_share", "min_correlation", "min_partial_correlation")
 """Thresholds of the search and of the intensities, which do not depend on how exactly a network finds structures."""
 
@@ -57,17 +58,37 @@ def separating_range(low: Array, high: Array) -> tuple[float, float, float] | No
     return (float(least), float(largest), float(share.max())) if np.isfinite(largest) else None
 
 
-def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None) -> dict[str, Threshold]:
+@dataclass(frozen=True)
+class Scores:
+    """Scores of right and of failed registrations, each a (N,) float64 array; -1 where one is rejected whatever it is.
+
+    Attributes
+    ----------
+    good, failed
+        Of all.
+    one_person_good, one_person_failed
+        Of those that the refinement took for one person: the score as it is, whatever else is said of them.
+    """
+
+    good: Array
+    failed: Array
+    one_person_good: Array = field(default_factory=lambda: np.empty(0))
+    one_person_failed: Array = field(default_factory=lambda: np.empty(0))
+
+
+def choose_thresholds(found: Outcomes, scores: Scores | None = None) -> dict[str, Threshold]:
     """Choose every threshold of `Calibration`, by name.
 
     Parameters
     ----------
     found : Outcomes
-    scores : (good, failed), optional
-        Scores of a larger set of outcomes, to choose `min_score` on.
+    scores : Scores, optional
+        Scores of a larger set of outcomes, refined ones too, to choose `min_score` and `min_one_person_score` on.
     """
+    scores = scores or Scores(found.good_scores, found.failed_scores)
     chosen = {
-        "min_score": choose_score(*(scores or (found.good_scores, found.failed_scores))),
+        "min_score": choose_score(scores.good, scores.failed),
+        "min_one_person_score": choose_score(scores.one_person_good, scores.one_person_failed, " of one person"),
         "whole_head_error_mm": middle_of(
             found.whole_error_mm,
             found.half_error_mm,
@@ -79,6 +100,9 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
     if fit is not None:
         how = f"strict end of the range that best separates {len(found.right_fit_mm)} right and "
         chosen["accept_mm"] = Threshold(np.ceil(100 * fit[0]) / 100, how + f"{len(found.wrong_fit_mm)} wrong poses")
+    if len(found.right_stretch):
+        how = f"the largest of {len(found.right_stretch)} right transforms, and a tenth more of what exceeds 1"
+        chosen["max_stretch"] = Threshold(round(1 + 1.1 * (float(found.right_stretch.max()) - 1), 2), how)
     right = found.right_residual_mm[np.isfinite(found.right_residual_mm)]
     if len(right):
         how = f"twice the 95th percentile of {len(right)} right poses"
@@ -91,9 +115,9 @@ def choose_thresholds(found: Outcomes, scores: tuple[Array, Array] | None = None
     }
 
 
-def choose_score(good: Array, failed: Array) -> Threshold | None:
+def choose_score(good: Array, failed: Array, of_whom: str = "") -> Threshold | None:
     """Choose the least score that is accepted, on scores of right and of failed registrations; None without both."""
-    return middle_of(failed, good, f"{BEST} {len(good)} right and {len(failed)} failed registrations")
+    return middle_of(failed, good, f"{BEST} {len(good)} right and {len(failed)} failed registrations{of_whom}")
 
 
 def middle_of(low: Array, high: Array, how: str) -> Threshold | None:
@@ -106,8 +130,8 @@ def middle_of(low: Array, high: Array, how: str) -> Threshold | None:
     )
 
 
-def read_outcomes(path: Path) -> tuple[Array, Array]:
-    """Read scores of right and failed registrations from a table; -1 where one is rejected whatever its score.
+def read_outcomes(path: Path) -> Scores:
+    """Read scores of right and failed registrations from a table; of one person where it has a column `same_person`.
 
     Raises
     ------
@@ -119,8 +143,12 @@ def read_outcomes(path: Path) -> tuple[Array, Array]:
             table = [row for row in csv.DictReader(file) if row["kind"] != UNKNOWABLE]
         score = np.array([float(row["score"] or "nan") if row["gate"] == "True" else -1.0 for row in table])
         outcome = np.array([row["outcome"] for row in table])
+        alone = np.array([float(row["score"] or "nan") for row in table])
+        # A head that was mirrored in its file agrees with itself, and is rejected by its mirror.
+        one = np.array([row.get("same_person") == "True" and MIRRORED not in row["kind"] for row in table], bool)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (KeyError, ValueError) as error:
         raise DataError(f"{path}: not a table of outcomes with kind, outcome, score and gate ({error!r})") from error
-    return score[outcome == "good"], score[outcome == "failed"]
+    good, failed = outcome == "good", outcome == "failed"
+    return Scores(score[good], score[failed], alone[good & one], alone[failed & one])

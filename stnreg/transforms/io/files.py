@@ -217,6 +217,12 @@ def _refuse(content: bytes, path: Path) -> NoReturn:
         guess = "is an image. A displacement field is non-linear, and a linear transform is expected here."
     elif path.suffix.lower() == ".m3z":
         guess = "is a warp of FreeSurfer's own. Convert it: mri_warp_convert --inm3z FILE --outitk OUT.nii.gz"
+    elif path.suffix.lower() == ".1d":
+        guess = (
+            "is a matrix of AFNI, whose coordinates differ for oblique images. Convert it with nitransforms: python -c "
+            "\"import nitransforms.linear as n; n.load('FILE', fmt='afni', reference='FIXED', moving='MOVING')"
+            ".to_filename('OUT.tfm', fmt='itk')\""
+        )
     elif len(content[:4096].split()) == 16 and re.fullmatch(rb"[\s\d.eE+-]+", content[:4096]):
         guess = (
             "is a bare 4x4 matrix, which does not name its coordinate system. Write "

@@ -1,5 +1,7 @@
 """FSL's FLIRT matrices: from moving to fixed, in scaled voxel coordinates of the two images."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -15,8 +17,9 @@ def lps_to_fsl(image: Located) -> Matrix:
     """Return the (4, 4) from LPS points, mm, to FLIRT's coordinates in an image.
 
     FLIRT counts millimetres from the first voxel, along the voxel axes; x runs backwards where the voxel axes
-    are right-handed in RAS, so that its space is always left-handed ("radiological"). Its voxel size is the header's
-    pixdim, even where the sform has another.
+    are right-handed in RAS, so that its space is always left-handed ("radiological"). Which they are is what FSL reads:
+    the sform says it if it has a code, whichever form is in use here. Its voxel size is the header's pixdim, even where
+    the sform has another.
     """
     grid = image if isinstance(image, Grid) else image.grid
     spacing = grid.spacing
@@ -27,10 +30,17 @@ def lps_to_fsl(image: Located) -> Matrix:
         # pixdim is single precision: if it equals the spacing of the form to rounding, the latter is used.
         spacing = np.where(np.isclose(spacing, grid.spacing, rtol=1e-6), grid.spacing, spacing)
     index_to_fsl = np.diag([*spacing, 1.0])
-    if np.linalg.det(grid.index_to_lps[:3, :3]) > 0:  # the same sign in LPS and RAS
+    if _handedness(grid, header) > 0:
         index_to_fsl[0, 0] *= -1
         index_to_fsl[0, 3] = (grid.size[0] - 1) * spacing[0]
     return compose(index_to_fsl, grid.lps_to_index)
+
+
+def _handedness(grid: Grid, header: Any) -> float:
+    """Return the determinant of the form that FSL takes left and right from; the sign is the same in LPS and RAS."""
+    if header is not None and int(header["sform_code"]) > 0:
+        return float(np.linalg.det(header.get_sform()[:3, :3]))
+    return float(np.linalg.det(grid.index_to_lps[:3, :3]))
 
 
 def from_fsl(moving_to_fixed: ArrayLike, fixed: Located, moving: Located) -> Matrix:

@@ -10,9 +10,10 @@ from stnreg.transforms.io.itk import check_invertible, digits
 
 
 def read_text_matrix(content: bytes, path: Path) -> Matrix:
-    """Return the (4, 4) of a text file of four rows; TransformError on anything else."""
+    """Return the (4, 4) of a text file of four rows; TransformError on anything else. What follows a # is a comment."""
     try:
-        rows = [[float(number) for number in line.split()] for line in content.decode("ascii").splitlines()]
+        lines = [line.partition("#")[0].split() for line in content.decode("utf-8").splitlines()]
+        rows = [[float(number) for number in line] for line in lines]
     except ValueError as error:  # UnicodeDecodeError is one
         raise TransformError(f"{path}: expected four rows of four numbers ({error}).") from error
     rows = [row for row in rows if row]

@@ -11,10 +11,18 @@ from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, in
 from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import PoseCalibration
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both, threads_of_each
+from stnreg.registration.anatomy.encode import (
+    MAX_FINE_PASSES,
+    MAX_POSES,
+    AnatomyModel,
+    Encoding,
+    encode,
+    encode_both,
+    threads_of_each,
+)
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
-from stnreg.registration.anatomy.pose import HEAD_TURNS
+from stnreg.registration.anatomy.pose import AGREEING, HEAD_TURNS, LIKELY, TURNS
 
 # Balls of different brightness, template LPS mm: no rotation or reflection maps them to themselves.
 CENTERS = np.array(
@@ -173,3 +181,30 @@ def test_a_forked_process_encodes_with_its_own_threads():
 def test_two_images_share_the_threads():
     assert [threads_of_each(4, images) for images in (0, 1, 2)] == [4, 4, 2]
     assert threads_of_each(1, 2) == 1
+
+
+def test_what_most_rotations_agree_on_is_the_pose_even_if_it_does_not_fit_the_template():
+    strict = replace(PoseCalibration(), accept_mm=-1.0)  # nothing fits
+    runs = []
+    pose = replace(MODEL.pose, run=lambda scan: runs.append(1) or _run(scan), pose_calibration=strict)
+    truth = _pose((12, -9, 20), (8, -6, 10))
+    found = encode(_head(truth, GRID), GRID, AnatomyModel(pose, MODEL.fine))
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
+    assert len(runs) == HEAD_TURNS + AGREEING
+    assert found.alternatives == ()
+
+
+def test_the_search_for_a_pose_is_bounded_and_keeps_what_it_tried():
+    rng = np.random.default_rng(0)
+    runs = []
+
+    def unsure(scan):
+        runs.append(1)
+        maps = _run(scan)
+        return np.concatenate([maps[:1], rng.permutation(maps[1:])])  # structures are taken for one another
+
+    pose = PoseNetwork(unsure, (64, 64, 64), 4.0, TEMPLATE, SPREAD_MM)
+    fine = replace(MODEL.fine, run=unsure)
+    found = encode(_head(_pose((12, -9, 20)), GRID), GRID, AnatomyModel(pose, fine))
+    assert len(runs) <= TURNS + AGREEING + LIKELY + 2 * MAX_POSES + 2 * MAX_FINE_PASSES
+    assert 1 <= len(found.alternatives) < MAX_POSES

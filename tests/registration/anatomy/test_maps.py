@@ -1,8 +1,9 @@
 """Fit of the template: a truncated field of view does not bias the pose."""
 
 import numpy as np
+import pytest
 
-from stnreg.registration.anatomy.maps import MapNetwork, fit_template
+from stnreg.registration.anatomy.maps import MapNetwork, brightened, brightening, fit_template
 
 
 def test_a_structure_out_of_view_does_not_move_the_others():
@@ -31,3 +32,18 @@ def test_a_head_of_another_shape_fits_but_no_other_pose_does():
     assert max(same.fit_residual_mm, scaled.fit_residual_mm) < 1e-6
     swapped = fit(points[np.random.default_rng(3).permutation(40)])
     assert swapped.fit_residual_mm > 20
+
+
+def test_a_brain_that_is_dark_beside_the_scalp_is_brightened():
+    scan = np.full((16, 16, 16), 1.2, np.float32)
+    scan[4:12, 4:12, 4:12] = np.linspace(0.05, 0.15, 8)
+    maps = np.zeros((2, 8, 8, 8), np.float32)
+    maps[1, 2:6, 2:6, 2:6] = 1
+    maps[0] = 1 - maps[1]
+    assert brightening(scan, maps) == 1.0, "too little of it to tell"
+    big = np.kron(scan, np.ones((2, 2, 2), np.float32))
+    factor = brightening(big, np.kron(maps, np.ones((1, 2, 2, 2), np.float32)))
+    bright = brightened(big, factor)
+    assert 0.8 < np.percentile(bright[8:24, 8:24, 8:24], 90) < 1.0
+    assert bright.max() == pytest.approx(1.5)
+    assert brightening(bright, np.kron(maps, np.ones((1, 2, 2, 2), np.float32))) == 1.0

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -12,11 +13,12 @@ from hypothesis import strategies as st
 from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, compose, corner_error_mm, from_parameters, invert
 from stnreg.geometry.grid import Grid
-from stnreg.geometry.orientation import swap_lps_ras
-from stnreg.images.volume import Reference, save_volume
+from stnreg.geometry.orientation import lps_from_ras, swap_lps_ras
+from stnreg.images.volume import Reference, load_reference, save_volume
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.io.files import load_transform, save_transform
+from stnreg.transforms.io.fsl import lps_to_fsl
 from stnreg.transforms.io.h5 import save_h5
 from stnreg.transforms.io.links import Link, load_chain, parse_link
 from stnreg.transforms.io.warp import save_warp
@@ -242,3 +244,37 @@ def test_a_field_that_folds_is_not_inverted(folder: Path, smooth: Any) -> None:
 def test_an_image_that_is_no_field_is_refused(folder: Path) -> None:
     with pytest.raises(TransformError, match=r"one\.nii: is an image. Expected a displacement field"):
         load_chain(["one.nii"])
+
+
+def test_comments_in_a_plain_matrix_are_no_numbers(folder: Path) -> None:
+    rows = "\n".join(" ".join(map(str, row)) for row in swap_lps_ras(A))
+    Path("mrtrix.txt").write_text(f"# command_history: mrregister a b\n# centre: -1 -4 -2\n{rows} # last\n")
+    found = load_chain(["ras:mrtrix.txt"]).matrix
+    assert found is not None
+    np.testing.assert_allclose(found, A, atol=1e-12)
+
+
+def test_a_matrix_of_afni_is_refused_with_the_way_to_convert_it(folder: Path) -> None:
+    Path("x.aff12.1D").write_text("1 0 0 5 0 1 0 0 0 0 1 0\n")
+    with pytest.raises(TransformError, match=r"AFNI.*nitransforms"):
+        load_chain(["x.aff12.1D"])
+
+
+def test_fsl_takes_left_and_right_from_the_sform(folder: Path, phantom: Any, grids_by_name: Any) -> None:
+    """A file whose qform and sform are mirror images: FLIRT reads the sform, and this transform is of the qform."""
+    volume = phantom.volume(grids_by_name["LPS"])
+    save_volume("both.nii", volume.array, like=volume)
+    image = nibabel.load("both.nii")
+    mirrored = image.affine @ np.diag([-1.0, 1, 1, 1])
+    image.set_sform(mirrored, 1)
+    image.set_qform(image.affine, 1)
+    nibabel.save(image, "exchanged.nii")
+    fixed, moving = load_reference("one.nii"), load_reference("exchanged.nii", "qform")
+    as_sform = Reference(Grid(moving.grid.size, lps_from_ras(mirrored)), None, False, "both.nii")
+    index = np.array([[3.0, 4, 5], [20, 11, 30]])  # one voxel of the file is one point of FLIRT's space, either way
+    there = apply_affine(lps_to_fsl(moving), apply_affine(moving.grid.index_to_lps, index))
+    assert np.allclose(there, apply_affine(lps_to_fsl(as_sform), apply_affine(as_sform.grid.index_to_lps, index)))
+    save_transform("x.fslmat", A, fixed=fixed, moving=moving)
+    again = load_chain(["fsl:x.fslmat"], fixed, moving).matrix
+    assert again is not None
+    assert np.allclose(again, A, atol=1e-6)
