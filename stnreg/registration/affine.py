@@ -6,11 +6,13 @@ from typing import ClassVar
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair, trusted_structures
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.quality import RefinementStats, assess
+from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.refinement import refine_affine
 from stnreg.registration.stages import StageResult, run_stage
@@ -98,6 +100,7 @@ class Refine:
             fixed_brain=(fixed.brain, fixed.maps_grid),
             moving_brain=(moving.brain, moving.maps_grid),
             moving_mirror=moving.mirror,
+            structures=structures_of(fixed, moving),
             **pair.masks,
             dof=self.dof,
             threads=self.threads,
@@ -130,6 +133,13 @@ class Assess:
             estimated=self.estimated,
         )
         return StageResult(transform, verdict)
+
+
+def structures_of(fixed: Encoding, moving: Encoding) -> Structures | None:
+    """Return the centroids of the structures of both heads; None if the field of view cuts them, which biases them."""
+    if affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
+        return None
+    return Structures(*trusted_structures(fixed, moving))
 
 
 def refinement_stats(refined: Refined | None) -> RefinementStats | None:

@@ -1,0 +1,88 @@
+"""What is known of an affine beside the intensities: terms that are added to the cost of the refinement.
+
+A term is a negative log likelihood, in nats. The cost of the intensities is a mean over samples, summed over both
+directions. Samples are not independent: what two people do not share reaches over a centimetre. So twice the nats of a
+term are divided by the number of independent samples that a brain holds, `INDEPENDENT`, and added to that cost.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from stnreg.geometry.affine import apply_affine, invert
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.refine.degrees_of_freedom import UNIT_MM
+
+Array = np.ndarray
+# Independent samples in a brain, for two people: a cube of 11 mm each. Chosen on pairs of validation scans, between 100
+# and 3000, by label Dice (`benchmarks.modalities.run`).
+INDEPENDENT = 1000.0
+
+
+@dataclass(frozen=True)
+class Pull:
+    """The normal equations of a term at an affine, and its cost; as in `Linearization`.
+
+    Parameters
+    ----------
+    normal : (12, 12) float64
+    rhs : (12,) float64
+        Minus half the gradient of the cost.
+    cost : float
+    """
+
+    normal: Array
+    rhs: Array
+    cost: float
+
+
+class Anchor(Protocol):
+    """A term of the cost."""
+
+    def at(self, fixed_to_moving: Matrix, center_lps: Array) -> Pull:
+        """Return the term at an affine, for an update about `center_lps`, fixed LPS mm."""
+
+
+@dataclass(frozen=True)
+class Structures:
+    """Points of the same structures in both images.
+
+    The points hold what the intensities of two people do not determine: there, folds that only one of them has would
+    stretch the affine.
+
+    Parameters
+    ----------
+    fixed_lps, moving_lps : (n, 3) float64
+        Centroids, mm.
+    weights : (n,) float64
+        Inverse variances, 1 / mm^2.
+    """
+
+    fixed_lps: Array
+    moving_lps: Array
+    weights: Array
+
+    def at(self, fixed_to_moving: Matrix, center_lps: Array) -> Pull:
+        """Return the weighted squared distances, symmetric in the images, and their derivatives."""
+        back = apply_affine(invert(fixed_to_moving), self.moving_lps)
+        in_fixed, in_moving = back - self.fixed_lps, apply_affine(fixed_to_moving, self.fixed_lps) - self.moving_lps
+        # A squared distance is the product of those in both spaces, so that it is symmetric.
+        growth = float(np.cbrt(abs(np.linalg.det(fixed_to_moving[:3, :3]))))
+        squared = np.linalg.norm(in_fixed, axis=1) * np.linalg.norm(in_moving, axis=1)
+        at = np.c_[((self.fixed_lps + back) / 2 - center_lps) / UNIT_MM, np.ones(len(back))]
+        weighted = at * self.weights[:, None] * growth / INDEPENDENT
+        return Pull(
+            np.kron(np.eye(3), weighted.T @ at) * UNIT_MM**2,
+            (weighted.T @ in_fixed).T.ravel() * UNIT_MM,
+            float(self.weights @ squared) / INDEPENDENT,
+        )
+
+
+def pull_of(anchors: Sequence[Anchor], fixed_to_moving: Matrix, center_lps: Array) -> Pull:
+    """Return the sum of several terms; zero without any."""
+    pulls = [anchor.at(fixed_to_moving, center_lps) for anchor in anchors]
+    normal = sum((pull.normal for pull in pulls), np.zeros((12, 12)))
+    rhs = sum((pull.rhs for pull in pulls), np.zeros(12))
+    return Pull(normal, rhs, sum(pull.cost for pull in pulls))
