@@ -19,6 +19,8 @@ Array = np.ndarray
 # Independent samples in a brain, for two people: a cube of 11 mm each. Chosen on pairs of validation scans, between 100
 # and 3000, by label Dice (`benchmarks.modalities.run`).
 INDEPENDENT = 1000.0
+# Standard deviation of one entry of the strain between two people (`benchmarks.modalities.heads_differ`).
+HEADS_STRAIN = 0.05
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,45 @@ class Structures:
             (weighted.T @ in_fixed).T.ravel() * UNIT_MM,
             float(self.weights @ squared) / INDEPENDENT,
         )
+
+
+@dataclass(frozen=True)
+class HeadShape:
+    """Heads differ in scale and shear by no more than a known spread.
+
+    Parameters
+    ----------
+    spread : float
+        Standard deviation of an entry of the strain.
+    """
+
+    spread: float = HEADS_STRAIN
+
+    def at(self, fixed_to_moving: Matrix, center_lps: Array) -> Pull:
+        """Return the squared strain over its variance, and its derivatives; `center_lps` has no influence."""
+        entries = strain(fixed_to_moving)
+        price = 1 / (self.spread**2 * INDEPENDENT)
+        return Pull(price * _STRAINS.T @ _STRAINS, -price * _STRAINS.T @ entries, price * float(entries @ entries))
+
+
+def strain(fixed_to_moving: Matrix) -> Array:
+    """Return the logarithm of the stretch of an affine, (6,): its diagonal, and its other entries times sqrt(2)."""
+    linear = fixed_to_moving[:3, :3]
+    squares, axes = np.linalg.eigh(linear.T @ linear)
+    logarithm = (axes * (np.log(np.maximum(squares, 1e-12)) / 2)) @ axes.T
+    entries: Array = _STRAINS.reshape(6, 3, 4)[:, :, :3].reshape(6, 9) @ logarithm.ravel()
+    return entries
+
+
+def _strains() -> Array:
+    """Return the tangent directions of the six entries of the strain, (6, 12), orthonormal."""
+    directions = np.zeros((6, 3, 4))
+    for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
+        directions[k, i, j] = directions[k, j, i] = 1.0 if i == j else np.sqrt(0.5)
+    return directions.reshape(6, 12)
+
+
+_STRAINS = _strains()
 
 
 def pull_of(anchors: Sequence[Anchor], fixed_to_moving: Matrix, center_lps: Array) -> Pull:

@@ -8,7 +8,7 @@ import numpy as np
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.refine.anchor import INDEPENDENT, Anchor
+from stnreg.registration.refine.anchor import INDEPENDENT, Anchor, strain
 from stnreg.registration.refine.gauss_newton import Outcome, Pass, minimize
 from stnreg.registration.refine.linearization import Linearizations, linearize_both, mean_correlation, total_cost
 from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated
@@ -46,8 +46,7 @@ def supported(
     p : Pass
     pool : Executor, optional
     """
-    strain = np.log(np.linalg.svd(fixed_to_moving[:3, :3], compute_uv=False))
-    if dof == 6 or float(np.abs(strain).max()) > LARGEST_STRAIN:
+    if dof == 6 or float(np.linalg.norm(strain(fixed_to_moving))) > LARGEST_STRAIN:
         return None
     rigid = run_pass(sampled, nearest_dof(fixed_to_moving, middle(*sampled, fixed_to_moving), 6), 6, p, pool)
     gain_nats = (total_cost(rigid.linearized, linearized) - total_cost(linearized, linearized)) * INDEPENDENT / 2

@@ -11,7 +11,7 @@ from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import check_affine, nearest_dof
 from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.refine.anchor import Anchor, Structures
+from stnreg.registration.refine.anchor import Anchor, HeadShape, Structures
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
 from stnreg.registration.refine.gauss_newton import Pass
 from stnreg.registration.refine.information import refine_one_head
@@ -105,7 +105,9 @@ def refine_affine(
         levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
-        anchors = () if structures is None else (structures,)
+        heads = fixed_brain is not None and moving_brain is not None
+        anchors: tuple[Anchor, ...] = (HeadShape(),) if heads else ()
+        anchors += () if structures is None else (structures,)
         result = _coarse_to_fine(pairs, start, dof, pool, anchors)
         gain = None
         if moving_mirror is not None:
@@ -113,7 +115,6 @@ def refine_affine(
         if anchors:
             result = _alone_if_nearly_one_person(result, pool)
         similarity = CORRELATION
-        heads = fixed_brain is not None and moving_brain is not None
         if heads and not (result.same_person or result.same_contrast):
             result, similarity = _by_information(sides, result, pool)
         stepped = perf_counter()
@@ -144,8 +145,9 @@ def refine_affine(
 def _notes(result: "_PyramidResult", dof: int) -> tuple[str, ...]:
     if not result.improved:
         return () if result.start_is_best else ("the refinement did not improve the initial transform, which is kept",)
-    what = "images support" if result.rigid else "overlap supports"
-    return () if result.dof == dof else (f"the {what} {result.dof} degrees of freedom, not {dof}",)
+    if result.dof == dof or result.rigid:  # that one head moved rigidly needs no note
+        return ()
+    return (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
 
 
 @dataclass(frozen=True)
