@@ -24,7 +24,7 @@ def test_steps_lead_to_the_affine_of_the_structures(structures):
         pull = structures.at(current, CENTER)
         costs.append(pull.cost)
         current = step(current, np.linalg.solve(pull.normal, pull.rhs), CENTER, 12)
-    assert costs[-1] < costs[0] / 3
+    assert costs[-1] < costs[0] / 2
     assert mean_error_mm(current, TRUTH, POINTS) < 1.0
     assert np.linalg.norm(structures.at(current, CENTER).rhs) < 1e-3 * np.linalg.norm(structures.at(TRUTH, CENTER).rhs)
 
