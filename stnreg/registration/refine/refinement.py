@@ -33,10 +33,11 @@ from stnreg.registration.refine.one_person import (
 )
 from stnreg.registration.refine.pair_type import is_nearly_same_person, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
-from stnreg.registration.refine.pyramid import build_levels
+from stnreg.registration.refine.pyramid import build_levels, check_image, upright
 from stnreg.registration.refine.refined import CORRELATION, INFORMATION, Refined
 from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
 from stnreg.registration.refine.samples import extent, middle, motion_mm
+from stnreg.resampling.block_mean import block_mean
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
@@ -102,7 +103,9 @@ def refine_affine(
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
     with one_blas_thread(), second_worker(threads) as pool:
-        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool)
+        first, second = on_both(_averaged, sides, pool)
+        means = first, second
+        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), means, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
         heads = fixed_brain is not None and moving_brain is not None
@@ -116,7 +119,7 @@ def refine_affine(
             result = _alone_if_nearly_one_person(result, pool)
         similarity = CORRELATION
         if heads and not (result.same_person or result.same_contrast):
-            result, similarity = _by_information(sides, result, pool)
+            result, similarity = _by_information(means, result, pool)
         stepped = perf_counter()
         refined = None
         if result.improved and result.same_person and similarity == CORRELATION:
@@ -140,6 +143,11 @@ def refine_affine(
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
         notes=_notes(result, dof),
     )
+
+
+def _averaged(image: ArrayOnGrid, region: Region) -> Side:
+    """Average an image to the finest voxels that every pair is refined at; once for all that is built from them."""
+    return upright(*block_mean(*check_image(image), PASSES[-1].spacing_mm)), region
 
 
 def _notes(result: "_PyramidResult", dof: int) -> tuple[str, ...]:
