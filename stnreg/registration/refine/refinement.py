@@ -174,16 +174,16 @@ class _PyramidResult:
     steps: tuple[int, ...]
     sampled: SampledPair
     returned_mm: float
-    informed: bool = False  # mutual information shows one head
+    one_head: bool = False  # which was decided, whatever the correlation at the end
     rigid: bool = False  # because one head needs no more
 
     @property
     def improved(self) -> bool:
-        return self.informed or total_cost(self.after, self.before) < total_cost(self.before, self.before)
+        return self.one_head or total_cost(self.after, self.before) < total_cost(self.before, self.before)
 
     @property
     def same_person(self) -> bool:
-        return self.informed or is_same_person(mean_correlation(self.after))
+        return self.one_head or is_same_person(mean_correlation(self.after))
 
     @property
     def start_is_best(self) -> bool:
@@ -250,7 +250,7 @@ def _by_information(
     end = found.fixed_to_moving
     after = linearize_both(*result.sampled, end, middle(*result.sampled, end), pool)
     changed = {"fixed_to_moving": end, "dof": 6, "after": after, "steps": result.steps + found.steps}
-    return replace(result, **changed, informed=True, rigid=True), INFORMATION
+    return replace(result, **changed, one_head=True, rigid=True), INFORMATION
 
 
 def _with_supported_dof(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
@@ -258,4 +258,6 @@ def _with_supported_dof(result: _PyramidResult, pool: Executor | None) -> _Pyram
     rigid = supported(result.sampled, result.fixed_to_moving, result.dof, result.after, PASSES[-1], pool)
     if rigid is None:
         return result
-    return replace(result, fixed_to_moving=rigid.fixed_to_moving, dof=6, after=rigid.linearized, rigid=True)
+    return replace(
+        result, fixed_to_moving=rigid.fixed_to_moving, dof=6, after=rigid.linearized, rigid=True, one_head=True
+    )
