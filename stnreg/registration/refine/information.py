@@ -54,7 +54,9 @@ class InformedHead:
     steps: tuple[int, ...]
 
 
-def refine_one_head(sides: tuple[Side, Side], start: Matrix, pool: Executor | None) -> InformedHead | None:
+def refine_one_head(
+    sides: tuple[Side, Side], start: Matrix, affine: Matrix, pool: Executor | None
+) -> InformedHead | None:
     """Refine a rigid transform by mutual information; None if the images show two heads.
 
     A head keeps its size and shape between two scans. So if an affine shares hardly more information than the best
@@ -65,6 +67,8 @@ def refine_one_head(sides: tuple[Side, Side], start: Matrix, pool: Executor | No
     sides : pair of (image, Region)
     start : (4, 4) float64
         fixed_to_moving, a few mm off, LPS mm.
+    affine : (4, 4) float64
+        The best affine so far, where the one that is compared starts.
     pool : Executor, optional
         A second thread for the other image.
     """
@@ -77,7 +81,7 @@ def refine_one_head(sides: tuple[Side, Side], start: Matrix, pool: Executor | No
         if k == 0:
             current = nearest_dof(current, middle(fixed, moving, current), 6)
         rigid = _run(fixed, moving, current, 6, p, pool)
-        if k == TELLING and not _is_one_head(rigid, _run(fixed, moving, rigid.fixed_to_moving, 12, p, pool)):
+        if k == TELLING and not _is_one_head(rigid, _run(fixed, moving, affine, 12, p, pool)):
             return None
         current = rigid.fixed_to_moving
         steps.append(rigid.steps)

@@ -41,6 +41,7 @@ from stnreg.resampling.block_mean import block_mean
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
+ONE_SHAPE = 1.4  # of `Structures.misfit`: more, and the images show two people
 
 
 def refine_affine(
@@ -118,7 +119,8 @@ def refine_affine(
         if anchors:
             result = _alone_if_nearly_one_person(result, pool)
         similarity = CORRELATION
-        if heads and not (result.same_person or result.same_contrast):
+        one_shape = structures is None or structures.misfit <= ONE_SHAPE
+        if heads and one_shape and not (result.same_person or result.same_contrast):
             result, similarity = _by_information(means, result, pool)
         stepped = perf_counter()
         refined = None
@@ -244,7 +246,7 @@ def _by_information(
     sides: tuple[Side, Side], result: _PyramidResult, pool: Executor | None
 ) -> tuple[_PyramidResult, str]:
     """Refine by mutual information if it shows one head in two contrasts; also return the similarity that was used."""
-    found = refine_one_head(sides, result.start, pool)
+    found = refine_one_head(sides, result.start, result.fixed_to_moving, pool)
     if found is None:
         return result, CORRELATION
     end = found.fixed_to_moving

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stnreg.geometry.affine import apply_affine, invert, mean_error_mm, random_affine
+from stnreg.geometry.affine import apply_affine, invert, mean_error_mm, nearest_dof, random_affine
 from stnreg.registration.refine.anchor import Structures, pull_of
 from stnreg.registration.refine.degrees_of_freedom import step
 
@@ -41,3 +41,11 @@ def test_terms_add_up_and_none_is_zero(structures):
     nothing = pull_of([], TRUTH, CENTER)
     assert nothing.cost == 0
     assert not nothing.normal.any()
+
+
+def test_the_misfit_of_one_head_is_one_and_of_two_shapes_larger(structures):
+    moved = nearest_dof(TRUTH, CENTER, 6)
+    noise = structures.moving_lps - apply_affine(TRUTH, POINTS)
+    one = Structures(POINTS, apply_affine(moved, POINTS) + noise, structures.weights)
+    assert 1 <= one.misfit < 1.2
+    assert structures.misfit > 2

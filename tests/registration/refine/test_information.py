@@ -20,7 +20,7 @@ def side(head, move, contrast=lambda shares: shares):
 
 
 def test_one_head_in_another_contrast_is_aligned_rigidly(head):
-    found = refine_one_head((side(head, EYE), side(head, TRUTH, hill)), compose(TRUTH, OFF), None)
+    found = refine_one_head((side(head, EYE), side(head, TRUTH, hill)), compose(TRUTH, OFF), compose(TRUTH, OFF), None)
     assert found is not None
     assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.3
     linear = found.fixed_to_moving[:3, :3]
@@ -29,7 +29,7 @@ def test_one_head_in_another_contrast_is_aligned_rigidly(head):
 
 def test_a_head_of_another_shape_is_another_head(head):
     truth = compose(TRUTH, STRETCH)
-    assert refine_one_head((side(head, EYE), side(head, truth, hill)), truth, None) is None
+    assert refine_one_head((side(head, EYE), side(head, truth, hill)), truth, truth, None) is None
 
 
 def test_what_is_far_brighter_than_the_brain_does_not_change_its_range(head):
