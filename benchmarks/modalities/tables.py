@@ -83,9 +83,7 @@ def main() -> None:
         raise SystemExit("nothing is measured yet; run `python -m benchmarks.modalities.run`")
     one = [one_person(name, mine) for name, mine in rows.items() if name in KINDS]
     two = [two_people(name, mine) for name, mine in rows.items() if name in PEOPLE]
-    for heads, body in ((HEADS_ONE, one), (HEADS_TWO, two)):
-        if body:
-            print(ruled(heads, body), end="\n\n")
+    print("\n\n".join(ruled(heads, body) for heads, body in ((HEADS_ONE, one), (HEADS_TWO, two)) if body))
 
 
 if __name__ == "__main__":
