@@ -53,7 +53,9 @@ def register_affine(
     found = run_stage(Estimate(encodings, options.dof), pair, None if initial is None else Affine(initial), clock)
     refined = None
     if options.refine:
-        found = run_stage(Refine(encodings, options.dof, options.thread_count), pair, found.transform, clock)
+        found = run_stage(
+            Refine(encodings, options.dof, options.thread_count, initial is None), pair, found.transform, clock
+        )
         refined = found.findings
     estimated = initial is None and options.dof >= 9
     stage = Assess(encodings, options.dof, refined, estimated, options.min_score)
@@ -82,11 +84,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Refine:
-    """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`."""
+    """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`.
+
+    With `by_structures` the structures of both heads count too: not where an initial transform was given in their place.
+    """
 
     encodings: Encodings
     dof: int
     threads: int
+    by_structures: bool
     name: ClassVar[str] = "refine"
 
     def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
@@ -100,7 +106,7 @@ class Refine:
             fixed_brain=(fixed.brain, fixed.maps_grid),
             moving_brain=(moving.brain, moving.maps_grid),
             moving_mirror=moving.mirror,
-            structures=structures_of(fixed, moving),
+            structures=structures_of(fixed, moving) if self.by_structures else None,
             **pair.masks,
             dof=self.dof,
             threads=self.threads,
