@@ -86,7 +86,7 @@ class Estimate:
 class Refine:
     """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`.
 
-    With `by_structures` the structures of both heads count too: not where an initial transform was given in their place.
+    With `by_structures` the structures of both heads count too; not where an initial transform replaces them.
     """
 
     encodings: Encodings
