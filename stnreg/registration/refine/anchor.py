@@ -1,7 +1,7 @@
 """What is known of an affine beside the intensities: terms that are added to the cost of the refinement.
 
 A term is a negative log likelihood, in nats. The cost of the intensities is a mean over samples, summed over both
-directions. Samples are not independent: what two people do not share reaches over a centimetre. So twice the nats of a
+directions. Samples are not independent: what two people do not share is alike nearby. So twice the nats of a
 term are divided by the number of independent samples that a brain holds, `INDEPENDENT`, and added to that cost.
 """
 
@@ -17,8 +17,8 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import UNIT_MM
 
 Array = np.ndarray
-# Independent samples in a brain, for two people: a cube of 11 mm each. Chosen on pairs of validation scans, between 100
-# and 3000, by label Dice (`benchmarks.modalities.run`).
+# Independent samples in a brain, for two people: a cube of 11 mm each. Of 100, 300 and 1000 the best label Dice between
+# validation heads; larger numbers were not tried, and without structures single pairs lose (`benchmarks.modalities.run`).
 INDEPENDENT = 1000.0
 # Standard deviation of one entry of the strain between two people (`benchmarks.modalities.heads_differ`).
 HEADS_STRAIN = 0.05
