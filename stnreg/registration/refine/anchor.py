@@ -18,7 +18,7 @@ from stnreg.registration.refine.degrees_of_freedom import UNIT_MM
 
 Array = np.ndarray
 # Independent samples in a brain, for two people: a cube of 11 mm each. Of 100, 300 and 1000 the best label Dice between
-# validation heads; larger numbers were not tried, and without structures single pairs lose (`benchmarks.modalities.run`).
+# validation heads; larger numbers were not tried. Without structures single pairs lose (`benchmarks.modalities.run`).
 INDEPENDENT = 1000.0
 # Standard deviation of one entry of the strain between two people (`benchmarks.modalities.heads_differ`).
 HEADS_STRAIN = 0.05
