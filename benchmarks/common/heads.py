@@ -46,10 +46,11 @@ def load_heads(split: str) -> list[Head]:
     data = shared_folder() / "data"
     folder = data / "dev/ixi" if split == "dev" else data / "train/ixi"
     paths = sorted(folder.glob("*_T1.nii.gz"))
-    return [_load(p) for p in (paths if split == "dev" else paths[-VALIDATION_HEADS:])]
+    return [load_head(p) for p in (paths if split == "dev" else paths[-VALIDATION_HEADS:])]
 
 
-def _load(path: Path) -> Head:
+def load_head(path: Path) -> Head:
+    """Load a scan and its labels."""
     scan = load_volume(str(path))
     labels = load_volume(str(path).replace("_T1", "_labels"))
     return Head(path.name.split("_")[0], scan.array.astype(np.float32), labels.array.astype(np.int16), scan.grid)

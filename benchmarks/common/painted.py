@@ -19,21 +19,22 @@ VALIDATION_ANATOMIES = (13, 14, 15)
 FLUID_AROUND, FIRST_OUTSIDE = 24, 500  # FreeSurfer codes: CSF around the brain; from 500 on outside it
 EDGE_MM = 0.6  # blur of the painted anatomy
 
-# Shares of the white matter's intensity: T1, T2, FLAIR.
-TISSUES: dict[str, tuple[tuple[int, ...], tuple[float, float, float]]] = {
-    "white": ((2, 41, 7, 46, 16, 28, 60), (1.00, 0.45, 0.60)),
-    "gray": ((3, 42, 8, 47, 17, 53, 18, 54, 26, 58), (0.72, 0.62, 0.80)),
-    "deep": ((10, 49, 13, 52, 11, 50, 12, 51, 85, 530), (0.82, 0.50, 0.68)),
-    "fluid": ((4, 43, 5, 44, 14, 15, 24, 72, 506), (0.28, 1.00, 0.15)),
-    "vessel": ((136, 163, 137, 164, 30, 62), (0.50, 0.85, 0.50)),
-    "lesion": ((25, 57), (0.68, 0.75, 1.00)),
-    "soft": ((507, 508, 502), (0.55, 0.40, 0.50)),
-    "fat": ((511, 512, 516), (1.00, 0.60, 0.70)),
-    "dura": ((514,), (0.45, 0.45, 0.45)),
-    "bone": ((515,), (0.18, 0.12, 0.12)),
-    "air": ((0, 509), (0.02, 0.02, 0.02)),
+# Shares of the white matter's intensity in T1, T2 and FLAIR; of the brightest brain tissue in PD, an inverted contrast,
+# PET and EPI; and for CT, Hounsfield units over 1000, plus 1.
+CONTRASTS = ("t1", "t2", "flair", "pd", "inverted", "pet", "epi", "ct")
+TISSUES: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {
+    "white": ((2, 41, 7, 46, 16, 28, 60), (1.00, 0.45, 0.60, 0.70, 0.25, 0.35, 0.60, 1.028)),
+    "gray": ((3, 42, 8, 47, 17, 53, 18, 54, 26, 58), (0.72, 0.62, 0.80, 0.85, 0.55, 1.00, 0.75, 1.038)),
+    "deep": ((10, 49, 13, 52, 11, 50, 12, 51, 85, 530), (0.82, 0.50, 0.68, 0.80, 0.42, 1.00, 0.58, 1.036)),
+    "fluid": ((4, 43, 5, 44, 14, 15, 24, 72, 506), (0.28, 1.00, 0.15, 1.00, 0.95, 0.10, 1.00, 1.008)),
+    "vessel": ((136, 163, 137, 164, 30, 62), (0.50, 0.85, 0.50, 0.50, 0.60, 0.40, 0.30, 1.045)),
+    "lesion": ((25, 57), (0.68, 0.75, 1.00, 0.90, 0.55, 0.30, 0.80, 1.020)),
+    "soft": ((507, 508, 502), (0.55, 0.40, 0.50, 0.75, 0.50, 0.25, 0.15, 1.050)),
+    "fat": ((511, 512, 516), (1.00, 0.60, 0.70, 0.90, 0.20, 0.08, 0.05, 0.910)),
+    "dura": ((514,), (0.45, 0.45, 0.45, 0.40, 0.60, 0.15, 0.10, 1.060)),
+    "bone": ((515,), (0.18, 0.12, 0.12, 0.15, 0.80, 0.10, 0.03, 1.900)),
+    "air": ((0, 509), (0.02, 0.02, 0.02, 0.02, 0.02, 0.01, 0.01, 0.005)),
 }
-CONTRASTS = ("t1", "t2", "flair")
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Scanner:
     bias: float = 0.3
     texture: float = 0.04
     spacing_mm: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    spread: float = 0.03  # of the mean of each structure, relative
 
 
 def load_anatomy(number: int) -> tuple[np.ndarray, Grid]:
@@ -223,10 +225,10 @@ def _intensities(labels: np.ndarray, scanner: Scanner, rng: np.random.Generator)
     mean = np.full(int(labels.max()) + 1, 0.5, np.float32)
     for tissue, (codes, shares) in TISSUES.items():
         if scanner.contrast == "random" and tissue != "air":
-            shares = (float(rng.uniform(0.05, 1.0)),) * 3
+            shares = (float(rng.uniform(0.05, 1.0)),)
         for code in codes:
             if code < len(mean):
-                mean[code] = max(shares[column] * (1 + 0.03 * rng.standard_normal()), 0.0)
+                mean[code] = max(shares[column] * (1 + scanner.spread * rng.standard_normal()), 0.0)
     return mean[labels]
 
 

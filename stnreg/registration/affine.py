@@ -8,11 +8,13 @@ from typing import ClassVar
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.fit import fit_pair
+from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair, trusted_structures
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.quality import RefinementStats, assess
+from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.refinement import refine_affine
 from stnreg.registration.stages import StageResult, run_stage
@@ -53,7 +55,7 @@ def register_affine(
     found = run_stage(Estimate(encodings, options.dof), pair, None if initial is None else Affine(initial), clock)
     refined = None
     if options.refine:
-        stage_of_dof = partial(Refine, encodings, threads=options.thread_count)
+        stage_of_dof = partial(Refine, encodings, threads=options.thread_count, by_structures=initial is None)
         found = run_stage(stage_of_dof(options.dof), pair, found.transform, clock)
         refined = confirm_mirror(found.findings, pair, stage_of_dof, clock)
     estimated = initial is None and options.dof >= 9
@@ -105,11 +107,15 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Refine:
-    """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`."""
+    """Gauss-Newton on the intensities inside both brain masks; its findings are `Refined`.
+
+    With `by_structures` the structures of both heads count too; not where an initial transform replaces them.
+    """
 
     encodings: Encodings
     dof: int
     threads: int
+    by_structures: bool
     name: ClassVar[str] = "refine"
 
     def __call__(self, pair: ImagePair, transform: Transform | None) -> StageResult:
@@ -123,6 +129,7 @@ class Refine:
             fixed_brain=(fixed.brain, fixed.maps_grid),
             moving_brain=(moving.brain, moving.maps_grid),
             moving_mirror=moving.mirror,
+            structures=structures_of(fixed, moving) if self.by_structures else None,
             **pair.masks,
             dof=self.dof,
             threads=self.threads,
@@ -155,6 +162,13 @@ class Assess:
             estimated=self.estimated,
         )
         return StageResult(transform, verdict)
+
+
+def structures_of(fixed: Encoding, moving: Encoding) -> Structures | None:
+    """Return the centroids of the structures of both heads; None if the field of view cuts them, which biases them."""
+    if affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
+        return None
+    return Structures(*trusted_structures(fixed, moving))
 
 
 def refinement_stats(refined: Refined | None) -> RefinementStats | None:

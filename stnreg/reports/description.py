@@ -25,6 +25,7 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
             "score": result.verdict.score,
             "reasons": list(result.verdict.reasons),
             "same_person": result.refined.same_person if result.refined else None,
+            "similarity": result.refined.similarity if result.refined else None,
         },
         "metrics": {
             "structure_agreement": result.verdict.score if result.model.kind == "anatomy" else None,

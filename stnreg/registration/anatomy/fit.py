@@ -35,13 +35,34 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         LPS mm.
     """
     f, m, weights, whole = common_structures(fixed, moving)
+    if dof in (6, 7):
+        return robust_similarity(f, m, weights * whole, scale=dof != 6)[0]
+    fixed_to_moving, _ = _fit_centroids(f, m, weights, whole)
     whole_share = whole.sum() / (len(fixed.weights) - 1)  # of all but the background
+    if whole_share < WHOLE_SHARE and affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
+        return fit_maps(fixed, moving, fixed_to_moving)
+    return fixed_to_moving
+
+
+def trusted_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array]:
+    """Return the structures that were found in both images, and how far each is trusted after an affine fit.
+
+    Returns
+    -------
+    fixed_lps, moving_lps : (structures, 3) float64
+        Centroids, mm.
+    weights : (structures,) float64
+        About 1 / mm^2; less for structures that are cut by the field of view, or far from where the others put them.
+    """
+    f, m, weights, whole = common_structures(fixed, moving)
+    return f, m, _fit_centroids(f, m, weights, whole)[1]
+
+
+def _fit_centroids(f: Array, m: Array, weights: Array, whole: Array) -> tuple[Array, Array]:
+    """Fit an affine robustly and symmetrically; return it, and the weights of the structures."""
     ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2
     weights = weights * whole
-    start = robust_similarity(f, m, weights, scale=dof != 6)
-    if dof in (6, 7):
-        return start[0]
-    trusted = weights * start[1]
+    trusted = weights * robust_similarity(f, m, weights)[1]
     for _ in range(3):
         forward, backward = fit_affine(f, m, trusted, ridge=ridge), fit_affine(m, f, trusted, ridge=ridge)
         fixed_to_moving = geodesic_mean([forward, invert(backward)])
@@ -49,9 +70,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
         there = np.linalg.norm(apply_affine(fixed_to_moving, f) - m, axis=1)
         back = np.linalg.norm(apply_affine(invert(fixed_to_moving), m) - f, axis=1)
         trusted = weights * cauchy_weights(np.sqrt(there * back), floor_mm=2.0)
-    if whole_share < WHOLE_SHARE and affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
-        return fit_maps(fixed, moving, fixed_to_moving)
-    return fixed_to_moving
+    return fixed_to_moving, trusted
 
 
 def common_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array, Array, Array]:

@@ -84,21 +84,19 @@ def inform(
     overlap = float(ok.mean()) if count else 0.0
     if int(ok.sum()) < MIN_SAMPLES:
         return Information(np.zeros((12, 12)), np.zeros(12), 0.0, 0.0, overlap)
-    outline, outline_gradient = level.outline_level.values_and_gradient_at(own.points[:, ok], to_other)
     at = transform(own_to_step @ own.to_lps, own.points[:, ok])
     to_step = np.float32(sign) * invert(own_to_step)[:3, :3].T.astype(np.float32)
     bins = np.rint(own.values[ok] * (BINS - 1)).astype(np.intp)
     nats, slope = _information(bins, theirs[ok])
     shared = jacobian((to_step @ gradient[:, ok]) * slope, at)
-    edges = jacobian(to_step @ outline_gradient, at)
-    away = own.outlines[ok] - outline
-    return Information(
-        ((shared @ shared.T) / FISHER + OUTLINE * (edges @ edges.T)).astype(float) / count,
-        (shared.sum(1) + OUTLINE * (edges @ away)).astype(float) / count,
-        nats,
-        float(np.square(away).mean()),
-        overlap,
-    )
+    normal, rhs, outline_error = (shared @ shared.T) / FISHER, shared.sum(1), 0.0
+    if own.outlines is not None:
+        outline, outline_gradient = level.outline_level.values_and_gradient_at(own.points[:, ok], to_other)
+        edges = jacobian(to_step @ outline_gradient, at)
+        away = own.outlines[ok] - outline
+        normal, rhs = normal + OUTLINE * (edges @ edges.T), rhs + OUTLINE * (edges @ away)
+        outline_error = float(np.square(away).mean())
+    return Information(normal.astype(float) / count, rhs.astype(float) / count, nats, outline_error, overlap)
 
 
 def _information(own: Array, theirs: Array) -> tuple[float, Array]:

@@ -24,28 +24,31 @@ class ObjectLevel(PyramidLevel):
 
     Parameters
     ----------
-    outline : (z, y, x) float32
-        Fraction of each voxel of `grid` that the object fills, 0 to 1; NaN where the image is not used.
+    outline : (z, y, x) float32 or None
+        Fraction of each voxel of `grid` that the object fills, 0 to 1; NaN where the image is not used. None if the
+        outlines are not to be compared.
     """
 
-    outline: Array = field(kw_only=True)
+    outline: Array | None = field(kw_only=True)
 
     @property
     def outline_level(self) -> PyramidLevel:
         """The outline as an image of its own."""
+        assert self.outline is not None
         return PyramidLevel(self.outline, self.grid, self.share, self.share_grid)
 
     @property
     def object_alone(self) -> PyramidLevel:
         """The same image, sampled inside the object alone."""
+        assert self.outline is not None
         return PyramidLevel(self.values, self.grid, np.nan_to_num(self.outline), self.grid)
 
 
 @dataclass(frozen=True)
 class ObjectSamples(Samples):
-    """Samples of an object; `outlines` (N,) float32 is its outline there."""
+    """Samples of an object; `outlines` (N,) float32 is its outline there, or None."""
 
-    outlines: Array = field(kw_only=True)
+    outlines: Array | None = field(kw_only=True)
 
 
 def object_levels(image: ArrayOnGrid, spacings_mm: Sequence[float], region: Region) -> list[ObjectLevel]:
@@ -113,9 +116,10 @@ def _box(outline: Array, grid: Grid) -> Array:
 def sample_object(level: ObjectLevel, count: int) -> SampledImage:
     """Draw up to `count` samples of an object and of the air around it."""
     samples = take_samples(level, count)
-    outlines = level.outline_level.values_at(samples.points, samples.to_lps)
-    drawn = ObjectSamples(**vars(samples), outlines=np.nan_to_num(outlines))
-    return SampledImage(drawn, level)
+    outlines = None
+    if level.outline is not None:
+        outlines = np.nan_to_num(level.outline_level.values_at(samples.points, samples.to_lps))
+    return SampledImage(ObjectSamples(**vars(samples), outlines=outlines), level)
 
 
 def radius(array: Array, grid: Grid) -> float:

@@ -2,6 +2,7 @@
 
 # Local correlation at 2 mm inside the brain: 0.3 to 0.69 between two people, 0.76 and more within one.
 SAME_PERSON_CORRELATION = 0.73
+NEARLY = 0.05  # below it, structures that count too may have lowered the correlation of one person
 # In one head and one contrast, skull and scalp correlate better than the brain.
 HEAD_LOSS = 0.03
 NOISE_SHARE = 0.9
@@ -17,6 +18,11 @@ def is_same_person(local_correlation: float) -> bool:
         Inside the brain, after the 2 mm level; 0 to 1.
     """
     return local_correlation >= SAME_PERSON_CORRELATION
+
+
+def is_nearly_same_person(local_correlation: float) -> bool:
+    """Return whether two images show the same person, or may do so once structures no longer count."""
+    return local_correlation >= SAME_PERSON_CORRELATION - NEARLY
 
 
 def heads_agree(brain_correlation: float, head_correlation: float) -> bool:

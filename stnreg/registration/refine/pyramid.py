@@ -113,7 +113,7 @@ def build_levels(image: ArrayOnGrid, spacings_mm: Sequence[float], region: Regio
     for spacing_mm in sorted(spacings_mm):
         means, grid = upright(*block_mean(means, grid, spacing_mm))
         part, part_grid = crop(np.nan_to_num(means, copy=False), grid, region)
-        blocks, block_grid, share = _shares(part, part_grid, region)
+        blocks, block_grid, share = shares(part, part_grid, region)
         mean, deviation = _local_moments(part, share > BRAIN_SHARE, part_grid.spacing)
         values = (part - mean) / deviation
         values[np.isnan(share)] = np.nan
@@ -167,7 +167,7 @@ def check_image(image: ArrayOnGrid) -> ArrayOnGrid:
     return image
 
 
-def _shares(means: Array, grid: Grid, region: Region) -> tuple[Array, Grid, Array]:
+def shares(means: Array, grid: Grid, region: Region) -> tuple[Array, Grid, Array]:
     """Return the shares of blocks, the grid of the blocks, and the shares of all voxels of the finer grid."""
     fx, fy, fz = shrink_factors(grid, BLOCK_MM)
     if (fx, fy, fz) == (1, 1, 1) or (region.brain is None and region.mask is None):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.mirror import is_mirrored
 
+CORRELATION, INFORMATION = "local correlation", "mutual information"
+
 
 @dataclass(frozen=True)
 class Refined:
@@ -17,7 +19,7 @@ class Refined:
     improved : bool
         Whether the cost is lower than at the initial transform; otherwise the initial transform is kept.
     dof : int
-        Degrees of freedom of the result: fewer than requested if the overlap does not support them.
+        Degrees of freedom of the result: fewer than requested if the overlap or the images do not support them.
     same_person, same_contrast : bool
         Whether both images show the same person, and in the same contrast.
     local_correlation, start_correlation : float
@@ -37,6 +39,8 @@ class Refined:
         Wall time of building the levels and of the iterations, seconds.
     notes : tuple of str
         Notes for the user.
+    similarity : str
+        What was maximised: `CORRELATION`, or `INFORMATION` for one head in two contrasts that share few edges.
     there_and_back_mm : float or None
         How far the refined estimate and the one for the images exchanged are apart; None where there is one estimate.
     """
@@ -55,6 +59,7 @@ class Refined:
     steps: tuple[int, ...]
     timings_s: dict[str, float]
     notes: tuple[str, ...] = ()
+    similarity: str = CORRELATION
     there_and_back_mm: float | None = None
 
     @property

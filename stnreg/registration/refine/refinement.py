@@ -1,5 +1,6 @@
 """Refinement of an affine on the intensities inside both brain masks: symmetric Gauss-Newton, coarse to fine."""
 
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -10,8 +11,10 @@ from stnreg.core.threads import one_blas_thread
 from stnreg.geometry.affine import check_affine, nearest_dof
 from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
+from stnreg.registration.refine.anchor import Anchor, HeadShape, Structures
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
-from stnreg.registration.refine.gauss_newton import Outcome, minimize
+from stnreg.registration.refine.gauss_newton import Pass
+from stnreg.registration.refine.information import refine_one_head
 from stnreg.registration.refine.linearization import (
     Linearizations,
     linearize_both,
@@ -20,30 +23,25 @@ from stnreg.registration.refine.linearization import (
     total_cost,
 )
 from stnreg.registration.refine.mirror import check_mirror
-from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast, is_same_person
+from stnreg.registration.refine.one_person import (
+    LevelPair,
+    SampledPair,
+    refine_finest,
+    run_pass,
+    sample_both,
+    supported,
+)
+from stnreg.registration.refine.pair_type import is_nearly_same_person, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
-from stnreg.registration.refine.pyramid import PyramidLevel, build_levels, finest_levels, with_checkerboard_brain
-from stnreg.registration.refine.refined import Refined
+from stnreg.registration.refine.pyramid import build_levels, check_image, upright
+from stnreg.registration.refine.refined import CORRELATION, INFORMATION, Refined
 from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
-from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
-
-
-@dataclass(frozen=True)
-class Pass:
-    """Settings of one pyramid level: voxel spacing, samples of each image, stopping criteria (see `minimize`)."""
-
-    spacing_mm: float
-    samples: int
-    max_steps: int
-    stop_mm: float
-    newton: bool = False
-
+from stnreg.registration.refine.samples import extent, middle, motion_mm
+from stnreg.resampling.block_mean import block_mean
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
-# Images of one person: full resolution, to convergence.
-LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)
-FEW_SAMPLES = 10_000  # to choose the region and the spacing of the last pass
+ONE_SHAPE = 1.4  # of `Structures.misfit`: more, and the images show two people
 
 
 def refine_affine(
@@ -58,6 +56,7 @@ def refine_affine(
     fixed_exclude: ArrayOnGrid | None = None,
     moving_exclude: ArrayOnGrid | None = None,
     moving_mirror: Matrix | None = None,
+    structures: Structures | None = None,
     dof: int = 12,
     threads: int = 2,
 ) -> Refined:
@@ -80,6 +79,8 @@ def refine_affine(
         Non-zero where it is not used: lesions, resections.
     moving_mirror : (4, 4) float64, optional
         The reflection in the moving head's midplane, LPS mm. If given, exchanged left and right is checked for.
+    structures : Structures, optional
+        Points that both images show. They count beside the intensities, unless both images show one person.
     dof : int
         6, 7, 9 or 12.
     threads : int
@@ -103,15 +104,29 @@ def refine_affine(
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
     with one_blas_thread(), second_worker(threads) as pool:
-        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), sides, pool)
+        first, second = on_both(_averaged, sides, pool)
+        means = first, second
+        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), means, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
-        result = _coarse_to_fine(pairs, start, dof, pool)
+        heads = fixed_brain is not None and moving_brain is not None
+        anchors: tuple[Anchor, ...] = (HeadShape(),) if heads else ()
+        anchors += () if structures is None else (structures,)
+        result = _coarse_to_fine(pairs, start, dof, pool, anchors)
         gain = None
         if moving_mirror is not None:
-            result, gain = _escape_mirror(pairs, result, moving_mirror, dof, pool)
+            result, gain = _escape_mirror(pairs, result, moving_mirror, dof, pool, anchors)
+        if anchors:
+            result = _alone_if_nearly_one_person(result, pool)
+        similarity = CORRELATION
+        one_shape = structures is None or structures.misfit <= ONE_SHAPE
+        if heads and one_shape and not (result.same_person or result.same_contrast):
+            result, similarity = _by_information(means, result, pool)
         stepped = perf_counter()
-        refined = _last_pass(sides, result, pool) if result.improved and result.same_person else None
+        refined = None
+        if result.improved and result.same_person and similarity == CORRELATION:
+            result = _with_supported_dof(result, pool) if heads else result
+            refined = refine_finest(sides, result.fixed_to_moving, result.dof, mean_correlation(result.after), pool)
     end = refined.fixed_to_moving if refined else result.fixed_to_moving
     return Refined(
         fixed_to_moving=end,
@@ -125,20 +140,24 @@ def refine_affine(
         residual=max(float(np.median(np.abs(v.residual))) if len(v.residual) else np.inf for v in result.after),
         motion_mm=motion_mm(*result.sampled, result.start, end),
         mirror_gain=gain,
+        similarity=similarity,
         steps=result.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
         notes=_notes(result, dof),
     )
 
 
-SampledPair = tuple[SampledImage, SampledImage]
-LevelPair = tuple[PyramidLevel, PyramidLevel]
+def _averaged(image: ArrayOnGrid, region: Region) -> Side:
+    """Average an image to the finest voxels that every pair is refined at; once for all that is built from them."""
+    return upright(*block_mean(*check_image(image), PASSES[-1].spacing_mm)), region
 
 
 def _notes(result: "_PyramidResult", dof: int) -> tuple[str, ...]:
     if not result.improved:
         return () if result.start_is_best else ("the refinement did not improve the initial transform, which is kept",)
-    return () if result.dof == dof else (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
+    if result.dof == dof or result.rigid:  # that one head moved rigidly needs no note
+        return ()
+    return (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
 
 
 @dataclass(frozen=True)
@@ -157,14 +176,16 @@ class _PyramidResult:
     steps: tuple[int, ...]
     sampled: SampledPair
     returned_mm: float
+    one_head: bool = False  # which was decided, whatever the correlation at the end
+    rigid: bool = False  # because one head needs no more
 
     @property
     def improved(self) -> bool:
-        return total_cost(self.after, self.before) < total_cost(self.before, self.before)
+        return self.one_head or total_cost(self.after, self.before) < total_cost(self.before, self.before)
 
     @property
     def same_person(self) -> bool:
-        return is_same_person(mean_correlation(self.after))
+        return self.one_head or is_same_person(mean_correlation(self.after))
 
     @property
     def start_is_best(self) -> bool:
@@ -172,15 +193,17 @@ class _PyramidResult:
         return not self.improved and self.same_person and self.returned_mm <= PASSES[-1].stop_mm
 
 
-def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Executor | None) -> _PyramidResult:
-    first = _sample_both(levels[0], PASSES[0].samples)
+def _coarse_to_fine(
+    levels: list[LevelPair], start: Matrix, dof: int, pool: Executor | None, anchors: Sequence[Anchor]
+) -> _PyramidResult:
+    first = sample_both(levels[0], PASSES[0].samples)
     usable = supported_dof(dof, *extent(*first, start))
     initial = nearest_dof(start, middle(*first, start), dof)
     current = nearest_dof(initial, middle(*first, initial), usable)
     steps, same_contrast = [], False
     for pair, level_pass in zip(levels, PASSES, strict=True):
-        sampled = _sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
-        outcome = _run_level(sampled, current, usable, level_pass, pool)
+        sampled = sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
+        outcome = run_pass(sampled, current, usable, level_pass, pool, anchors)
         current = outcome.fixed_to_moving
         steps.append(outcome.steps)
         if level_pass is PASSES[-2]:
@@ -193,55 +216,50 @@ def _coarse_to_fine(levels: list[LevelPair], start: Matrix, dof: int, pool: Exec
 
 
 def _escape_mirror(
-    levels: list[LevelPair], result: _PyramidResult, moving_mirror: Matrix, dof: int, pool: Executor | None
+    levels: list[LevelPair],
+    result: _PyramidResult,
+    moving_mirror: Matrix,
+    dof: int,
+    pool: Executor | None,
+    anchors: Sequence[Anchor],
 ) -> tuple[_PyramidResult, float]:
     """Check the mirror; return the better of the result and its restart, and the gain of the mirror."""
     check = check_mirror(levels[MIRROR_LEVEL], result.fixed_to_moving, moving_mirror, result.dof, pool)
     if check.unmirrored_restart is None:
         return result, check.gain
-    again = _coarse_to_fine(levels, check.unmirrored_restart, dof, pool)
+    again = _coarse_to_fine(levels, check.unmirrored_restart, dof, pool, anchors)
     if mean_correlation(again.after) > mean_correlation(result.after):
         result = replace(again, start=result.start, before=result.before)
     return result, check.gain
 
 
-def _last_pass(sides: tuple[Side, Side], result: _PyramidResult, pool: Executor | None) -> Outcome:
-    """Refine a pair of one person at full resolution.
-
-    If skull and scalp fit as well as the brain, they are sampled too, and the brain at half density: it may have
-    shrunk since the other scan. They do not fit if an image is skull-stripped, or if the contrasts differ. If noise
-    dominates the finest level, the 2 mm level is used.
-    """
-    current = result.fixed_to_moving
-
-    def build(spacing_mm: float) -> tuple[LevelPair, LevelPair, float, float]:
-        """Return the levels of both brains and of both heads, and the local correlation of each of the two."""
-
-        def both_regions(image: ArrayOnGrid, region: Region) -> list[PyramidLevel]:
-            return finest_levels(image, spacing_mm, (region, region.with_surroundings()))
-
-        brains, heads = zip(*on_both(both_regions, sides, pool), strict=True)
-
-        def correlation(levels: LevelPair) -> float:
-            few = _sample_both(levels, FEW_SAMPLES)
-            return mean_correlation(linearize_both(*few, current, middle(*few, current), pool))
-
-        return brains, heads, correlation(brains), correlation(heads)
-
-    brains, heads, brain, head = build(LAST.spacing_mm)
-    if is_noise_dominated(brain, mean_correlation(result.after)):
-        brains, heads, brain, head = build(PASSES[-1].spacing_mm)
-    if heads_agree(brain, head):
-        first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
-        brains = first, second
-    return _run_level(_sample_both(brains, LAST.samples), current, result.dof, LAST, pool)
+def _alone_if_nearly_one_person(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
+    """Let the intensities alone decide where they almost show one person: structures are less precise than they are."""
+    if result.same_person or not is_nearly_same_person(mean_correlation(result.after)):
+        return result
+    alone = run_pass(result.sampled, result.fixed_to_moving, result.dof, PASSES[-1], pool)
+    found = replace(result, fixed_to_moving=alone.fixed_to_moving, after=alone.linearized)
+    return found if found.same_person else result
 
 
-def _sample_both(levels: LevelPair, count: int, least_share: float = BRAIN_SHARE) -> SampledPair:
-    fixed, moving = (SampledImage(take_samples(level, count, least_share), level) for level in levels)
-    return fixed, moving
+def _by_information(
+    sides: tuple[Side, Side], result: _PyramidResult, pool: Executor | None
+) -> tuple[_PyramidResult, str]:
+    """Refine by mutual information if it shows one head in two contrasts; also return the similarity that was used."""
+    found = refine_one_head(sides, result.start, result.fixed_to_moving, pool)
+    if found is None:
+        return result, CORRELATION
+    end = found.fixed_to_moving
+    after = linearize_both(*result.sampled, end, middle(*result.sampled, end), pool)
+    changed = {"fixed_to_moving": end, "dof": 6, "after": after, "steps": result.steps + found.steps}
+    return replace(result, **changed, one_head=True, rigid=True), INFORMATION
 
 
-def _run_level(sampled: SampledPair, start: Matrix, dof: int, level_pass: Pass, pool: Executor | None) -> Outcome:
-    p = level_pass
-    return minimize(*sampled, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, newton=p.newton, pool=pool)
+def _with_supported_dof(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
+    """Return the rigid result for one head if an affine fits hardly better."""
+    rigid = supported(result.sampled, result.fixed_to_moving, result.dof, result.after, PASSES[-1], pool)
+    if rigid is None:
+        return result
+    return replace(
+        result, fixed_to_moving=rigid.fixed_to_moving, dof=6, after=rigid.linearized, rigid=True, one_head=True
+    )

@@ -38,12 +38,12 @@ class Region:
     mask: ArrayOnGrid | None = None
     exclude: ArrayOnGrid | None = None
 
-    def with_surroundings(self) -> "Region":
-        """Return the region with skull and scalp added to the brain."""
+    def with_surroundings(self, reach_mm: float = HEAD_MM) -> "Region":
+        """Return the region with what lies within a distance of the brain: by default, skull and scalp."""
         if self.brain is None or self.mask is not None:
             return self
         array, grid = self.brain
-        reach = [max(round(HEAD_MM / 2 / float(s)), 1) for s in grid.spacing[::-1]]
+        reach = [max(round(reach_mm / 2 / float(s)), 1) for s in grid.spacing[::-1]]
         room = [2 * r for r in reach]
         grown = np.pad((array > 0.5).astype(np.float32), [(r, r) for r in room])
         for _ in range(2):  # a box twice: closer to a ball

@@ -3,6 +3,7 @@ import pytest
 
 from stnreg.geometry.affine import (
     Parameters,
+    apply_affine,
     compose,
     from_parameters,
     invert,
@@ -11,7 +12,8 @@ from stnreg.geometry.affine import (
     random_affine,
 )
 from stnreg.geometry.grid import Grid
-from stnreg.registration.refine import Refined, refine_affine, refinement
+from stnreg.registration.refine import Refined, one_person, refine_affine
+from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.gauss_newton import minimize
 from stnreg.registration.refine.linearization import linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
@@ -84,6 +86,38 @@ def test_fewer_degrees_of_freedom(fixed, head, dof):
         np.testing.assert_allclose(linear.T @ linear, np.eye(3), atol=1e-12)
 
 
+def test_one_head_that_was_moved_rigidly_gets_six_degrees_of_freedom(fixed, head):
+    truth = nearest_dof(TRUTH, (0, 0, 0), 6)
+    found = refine(fixed, (head.scan(truth, noise=0.01), head.brain(truth)), compose(truth, OFF))
+    assert found.dof == 6
+    assert not found.notes
+    assert mean_error_mm(found.fixed_to_moving, truth, head.points()) < 0.03
+
+
+def test_a_small_scale_that_the_images_show_is_kept(fixed, head):
+    truth = compose(nearest_dof(TRUTH, (0, 0, 0), 6), np.diag([1.01, 0.99, 1.0, 1.0]))
+    found = refine(fixed, (head.scan(truth, noise=0.01), head.brain(truth)), compose(truth, OFF))
+    assert found.dof == 12
+    assert mean_error_mm(found.fixed_to_moving, truth, head.points()) < 0.05
+
+
+def test_structures_hold_two_people_where_the_intensities_disagree(fixed, other_head):
+    moving = other_head.scan(TRUTH, noise=0.01), other_head.brain(TRUTH)
+    points = other_head.points()[:80]
+    structures = Structures(points, apply_affine(TRUTH, points), np.full(len(points), 0.3))
+    alone, held = refine(fixed, moving, TRUTH), refine(fixed, moving, TRUTH, structures=structures)
+    assert not held.same_person
+    off = [mean_error_mm(one.fixed_to_moving, TRUTH, other_head.points()) for one in (alone, held)]
+    assert off[1] < off[0] / 2
+
+
+def test_structures_do_not_bias_one_person(fixed, moving, head):
+    points = head.points()[:80]
+    structures = Structures(points, apply_affine(START, points), np.full(len(points), 0.3))
+    found = refine(fixed, moving, START, structures=structures)
+    assert mean_error_mm(found.fixed_to_moving, TRUTH, head.points()) < 0.05
+
+
 def test_two_people_are_distinguished_from_one(fixed, other_head):
     found = refine(fixed, (other_head.scan(TRUTH, noise=0.01), other_head.brain(TRUTH)), TRUTH)
     assert not found.same_person
@@ -124,7 +158,7 @@ def test_iterations_that_diverge_keep_the_initial_transform(fixed, moving, monke
     def astray(one, other, start, **options):
         return minimize(one, other, compose(start, off), **options | {"max_steps": 0})
 
-    monkeypatch.setattr(refinement, "minimize", astray)
+    monkeypatch.setattr(one_person, "minimize", astray)
     found = refine(fixed, moving, TRUTH)
     assert not found.improved
     np.testing.assert_allclose(found.fixed_to_moving, TRUTH, atol=1e-9)

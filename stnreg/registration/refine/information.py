@@ -1,0 +1,137 @@
+"""Refinement by mutual information inside the brain and just around it, for two contrasts of one head.
+
+Local correlation needs edges that both images show. A CT, a PET or a quantitative map has few of them inside the
+brain; what they share with an MRI is which tissue is where. Samples are taken from the brain and `MARGIN_MM` around it,
+so that its surface counts. Two people are not refined by it: their surfaces differ.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from stnreg.geometry.affine import nearest_dof
+from stnreg.geometry.grid import ArrayOnGrid, Grid
+from stnreg.geometry.matrix import Matrix
+from stnreg.registration.refine.gauss_newton import Outcome, Pass, minimize
+from stnreg.registration.refine.mutual_information import inform
+from stnreg.registration.refine.object_level import ObjectLevel, sample_object
+from stnreg.registration.refine.parallel import Side, on_both
+from stnreg.registration.refine.pyramid import check_image, shares, upright
+from stnreg.registration.refine.region import Region, crop, share_on
+from stnreg.registration.refine.samples import SampledImage, middle
+from stnreg.resampling.block_mean import block_mean
+
+Array = np.ndarray
+
+MARGIN_MM = 10.0
+PASSES = (Pass(8.0, 6_000, 12, 0.2), Pass(4.0, 12_000, 8, 0.1), Pass(2.0, 40_000, 10, 0.03))
+TELLING = 1  # index of the pass at which one head is told from two
+# Share of the information of an affine that a rigid transform keeps at least for one head. Two people keep less; so do
+# some PET of one head, whose blurred surface an affine fits closer. They are then treated as two people.
+ONE_HEAD_SHARE = 0.9
+INNER_SHARE = 0.7  # of the brain map: where the range of the intensities is taken from
+RANGE_PERCENT = (1.0, 99.0)
+EVERY = 2  # n-th voxel along each axis
+ROOM = 0.15  # of that range, to either side
+
+
+@dataclass(frozen=True)
+class InformedHead:
+    """Two contrasts of one head, aligned by mutual information.
+
+    Attributes
+    ----------
+    fixed_to_moving : (4, 4) float64
+        Rigid, LPS mm.
+    steps : tuple of int
+        Iterations of each pass.
+    """
+
+    fixed_to_moving: Matrix
+    steps: tuple[int, ...]
+
+
+def refine_one_head(
+    sides: tuple[Side, Side], start: Matrix, affine: Matrix, pool: Executor | None
+) -> InformedHead | None:
+    """Refine a rigid transform by mutual information; None if the images show two heads.
+
+    A head keeps its size and shape between two scans. So if an affine shares hardly more information than the best
+    rigid transform does, the images show one head, and do not support more than six degrees of freedom.
+
+    Parameters
+    ----------
+    sides : pair of (image, Region)
+    start : (4, 4) float64
+        fixed_to_moving, a few mm off, LPS mm.
+    affine : (4, 4) float64
+        The best affine so far, where the one that is compared starts.
+    pool : Executor, optional
+        A second thread for the other image.
+    """
+    spacings_mm = [p.spacing_mm for p in PASSES]
+    levels = on_both(lambda image, region: informed_levels(image, region, spacings_mm), sides, pool)
+    pairs = list(zip(*levels, strict=True))
+    current, steps = start, []
+    for k, (pair, p) in enumerate(zip(pairs, PASSES, strict=True)):
+        fixed, moving = (sample_object(level, p.samples) for level in pair)
+        if k == 0:
+            current = nearest_dof(current, middle(fixed, moving, current), 6)
+        rigid = _run(fixed, moving, current, 6, p, pool)
+        if k == TELLING and not _is_one_head(rigid, _run(fixed, moving, affine, 12, p, pool)):
+            return None
+        current = rigid.fixed_to_moving
+        steps.append(rigid.steps)
+    return InformedHead(current, tuple(steps))
+
+
+def informed_levels(image: ArrayOnGrid, region: Region, spacings_mm: Sequence[float]) -> list[ObjectLevel]:
+    """Average an image down to each spacing, and scale its intensities to the range of those inside the brain.
+
+    Parameters
+    ----------
+    image : (array, Grid)
+        Intensities, any real type.
+    region : Region
+    spacings_mm : sequence of float
+    """
+    around = region.with_surroundings(MARGIN_MM)
+    means, grid = check_image(image)
+    levels: dict[float, ObjectLevel] = {}
+    low = high = np.nan
+    for spacing_mm in sorted(spacings_mm):
+        means, grid = upright(*block_mean(means, grid, spacing_mm))
+        part, part_grid = crop(np.nan_to_num(means, copy=False), grid, around)
+        if not levels:  # at the finest
+            low, high = _range(part, part_grid, region)
+        values = np.clip((part - low) / max(high - low, 1e-30), 0, 1).astype(np.float32)
+        blocks, blocks_grid, share = shares(part, part_grid, around)
+        values[np.isnan(share)] = np.nan
+        levels[spacing_mm] = ObjectLevel(values, part_grid, blocks, blocks_grid, outline=None)
+    return [levels[spacing_mm] for spacing_mm in spacings_mm]
+
+
+def _range(values: Array, grid: Grid, region: Region) -> tuple[float, float]:
+    """Return the range of the intensities inside the brain, with some room; skull and air may lie outside it."""
+    few = values[::EVERY, ::EVERY, ::EVERY]
+    few_grid = Grid(few.shape[::-1], grid.index_to_lps @ np.diag([EVERY, EVERY, EVERY, 1.0]))
+    inside = few[np.nan_to_num(share_on(region, few, few_grid)) > INNER_SHARE]
+    low, high = np.percentile(inside if len(inside) else few, RANGE_PERCENT)
+    room = ROOM * (high - low)
+    return float(low - room), float(high + room)
+
+
+def _run(fixed: SampledImage, moving: SampledImage, start: Matrix, dof: int, p: Pass, pool: Executor | None) -> Outcome:
+    return minimize(fixed, moving, start, dof=dof, max_steps=p.max_steps, stop_mm=p.stop_mm, pool=pool, one_way=inform)
+
+
+def _nats(outcome: Outcome) -> float:
+    both: Any = outcome.linearized
+    return float(both[0].nats + both[1].nats)
+
+
+def _is_one_head(rigid: Outcome, affine: Outcome) -> bool:
+    return _nats(rigid) > 0 and _nats(rigid) >= ONE_HEAD_SHARE * _nats(affine)
