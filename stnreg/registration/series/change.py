@@ -9,11 +9,17 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
 from stnreg.registration.anatomy.encoded import EncodedImage
-from stnreg.registration.series.contrast import noise_of, weight_of_first, without_noise_floor
+from stnreg.registration.series.contrast import (
+    evened,
+    noise_of,
+    quiet_mean,
+    weight_of_first,
+    without_noise_floor,
+)
 from stnreg.registration.series.flow import Flow, flow_between, volume_factor
 from stnreg.registration.series.regions import BRAIN, VENTRICLES, Regions, contrast_levels, grouped_maps, make_regions
 from stnreg.registration.series.rounds import ignored_on
-from stnreg.registration.series.template import evened, gains, on_grid
+from stnreg.registration.series.template import gains, on_grid
 from stnreg.resampling.resample import resample
 
 Array = np.ndarray
@@ -92,7 +98,7 @@ def measure_change(
     ignored = ignored_on(grid, [((m.array, m.grid), a_to_b) for m, a_to_b in zip(masks, maps, strict=False) if m])
     compared = np.float32(1) if ignored is None else (~ignored).astype(np.float32)
     images, variances = _comparable(visits, maps, grid, brain * compared, threads)
-    mean = _quiet_mean(images, variances)
+    mean = quiet_mean(images, variances)
     fluid, tissue = contrast_levels(mean, brain, on_box[VENTRICLES])
     images = [((image - fluid) / (tissue - fluid)).astype(np.float32) for image in images]
     regions = make_regions((mean - fluid) / (tissue - fluid), on_box, brain)
@@ -142,7 +148,7 @@ def _comparable(
         (level * gain) ** 2 * abs(float(np.linalg.det(own.index_to_lps[:3, :3])))
         for level, gain, (_, own) in zip(noise, factors, scans, strict=True)
     ]
-    return evened(images, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32)), variances
+    return evened(images, variances, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32)), variances
 
 
 def _flows(
@@ -160,12 +166,6 @@ def _flows(
         )
         for one, own in zip(images, variances, strict=True)
     ]  # fmt: skip
-
-
-def _quiet_mean(images: Sequence[Array], variances: Sequence[float]) -> Array:
-    """Return the mean of least noise, which does not correlate with differences between the images."""
-    weights = 1 / np.maximum(variances, 1e-6 * max(*variances, 1e-6))
-    return np.asarray(np.tensordot((weights / weights.sum()).astype(np.float32), np.stack(images), 1))
 
 
 def _halves(flow: Flow) -> list[Array]:

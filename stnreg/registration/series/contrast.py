@@ -1,24 +1,23 @@
 """What differs between two scans of one head besides motion: gain, bias field, offset and resolution."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stnreg.geometry.grid import ArrayOnGrid, Grid
-from stnreg.registration.series.lattice import Lattice, bending, gather, solve
-from stnreg.resampling.block_mean import block_mean
-from stnreg.resampling.resample import resample
+from stnreg.registration.series.bias import bias_and_offset
 
 Array = np.ndarray
-BLOCK_MM = 4.0
 FLAT_SLOPE = 0.06  # per voxel, in units of contrast: below it, an offset does not look like motion
 SMOOTH_VOXELS, NEAR_VOXELS = 2.0, 0.7  # blur of the mean, where offset and bias are fitted; and of its edges
-BIAS_MM, BIAS_BENDING, BIAS_STEPS = 32.0, 1e-3, 60
+TISSUE_SHARE = 0.7  # of the typical brightness of the brain: darker voxels say little of the bias field
 
 
 def contrast_difference(mean: Array, difference: Array, weight: Array, grid: Grid, floor: float) -> Array:
     """Return the part of the difference of two images that is no motion.
 
-    It is offset + bias(x) (m + floor) + k laplacian(m), with m the smoothed mean of both. The bias field is a smooth
-    spline, which holds the gain, too. Offset and bias are fitted where m is flat, so that motion of edges does not
+    It is offset + bias(x) (m + floor) + k laplacian(m), with m the smoothed mean of both. The bias field is a
+    polynomial, which holds the gain, too. Offset and bias are fitted where m is flat, so that motion of edges does not
     count. The last term is a difference in resolution: a Gaussian of variance 2 k more or less.
 
     A gain that may vary from place to place is not fitted: m hardly varies where it is flat, and the noise that it
@@ -43,23 +42,50 @@ def contrast_difference(mean: Array, difference: Array, weight: Array, grid: Gri
         Linear in `difference`: with the images exchanged it changes its sign.
     """
     smooth, near = smoothed(mean, SMOOTH_VOXELS), smoothed(mean, NEAR_VOXELS)
-    slope = sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) / FLAT_SLOPE**2
-    flat = (weight / (1 + slope) ** 2).astype(np.float32)
+    flat = weight * flatness(smooth, FLAT_SLOPE)
     curved = sum(np.gradient(np.gradient(near, axis=k), axis=k) for k in range(3)).astype(np.float32)
-    signal, curvature = smooth + np.float32(floor), float((weight * curved**2).sum(dtype=float))
-    # What is orthogonal to the signal: an offset that no gain explains.
-    level = _dot(flat, signal) / max(_dot(flat, signal**2), 1e-6)
-    unlike = 1 - np.float32(level) * signal
-    offset = factor = 0.0
+    signal, curvature, factor = smooth + np.float32(floor), _dot(weight, curved**2), 0.0
     for _ in range(2):
         left = difference - np.float32(factor) * curved
-        for _ in range(2):
-            bias = _bias_field(left - np.float32(offset), signal, flat, grid)
-            rest = left - bias * signal - np.float32(offset)
-            offset += _dot(flat, unlike * rest) / max(_dot(flat, unlike**2), 1e-6)
+        bias, offset = bias_and_offset(left, signal, flat, grid, with_offset=True)
         field = bias * (near + np.float32(floor)) + np.float32(offset)
         factor = _dot(weight, curved * (difference - field)) / max(curvature, 1e-6)
     return field + np.float32(factor) * curved
+
+
+def flatness(smooth: Array, slope: float) -> Array:
+    """Return 1 where a smoothed image is flat, (z, y, x) float32; a quarter where it has the slope, per voxel."""
+    steep = sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) / slope**2
+    return (1 / (1 + steep) ** 2).astype(np.float32)
+
+
+def evened(images: Sequence[Array], variances: Sequence[float], grid: Grid, weight: Array) -> list[Array]:
+    """Return images with the brightness and the bias field of their mean.
+
+    Parameters
+    ----------
+    images : sequence of (z, y, x) float32
+        On `grid`, of similar brightness.
+    variances : sequence of float
+        Of the noise of each.
+    grid : Grid
+    weight : (z, y, x) float32
+        How much each voxel counts; 0 outside the brain.
+    """
+    for _ in range(2):
+        smooth = smoothed(quiet_mean(images, variances), SMOOTH_VOXELS)
+        typical = max(float(np.median(smooth[weight > 0.5])), 1e-6) if (weight > 0.5).any() else 1.0
+        # Tissue alone: the fluid says little of the field.
+        flat = weight * (smooth > TISSUE_SHARE * typical) * flatness(smooth / np.float32(typical), FLAT_SLOPE / 2)
+        fields = [bias_and_offset(image - smooth, smooth, flat, grid, with_offset=False)[0] for image in images]
+        images = [image / np.maximum(1 + field, 0.1) for image, field in zip(images, fields, strict=True)]
+    return list(images)
+
+
+def quiet_mean(images: Sequence[Array], variances: Sequence[float]) -> Array:
+    """Return the mean of least noise, whose noise does not correlate with that of differences between the images."""
+    weights = 1 / np.maximum(variances, 1e-6 * max(*variances, 1e-6))
+    return np.asarray(np.tensordot((weights / weights.sum()).astype(np.float32), np.stack(images), 1))
 
 
 def weight_of_first(first_variance: float, second_variance: float) -> float:
@@ -70,26 +96,6 @@ def weight_of_first(first_variance: float, second_variance: float) -> float:
     """
     total = first_variance + second_variance
     return second_variance / total if total > 0 else 0.5
-
-
-def _dot(weight: Array, values: Array) -> float:
-    return float((weight * values).sum(dtype=float))
-
-
-def _bias_field(left: Array, signal: Array, weight: Array, grid: Grid) -> Array:
-    """Fit a smooth field b to left = b signal: a cubic B-spline with control points every `BIAS_MM`."""
-    pull, coarse = block_mean((weight * signal * left).astype(np.float32), grid, BLOCK_MM)
-    strength, _ = block_mean((weight * signal**2).astype(np.float32), grid, BLOCK_MM)
-    lattice = Lattice(strength.shape, BIAS_MM / float(coarse.spacing.mean()))
-    stiff = np.float32(BIAS_BENDING * float(strength.sum()))
-
-    def apply(coefficients: Array) -> Array:
-        return gather(strength * lattice.field(coefficients), lattice.fine) + stiff * bending(coefficients)
-
-    z, y, x = (one**2 for one in lattice.fine)
-    diagonal = gather(strength[None], (z, y, x)) + 30 * stiff + np.float32(1e-9)
-    found = solve(apply, gather(pull[None], lattice.fine), diagonal, BIAS_STEPS)
-    return _up(lattice.field(found)[0], coarse, grid)
 
 
 def noise_of(image: ArrayOnGrid, brain: ArrayOnGrid) -> float:
@@ -131,9 +137,5 @@ def smoothed(image: Array, sigma_voxels: float) -> Array:
     return np.asarray(gaussian_filter(image, sigma_voxels, truncate=3.0), np.float32)
 
 
-def _up(values: Array, coarse: Grid, grid: Grid) -> Array:
-    """Interpolate to the voxels; beyond the outermost blocks their values are repeated."""
-    wide = np.pad(values.astype(np.float32), 1, mode="edge")
-    back = np.eye(4)
-    back[:3, 3] = -1.0
-    return resample(wide, Grid(wide.shape[::-1], coarse.index_to_lps @ back), grid, np.eye(4), "linear")
+def _dot(weight: Array, values: Array) -> float:
+    return float((weight * values).sum(dtype=float))
