@@ -25,7 +25,8 @@ def series(
         Path | None,
         typer.Option(
             metavar="SUBJECTS.csv",
-            help="Many people: a table with the columns subject, session and image, one row for each visit.",
+            help="Many people: a table with the columns subject, session and image, one row for each visit; "
+            "and exclude, a mask of what to ignore, if there is one.",
         ),
     ] = None,
     bids: Annotated[
