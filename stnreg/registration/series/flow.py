@@ -15,10 +15,10 @@ from stnreg.registration.series.contrast import contrast_difference
 from stnreg.registration.series.lattice import Lattice, bending, block_sums, gather, solve, synthesize
 
 Array = np.ndarray
-STEP_MM = 5.0
-BENDING = 0.03  # weight of the bending energy; the images are in units of contrast, coefficients in voxels
+STEP_MM = 3.0  # the brain moves less near the skull than inside, within millimetres
+BENDING = 0.01  # weight of the bending energy; the images are in units of contrast, coefficients in voxels
 RIDGE = 1e-4
-ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 12, 8
+ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 20, 8
 BLOCK_VOXELS = 16  # edge of the blocks whose errors are taken as independent
 
 
