@@ -14,7 +14,7 @@ from stnreg.registration.series.scale_error import ScaleError, scale_error
 from stnreg.registration.series.skull import SkullScale, skull_scale, without_brain
 
 SPACING_MM, COARSE_MM = 1.0, 2.0
-SAMPLES, FEW_SAMPLES = 60_000, 10_000
+SAMPLES, FEW_SAMPLES, SKULL_SAMPLES = 60_000, 10_000, 150_000
 MAX_STEPS, STOP_MM = 6, 0.002
 
 
@@ -73,7 +73,7 @@ def prepare(image: ArrayOnGrid, region: Region, *, is_coarse: bool = False) -> P
         _sampled(head, FEW_SAMPLES),
         _sampled(brain, SAMPLES),
         _sampled(with_checkerboard_brain(head, region), SAMPLES),
-        _sampled(without_brain(head, region), SAMPLES),
+        _sampled(without_brain(head, region), SKULL_SAMPLES),
     )
 
 

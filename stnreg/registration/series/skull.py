@@ -15,7 +15,7 @@ from stnreg.registration.series.scale_error import scale_error
 
 Array = np.ndarray
 MAX_STEPS, STOP_MM = 6, 0.001
-AROUND_BRAIN_MM, NEAR_BRAIN = 5.0, 0.02  # no sample of the skull within this of the brain map
+AROUND_BRAIN_MM, NEAR_BRAIN = 5.0, 0.1  # no sample of the skull within this of the brain map
 
 
 @dataclass(frozen=True)
