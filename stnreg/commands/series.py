@@ -61,7 +61,7 @@ def series(
         bool,
         typer.Option(
             "--change",
-            help="On trial, its errors are not measured yet. Also measure what changed: the volumes of the brain and "
+            help="On trial, measured on few simulated pairs. Also measure what changed: the volumes of the brain and "
             "of its parts (changes.tsv), and maps of the logarithm of the volume change "
             "(VISIT_logjacobian.nii.gz).",
         ),
