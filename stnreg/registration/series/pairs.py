@@ -54,10 +54,11 @@ class Pairs:
         found = {}
         for pair, result in self.results.items():
             refined, verdict = result.refined, result.verdict
-            assert refined is not None
-            found[pair] = Evidence(
-                bool(verdict.passed), refined.same_person, refined.local_correlation, verdict.reasons
-            )
+            if refined is None:  # there is nothing like a head in one of them
+                found[pair] = Evidence(False, False, 0.0, verdict.reasons)
+            else:
+                passed = bool(verdict.passed)
+                found[pair] = Evidence(passed, refined.same_person, refined.local_correlation, verdict.reasons)
         return found
 
     @property
