@@ -51,19 +51,27 @@ def change() -> None:
     for region, told in (("brain", "brain"), ("lateral_ventricles", "lateral ventricles")):
         for kind, name in (
             ("none", "no change"),
-            ("loss", "loss of 0.5 to 3 % of the brain"),
-            ("growth", "ventricles grown by 5 to 20 %"),
+            ("loss", "loss of the brain"),
+            ("growth", "growth of the ventricles"),
             ("scale", "scanner's scale off by 0.3 % (0.9 % of volume), no change"),
         ):
             found = [row for row in rows if row["kind"] == kind and row["region"] == region]
             if found:
-                out.append((told, name, *_change_cells(found)))
+                out.append((told, name + _shares(found, kind), *_change_cells(found)))
     header = ("region", "between the visits", "pairs", "mean error", "median of its size", "95 %", "slope", "scatter",
               "told standard error")  # fmt: skip
     print_rows(header, out)
     seconds = [float(row["seconds"]) for row in rows]
     if seconds:
         print(f"\nErrors are in percent of the region. {np.median(seconds):.0f} s of processor a visit, with reading.")
+
+
+def _shares(rows: Sequence[dict[str, str]], kind: str) -> str:
+    """Return which losses or growths are measured, by the names of the visits."""
+    if kind not in ("loss", "growth"):
+        return ""
+    shares = sorted({float(row["second"].split("-")[1]) for row in rows})
+    return " by " + ", ".join(f"{100 * share:g}" for share in shares) + " %"
 
 
 def _change_cells(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
