@@ -59,6 +59,7 @@ bench-related: .venv/tested
 bench-series: .venv/tested
 	$(BIN)/python -m benchmarks.series.visits -o runs/visits
 	$(BIN)/python -m benchmarks.series.run --visits runs/visits
+	$(BIN)/python -m benchmarks.series.smoothness --visits runs/visits
 	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md --only benchmarks.series
 
 bench-order: .venv/tested

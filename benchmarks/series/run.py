@@ -1,15 +1,16 @@
 """Measure `stnreg series` on simulated visits with a known truth, and other tools on the same visits.
 
     python -m benchmarks.series.visits -o runs/visits
-    python -m benchmarks.series.run --visits runs/visits --what transforms,peers,change
+    python -m benchmarks.series.run --visits runs/visits --what transforms,peers,change,cost
 
-A run that was stopped continues: finished cases are in benchmarks/results/series.csv and series-change.csv. Seconds
-are of the processor, on one thread.
+A run that was stopped continues: finished cases are in benchmarks/results/series*.csv. Seconds are of the processor,
+on one thread.
 """
 
 import argparse
 import csv
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -32,8 +33,10 @@ from stnreg.transforms.io.files import load_transform
 
 RESULTS = Path(__file__).parents[1] / "results"
 TRANSFORMS, CHANGES = RESULTS / "series.csv", RESULTS / "series-change.csv"
+COST = RESULTS / "series-cost.csv"
 TRANSFORM_COLUMNS = ("kind", "person", "visits", "method", "first", "second", "error_mm", "transitivity_mm", "seconds")
 CHANGE_COLUMNS = ("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent", "seconds")
+COST_COLUMNS = ("change", "person", "visits", "seconds", "peak_mb")
 SIZES = (2, 3, 4, 6)
 PEERS = ("greedy-rigid", "sitk-rigid")
 STILL_PAIRS = ((1, 2), (3, 4), (5, 6), (1, 4), (2, 5), (3, 6), (1, 3), (2, 4), (1, 5), (2, 6))
@@ -83,9 +86,9 @@ def measure_transforms(people: Sequence[Person]) -> None:
     """Measure series, and our own pairwise registration of the same visits."""
     for kind, visits in transform_cases():
         for person in people:
-            done = _done(TRANSFORMS, kind=kind, person=person.name, visits=len(visits), method="series")
+            done = is_done(TRANSFORMS, kind=kind, person=person.name, visits=len(visits), method="series")
             if not done:
-                _add(TRANSFORMS, TRANSFORM_COLUMNS, _series_rows(kind, person, visits))
+                add_rows(TRANSFORMS, TRANSFORM_COLUMNS, _series_rows(kind, person, visits))
 
 
 def _series_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
@@ -122,8 +125,8 @@ def measure_peers(people: Sequence[Person]) -> None:
         for person in people:
             for method in PEERS:
                 for visit in visits[1:]:
-                    if not _done(TRANSFORMS, kind=kind, person=person.name, method=method, second=visit):
-                        _add(TRANSFORMS, TRANSFORM_COLUMNS, [_peer_row(kind, person, method, visits[0], visit)])
+                    if not is_done(TRANSFORMS, kind=kind, person=person.name, method=method, second=visit):
+                        add_rows(TRANSFORMS, TRANSFORM_COLUMNS, [_peer_row(kind, person, method, visits[0], visit)])
 
 
 def _peer_row(kind: str, person: Person, method: str, first: str, second: str) -> Row:
@@ -155,7 +158,7 @@ def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
     """Measure the change between two visits."""
     for kind, first, second in change_cases(kinds):
         for person in people:
-            if _done(CHANGES, kind=kind, person=person.name, first=first, second=second):
+            if is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
                 continue
             began = time.process_time()
             visits = [first, second]
@@ -169,7 +172,25 @@ def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
                 known = {"kind": kind, "person": person.name, "first": first, "second": second, "region": region}
                 known |= {"percent": percent, "error_percent": error, "seconds": seconds}
                 rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
-            _add(CHANGES, CHANGE_COLUMNS, rows)
+            add_rows(CHANGES, CHANGE_COLUMNS, rows)
+
+
+def measure_cost(people: Sequence[Person]) -> None:
+    """Measure time and memory of the whole command on three visits, in a process of its own."""
+    for person in people:
+        for change in ("no", "yes"):
+            if is_done(COST, change=change, person=person.name):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                words = [str(person.image(name)) for name in still(1, 2, 3)] + ["-o", folder, "--threads", "1"]
+                words += ["--change"] if change == "yes" else []
+                code = f"import sys; from stnreg.cli import main; sys.argv[0] = 'stnreg'; main({['series', *words]!r})"
+                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+                after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            row = {"change": change, "person": person.name, "visits": 3, "seconds": seconds}
+            add_rows(COST, COST_COLUMNS, [row | {"peak_mb": after.ru_maxrss / 1024}])
 
 
 def load(path: Path) -> list[dict[str, str]]:
@@ -180,11 +201,13 @@ def load(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _done(path: Path, **known: object) -> bool:
+def is_done(path: Path, **known: object) -> bool:
+    """Return whether a row with these values is there."""
     return any(all(row[name] == str(value) for name, value in known.items()) for row in load(path))
 
 
-def _add(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+def add_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+    """Append rows to a table, and show the last."""
     is_new = not path.is_file()
     with path.open("a", newline="") as stream:
         writer = csv.DictWriter(stream, columns, lineterminator="\n")
@@ -202,7 +225,7 @@ def main() -> None:
     """Measure what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visits", type=Path, required=True, help="folder that benchmarks.series.visits wrote")
-    parser.add_argument("--what", default="transforms,peers,change")
+    parser.add_argument("--what", default="transforms,peers,change,cost")
     parser.add_argument("--kinds", default="none,loss,growth,scale", help="of change")
     parser.add_argument("--textures", type=int, default=1, help="people per anatomy")
     options = parser.parse_args()
@@ -214,6 +237,8 @@ def main() -> None:
         measure_peers(people)
     if "change" in wanted:
         measure_change(people, options.kinds.split(","))
+    if "cost" in wanted:
+        measure_cost(people)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Print what `benchmarks.series.run` measured.
 
-python -m benchmarks.series.tables transforms|change
+python -m benchmarks.series.tables transforms|change|smoothness|cost
 """
 
 import sys
@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.series.run import CHANGES, TRANSFORMS, load
+from benchmarks.series.run import CHANGES, COST, TRANSFORMS, load
+from benchmarks.series.smoothness import SMOOTHNESS
 
 NAMES = {
     "series": "`stnreg series`",
@@ -50,19 +51,27 @@ def change() -> None:
     for region, told in (("brain", "brain"), ("lateral_ventricles", "lateral ventricles")):
         for kind, name in (
             ("none", "no change"),
-            ("loss", "loss of 0.5 to 3 % of the brain"),
-            ("growth", "ventricles grown by 5 to 20 %"),
+            ("loss", "loss of the brain"),
+            ("growth", "growth of the ventricles"),
             ("scale", "scanner's scale off by 0.3 % (0.9 % of volume), no change"),
         ):
             found = [row for row in rows if row["kind"] == kind and row["region"] == region]
             if found:
-                out.append((told, name, *_change_cells(found)))
+                out.append((told, name + _shares(found, kind), *_change_cells(found)))
     header = ("region", "between the visits", "pairs", "mean error", "median of its size", "95 %", "slope", "scatter",
               "told standard error")  # fmt: skip
     print_rows(header, out)
     seconds = [float(row["seconds"]) for row in rows]
     if seconds:
         print(f"\nErrors are in percent of the region. {np.median(seconds):.0f} s of processor a visit, with reading.")
+
+
+def _shares(rows: Sequence[dict[str, str]], kind: str) -> str:
+    """Return which losses or growths are measured, by the names of the visits."""
+    if kind not in ("loss", "growth"):
+        return ""
+    shares = sorted({float(row["second"].split("-")[1]) for row in rows})
+    return " by " + ", ".join(f"{100 * share:g}" for share in shares) + " %"
 
 
 def _change_cells(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
@@ -86,6 +95,36 @@ def _change_cells(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
     )
 
 
+def smoothness() -> None:
+    """Print how much the smoothness of resampled visits differs."""
+    found = load(SMOOTHNESS)
+    out = []
+    for reference, told in (("unbiased", "mean space"), ("first", "space of the first visit")):
+        own = [row for row in found if row["reference"] == reference]
+        people = sorted({row["person"] for row in own})
+        if not people:
+            continue
+        widths = np.array([[float(row["width_mm"]) for row in own if row["person"] == person] for person in people])
+        off = 100 * (widths / widths.mean(1, keepdims=True) - 1)
+        out.append(
+            (told, str(widths.size), f"{widths.mean():.2f}", f"{np.abs(off).max():.1f}", f"{off[:, 0].mean():+.1f}")
+        )
+    header = ("resampled to the", "visits", "width of the noise mm", "largest deviation %", "first visit %")
+    print_rows(header, out)
+
+
+def cost() -> None:
+    """Print time and memory of the command."""
+    out = []
+    for change, told in (("no", "transforms and template"), ("yes", "with `--change`")):
+        rows = [row for row in load(COST) if row["change"] == change]
+        if rows:
+            seconds = [float(row["seconds"]) / int(row["visits"]) for row in rows]
+            peak = max(float(row["peak_mb"]) for row in rows)
+            out.append((told, str(len(rows)), f"{np.median(seconds):.1f}", f"{peak / 1024:.2f}"))
+    print_rows(("three visits", "people", "processor s a visit", "memory GiB"), out)
+
+
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table in markdown."""
     whole = [list(header), *(list(row) for row in rows)]
@@ -96,4 +135,4 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 if __name__ == "__main__":
-    {"transforms": transforms, "change": change}[sys.argv[1]]()
+    {"transforms": transforms, "change": change, "smoothness": smoothness, "cost": cost}[sys.argv[1]]()

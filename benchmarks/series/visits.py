@@ -3,7 +3,7 @@
     python -m benchmarks.series.visits -o runs/visits
 
 Each person is one of the validation anatomies with a texture and a contrast of its own. `still` visits show no change;
-the others have lost part of the brain, or their ventricles have grown.
+the others have lost part of the brain, or their ventricles have grown. `alike` visits have one grid and one noise.
 """
 
 import argparse
@@ -17,13 +17,14 @@ from benchmarks.common.painted import VALIDATION_ANATOMIES
 from stnreg.images.volume import save_volume
 from stnreg.simulation.visits import Anatomy, random_plan, scan_visit
 
-STILL = 6
+STILL, ALIKE = 6, 3
 LOSSES, GROWTHS = (0.005, 0.01, 0.02, 0.03), (0.05, 0.1, 0.15, 0.2)
 VISITS: dict[str, dict[str, float]] = {
     **{f"still-{k + 1}": {} for k in range(STILL)},
     **{f"loss-{share:g}": {"loss": share} for share in LOSSES},
     **{f"growth-{share:g}": {"growth": share} for share in GROWTHS},
     "scale-1.003": {"scale": 1.003},
+    **{f"alike-{k + 1}": {"noise": 0.04} for k in range(ALIKE)},
 }
 
 
@@ -46,7 +47,8 @@ def make(folder: Path, person: str) -> None:
             (folder / person).mkdir(parents=True, exist_ok=True)
             np.save(folder / person / "points.npy", anatomy.brain_points())
         rng = np.random.default_rng([number, texture, k])
-        visit = scan_visit(anatomy, random_plan(rng, k, **changes), rng)
+        grid = 0 if name.startswith("alike") else k
+        visit = scan_visit(anatomy, random_plan(rng, grid, **changes), rng)
         save_volume(image, visit.image.array, like=visit.image, dtype="same")
         told = {"head_to_visit": visit.head_to_visit.tolist(), "volumes": dict(visit.volumes), **changes}
         truth.write_text(json.dumps(told) + "\n")

@@ -77,6 +77,8 @@ class SeriesTask:
             "calibration": model.card.get("calibration"),
             "stnreg": __version__,
         }
+        if self.subject.excludes:
+            known["exclude"] = {name: digest(path) for name, path in self.subject.excludes.items()}
         if self.options.reference not in ("unbiased", "first"):
             known["reference"] = digest(Path(self.options.reference))
         return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()[:32]

@@ -40,12 +40,13 @@ def _register(task: SeriesTask) -> Row:
     places += [path for visit in out.visits.values() for path in vars(visit).values()]
     for path in places:
         path.parent.mkdir(parents=True, exist_ok=True)
-        check_output(path, subject.images)
+        check_output(path, (*subject.images, *subject.excludes.values()))
         sweep_partial(path)
     fingerprint = None
     with suppress(OSError):  # a visit that cannot be read is told below
         fingerprint = task.fingerprint(digest_file)
-    result = register_series([str(path) for path in subject.images], subject.sessions, task.options)
+    masks = {name: str(path) for name, path in subject.excludes.items()}
+    result = register_series([str(path) for path in subject.images], subject.sessions, task.options, masks)
     written = _write(task, result)
     document = report.describe_series(result, out.entities) | {"id": task.id, "fingerprint": fingerprint}
     write_json(document | {"outputs": written}, out.document)

@@ -25,7 +25,8 @@ def series(
         Path | None,
         typer.Option(
             metavar="SUBJECTS.csv",
-            help="Many people: a table with the columns subject, session and image, one row for each visit.",
+            help="Many people: a table with the columns subject, session and image, one row for each visit; "
+            "and exclude, a mask of what to ignore, if there is one.",
         ),
     ] = None,
     bids: Annotated[
@@ -60,11 +61,19 @@ def series(
         bool,
         typer.Option(
             "--change",
-            help="On trial, its errors are not measured yet. Also measure what changed: the volumes of the brain and "
+            help="On trial, measured on few simulated pairs. Also measure what changed: the volumes of the brain and "
             "of its parts (changes.tsv), and maps of the logarithm of the volume change "
             "(VISIT_logjacobian.nii.gz).",
         ),
     ] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VISIT=MASK",
+            help="Part of a visit to ignore (non-zero), such as a lesion or what takes up contrast agent; VISIT is its "
+            "name without the ending. Once for each such visit; in a table the column exclude.",
+        ),
+    ] = None,
     spacing: Annotated[
         float | None,
         typer.Option(metavar="MM", help="Voxel spacing of the template; the median of the visits' when left out."),
@@ -129,6 +138,8 @@ def series(
         raise UsageProblem("give the visits of one person, or --table SUBJECTS.csv, or --bids DATASET")
     if suffix is not None and bids is None:
         raise UsageProblem("--suffix names images of a BIDS dataset; give --bids too")
+    if exclude and not given:
+        raise UsageProblem("--exclude is for the visits of one person; a table has the column exclude")
     if not given and threads is None:
         threads = 1
     if reference not in ("unbiased", "first"):
@@ -151,7 +162,8 @@ def series(
     if given:
         if len(given) < 2:
             raise UsageProblem(f"a series has two visits or more, got {len(given)}")
-        people = [Subject(folder.absolute().name, tuple(session_names(given)), tuple(given))]
+        names = tuple(session_names(given))
+        people = [Subject(folder.absolute().name, names, tuple(given), _masks(exclude or [], names))]
     else:
         people = load_subjects(table) if table is not None else _of_dataset(bids, suffix or "T1w")
         for one in people:
@@ -266,4 +278,18 @@ def _of_dataset(root: Path | None, suffix: str) -> "list[Any]":
 def _absolute(subject: Any) -> Any:
     from dataclasses import replace
 
-    return replace(subject, images=tuple(path.absolute() for path in subject.images))
+    masks = {name: path.absolute() for name, path in subject.excludes.items()}
+    return replace(subject, images=tuple(path.absolute() for path in subject.images), excludes=masks)
+
+
+def _masks(given: list[str], names: tuple[str, ...]) -> dict[str, Path]:
+    """Return the masks of the visits by name, from VISIT=MASK."""
+    from stnreg.core.files import check_input
+
+    found: dict[str, Path] = {}
+    for one in given:
+        name, _, mask = one.partition("=")
+        if name not in names or not mask or name in found:
+            raise UsageProblem(f"--exclude {one}: expected VISIT=MASK once for a visit; visits are {', '.join(names)}")
+        found[name] = check_input(Path(mask))
+    return found

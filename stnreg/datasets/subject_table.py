@@ -1,14 +1,18 @@
-"""Tables of subjects with several visits: the columns subject, session and image, one row for each visit."""
+"""Tables of subjects with several visits: the columns subject, session and image, one row for each visit.
+
+The column exclude may be there, too: a mask of what to ignore in that visit.
+"""
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stnreg.datasets.scans import Scan
 from stnreg.errors import DataError
 
 COLUMNS = ("subject", "session", "image")
+EXCLUDE = "exclude"  # a column that may be there: a mask of what to ignore
 
 
 @dataclass(frozen=True)
@@ -23,11 +27,14 @@ class Subject:
         Names of the visits, in their order.
     images : tuple of Path
         One for each visit. They may not exist: a missing file is an error of its visit alone.
+    excludes : dict of str to Path
+        By session: a mask of what to ignore, where there is one.
     """
 
     id: str
     sessions: tuple[str, ...]
     images: tuple[Path, ...]
+    excludes: dict[str, Path] = field(default_factory=dict)
 
 
 def load_subjects(table: Path) -> list[Subject]:
@@ -56,6 +63,7 @@ def load_subjects(table: Path) -> list[Subject]:
     if missing:
         raise DataError(f"{table}: expected rows with the columns subject, session and image; no {', '.join(missing)}")
     visits: dict[str, dict[str, Path]] = {}
+    masks: dict[str, dict[str, Path]] = {}
     for number, row in enumerate(rows, start=2):
         subject, session, image = ((row[column] or "").strip() for column in COLUMNS)
         if not (subject and session and image):
@@ -63,7 +71,9 @@ def load_subjects(table: Path) -> list[Subject]:
         if session in visits.setdefault(subject, {}):
             raise DataError(f"{table}, line {number}: session {session} of {subject} is there twice")
         visits[subject][session] = table.parent / image
-    return [Subject(name, tuple(own), tuple(own.values())) for name, own in visits.items()]
+        if mask := (row.get(EXCLUDE) or "").strip():
+            masks.setdefault(subject, {})[session] = table.parent / mask
+    return [Subject(name, tuple(own), tuple(own.values()), masks.get(name, {})) for name, own in visits.items()]
 
 
 def subjects_of(scans: Sequence[Scan]) -> list[Subject]:

@@ -18,7 +18,16 @@ VISIT_COLUMNS = (
     *(f"translation_{axis}_mm" for axis in "xyz"),
     *(f"rotation_{axis}_deg" for axis in "xyz"),
     *(f"scale_{axis}" for axis in "xyz"),
-    *("volume_factor", "skull_volume_factor", "skull_volume_factor_error", "intensity_factor", "skull_used", "image"),
+    *(f"scale_{axis}_error" for axis in "xyz"),
+    *(
+        "volume_factor",
+        "volume_factor_error",
+        "skull_volume_factor",
+        "skull_volume_factor_error",
+        "intensity_factor",
+        "skull_used",
+        "image",
+    ),
 )
 
 
@@ -138,17 +147,20 @@ def _row(result: SeriesResult, visit: VisitResult) -> dict[str, Any]:
         "disagreement_mm": visit.disagreement_mm,
         "motion_mm": result.motion_mm(visit),
         "volume_factor": float(np.linalg.det(visit.space_to_visit[:3, :3])),
+        "volume_factor_error": None if visit.scale_error is None else visit.scale_error.volume,
         "skull_volume_factor": None if visit.skull_log_volume is None else float(np.exp(visit.skull_log_volume)),
         "skull_volume_factor_error": visit.skull_error,
         "intensity_factor": visit.gain,
         "skull_used": visit.has_skull,
     }
+    errors = (None,) * 3 if visit.scale_error is None else visit.scale_error.axes
     for name, unit, values in (
         ("translation", "_mm", parameters.translation_mm),
         ("rotation", "_deg", parameters.rotation_deg),
-        ("scale", "", parameters.scale),
+        ("scale", "", result.scale(visit)),
+        ("scale", "_error", errors),
     ):
-        row |= {f"{name}_{axis}{unit}": float(value) for axis, value in zip("xyz", values, strict=True)}
+        row |= {f"{name}_{axis}{unit}": value for axis, value in zip("xyz", values, strict=True)}
     return row
 
 

@@ -14,8 +14,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, from_param
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume, load_volume
-from stnreg.resampling.block_mean import block_mean
-from stnreg.simulation.change import STEP, Displacement, brain_loss, sample, ventricle_growth
+from stnreg.simulation.change import Displacement, brain_loss, sample, ventricle_growth
 from stnreg.simulation.fields import Array, blurred, smooth_field
 from stnreg.simulation.heads import AXES, FIELD_MM
 from stnreg.simulation.moves import Ranges, random_move
@@ -26,6 +25,7 @@ from stnreg.simulation.tissues import VENTRICLES, brain_of, to_byte_codes
 MOVES = Ranges(rotation_deg=20.0, translation_mm=20.0)
 GRIDS_MM = ((1.0, 1.0, 1.0), (0.9, 0.9, 0.9), (1.2, 1.2, 1.2), (1.0, 1.0, 1.0), (0.9, 0.9, 1.2), (1.1, 1.1, 1.1))
 EDGE_VOXELS = 0.6  # blur that hides the steps of the label map
+BOX_VOXELS = 6  # around the brain, in which volumes are measured
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def scan_visit(anatomy: Anatomy, plan: VisitPlan, rng: np.random.Generator) -> V
     image += sigma * rng.standard_normal(image.shape, dtype=np.float32)
     image = np.hypot(image, sigma * rng.standard_normal(image.shape, dtype=np.float32))
     stored = np.rint(image * FULL_SCALE).clip(0, np.iinfo(np.int16).max).astype(np.int16)
-    return Visit(Volume(stored, onto), head_to_visit, _volumes(codes, grid, change))
+    return Visit(Volume(stored, onto), head_to_visit, _volumes(codes, change))
 
 
 def _change(codes: NDArray[np.uint8], plan: VisitPlan) -> Displacement | None:
@@ -171,18 +171,32 @@ def _change(codes: NDArray[np.uint8], plan: VisitPlan) -> Displacement | None:
     return None if not changes else changes[0] if len(changes) == 1 else changes[0] + changes[1]
 
 
-def _volumes(codes: NDArray[np.uint8], grid: Grid, change: Displacement | None) -> dict[str, float]:
-    """Return the volumes after a change as factors of those before, by resampling the masks through it."""
-    regions = {"brain": brain_of(codes), "ventricles": np.isin(codes, VENTRICLES)}
-    regions["tissue"] = regions["brain"] & ~np.isin(codes, VENTRICLES)
+def _volumes(codes: NDArray[np.uint8], change: Displacement | None) -> dict[str, float]:
+    """Return the volumes after a change as factors of those before.
+
+    The masks are resampled through the change in the voxels of the label map, as the image is: at the skull the
+    displacement ends within few voxels.
+    """
+    ventricles = np.isin(codes, VENTRICLES)
+    tissue = brain_of(codes) & ~ventricles
     if change is None:
-        return dict.fromkeys(regions, 1.0)
-    found = {}
-    for name, mask in regions.items():
-        soft, coarse = block_mean(mask.astype(np.float32), grid, STEP * float(grid.spacing.min()))
-        halved = Displacement(change.vectors / np.float32(STEP), 1)
-        found[name] = float(sample(soft, coarse, coarse, np.eye(4), halved).sum(dtype=float) / soft.sum(dtype=float))
-    return found
+        return dict.fromkeys(("brain", "ventricles", "tissue"), 1.0)
+    index = np.argwhere(brain_of(codes))
+    low = np.maximum(index.min(0) - BOX_VOXELS, 0) // change.step * change.step
+    high = index.max(0) + BOX_VOXELS + 1
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    vectors = change.vectors[
+        tuple(slice(a // change.step, -(-b // change.step) + 1) for a, b in zip(low, high, strict=True))
+    ]
+    local = Displacement(vectors, change.step)
+    before, after = {}, {}
+    for name, mask in (("ventricles", ventricles), ("tissue", tissue)):
+        soft = mask[box].astype(np.float32)
+        own = Grid(soft.shape[::-1], np.eye(4))
+        before[name] = float(soft.sum(dtype=float))
+        after[name] = float(sample(soft, own, own, np.eye(4), local).sum(dtype=float))
+    before["brain"], after["brain"] = sum(before.values()), sum(after.values())
+    return {name: after[name] / before[name] for name in ("brain", "ventricles", "tissue")}
 
 
 def _bias_field(shape: tuple[int, ...], reach: float, rng: np.random.Generator) -> Array:

@@ -136,6 +136,8 @@ def test_many_people_have_a_row_each_and_are_resumed(scans, tmp_path, capsys):
         (("a.nii", "b.nii", "--table", "t.csv"), "--table"),
         (("a.nii", "b.nii", "--suffix", "T2w"), "--bids"),
         (("a.nii", "b.nii", "--change", "--dof", "12"), "12"),
+        (("a.nii", "b.nii", "--exclude", "c=mask.nii"), "visits are a, b"),
+        (("--table", "t.csv", "--exclude", "c=mask.nii"), "column exclude"),
     ],
 )
 def test_wrong_use_is_refused(words, told, tmp_path, capsys):

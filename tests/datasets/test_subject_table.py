@@ -17,6 +17,14 @@ def test_visits_keep_the_order_of_the_table(tmp_path):
     assert second.id == "a"
 
 
+def test_a_visit_may_have_a_mask_of_what_to_ignore(tmp_path):
+    table = tmp_path / "subjects.csv"
+    table.write_text("subject,session,image,exclude\na,1,x.nii,\na,2,y.nii,lesion.nii\nb,1,z.nii,\n")
+    first, second = load_subjects(table)
+    assert first.excludes == {"2": tmp_path / "lesion.nii"}
+    assert second.excludes == {}
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -10,10 +10,11 @@ from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated
 from stnreg.registration.refine.pyramid import PyramidLevel, finest_levels, with_checkerboard_brain
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, middle, take_samples
+from stnreg.registration.series.scale_error import ScaleError, scale_error
 from stnreg.registration.series.skull import SkullScale, skull_scale, without_brain
 
 SPACING_MM, COARSE_MM = 1.0, 2.0
-SAMPLES, FEW_SAMPLES = 60_000, 10_000
+SAMPLES, FEW_SAMPLES, SKULL_SAMPLES = 60_000, 10_000, 150_000
 MAX_STEPS, STOP_MM = 6, 0.002
 
 
@@ -52,12 +53,15 @@ class Aligned:
         Whether skull and scalp fit as well as the brain, and were used.
     skull : SkullScale or None
         The scale of the visit by its skull; None where there is no skull in view, or it was not asked for.
+    scale_error : ScaleError or None
+        Of the scale of the map; None if it is rigid.
     """
 
     visit_to_space: Matrix
     correlation: float
     has_skull: bool
     skull: SkullScale | None = None
+    scale_error: ScaleError | None = None
 
 
 def prepare(image: ArrayOnGrid, region: Region, *, is_coarse: bool = False) -> Prepared:
@@ -69,7 +73,7 @@ def prepare(image: ArrayOnGrid, region: Region, *, is_coarse: bool = False) -> P
         _sampled(head, FEW_SAMPLES),
         _sampled(brain, SAMPLES),
         _sampled(with_checkerboard_brain(head, region), SAMPLES),
-        _sampled(without_brain(head, region), SAMPLES),
+        _sampled(without_brain(head, region), SKULL_SAMPLES),
     )
 
 
@@ -93,7 +97,8 @@ def align(visit: Prepared, others: Prepared, visit_to_space: Matrix, dof: int, *
     outcome = minimize(*used, visit_to_space, dof=dof, max_steps=MAX_STEPS, stop_mm=STOP_MM, newton=True)
     found = outcome.fixed_to_moving
     skull = skull_scale(visit.skull, others.skull, found) if scale and has_skull else None
-    return Aligned(found, brain, has_skull, skull)
+    error = scale_error(*used, found, outcome.linearized, dof) if dof > 6 else None
+    return Aligned(found, brain, has_skull, skull, error)
 
 
 def is_too_noisy(visit: Prepared, others: Prepared, visit_to_space: Matrix, coarse_correlation: float) -> bool:

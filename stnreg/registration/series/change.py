@@ -1,17 +1,25 @@
 """What changed between the visits: displacements from the template to each, and the volumes of regions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
+from stnreg.images.volume import Volume
 from stnreg.registration.anatomy.encoded import EncodedImage
-from stnreg.registration.series.contrast import noise_of, without_noise_floor
+from stnreg.registration.series.contrast import (
+    evened,
+    noise_of,
+    quiet_mean,
+    weight_of_first,
+    without_noise_floor,
+)
 from stnreg.registration.series.flow import Flow, flow_between, volume_factor
 from stnreg.registration.series.regions import BRAIN, VENTRICLES, Regions, contrast_levels, grouped_maps, make_regions
-from stnreg.registration.series.template import evened, gains, on_grid
+from stnreg.registration.series.rounds import ignored_on
+from stnreg.registration.series.template import gains, on_grid
 from stnreg.resampling.resample import resample
 
 Array = np.ndarray
@@ -60,7 +68,11 @@ class ChangeResult:
 
 
 def measure_change(
-    visits: Sequence[EncodedImage], maps: Sequence[Matrix], template_grid: Grid, threads: int
+    visits: Sequence[EncodedImage],
+    maps: Sequence[Matrix],
+    template_grid: Grid,
+    threads: int,
+    masks: Sequence[Volume | None] = (),
 ) -> ChangeResult:
     """Measure the change between the visits of one person.
 
@@ -75,33 +87,29 @@ def measure_change(
     template_grid : Grid
         Isotropic, or made so.
     threads : int
+    masks : sequence of Volume or None
+        The part of each visit to ignore, on its grid: there the displacement is interpolated.
     """
     count = len(visits)
     soft = _mean_maps(visits, maps, _coarse(template_grid))
     grid, corner = _brain_box(soft[BRAIN], template_grid)
     on_box = {name: resample(*one, grid, np.eye(4)) for name, one in soft.items()}
     brain = on_box.pop(BRAIN)
-    images = [
-        np.nan_to_num(on_grid((one.volume.array, one.volume.grid), grid, to_visit, "linear", threads))
-        for one, to_visit in zip(visits, maps, strict=True)
-    ]
-    noise = [
-        noise_of((one.volume.array, one.volume.grid), (one.encoding.brain, one.encoding.maps_grid)) for one in visits
-    ]
-    images = [without_noise_floor(image, level) for image, level in zip(images, noise, strict=True)]
-    images = [image * np.float32(gain) for image, gain in zip(images, gains(images, brain > 0.5), strict=True)]
-    images = evened(images, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32))
-    mean = np.mean(images, axis=0)
+    ignored = ignored_on(grid, [((m.array, m.grid), a_to_b) for m, a_to_b in zip(masks, maps, strict=False) if m])
+    compared = np.float32(1) if ignored is None else (~ignored).astype(np.float32)
+    images, variances = _comparable(visits, maps, grid, brain * compared, threads)
+    mean = quiet_mean(images, variances)
     fluid, tissue = contrast_levels(mean, brain, on_box[VENTRICLES])
     images = [((image - fluid) / (tissue - fluid)).astype(np.float32) for image in images]
     regions = make_regions((mean - fluid) / (tissue - fluid), on_box, brain)
-    flows = _flows(images, regions, grid, fluid / (tissue - fluid), threads)
+    regions = replace(regions, weight=regions.weight * compared)
+    flows = _flows(images, variances, regions, grid, fluid / (tissue - fluid), threads)
     share = (count - 1) / count
     # A flow goes from -u / 2 in the others to +u / 2 in the visit.
     fields = [share * flow.displacement for flow in flows] if count > 2 else _halves(flows[0])
-    factors = [volume_factor(field) for field in fields]
+    volumes = [volume_factor(field) for field in fields]
     logs = {
-        name: [float(np.log((mask * one).sum(dtype=float) / mask.sum(dtype=float))) for one in factors]
+        name: [float(np.log((mask * one).sum(dtype=float) / mask.sum(dtype=float))) for one in volumes]
         for name, mask in regions.masks.items()
     }
     errors = {}
@@ -115,19 +123,49 @@ def measure_change(
         logs,
         errors,
         {name: float(mask.sum(dtype=float)) * voxel_ml for name, mask in regions.masks.items()},
-        [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in factors],
+        [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in volumes],
         fields,
         grid,
     )
 
 
-def _flows(images: Sequence[Array], regions: Regions, grid: Grid, floor: float, threads: int) -> list[Flow]:
-    if len(images) == 2:
-        return [flow_between(images[0], images[1], regions.weight, grid, floor, threads)]
-    total = np.sum(images, axis=0)
-    return [
-        flow_between((total - one) / (len(images) - 1), one, regions.weight, grid, floor, threads) for one in images
+def _comparable(
+    visits: Sequence[EncodedImage], maps: Sequence[Matrix], grid: Grid, brain: Array, threads: int
+) -> tuple[list[Array], list[float]]:
+    """Return the visits on a grid, of one brightness and one bias field, and the variance of the noise of each.
+
+    The variance is that of the noise that blurring leaves: it grows with the voxels of the visit.
+    """
+    scans = [(one.volume.array, one.volume.grid) for one in visits]
+    images = [
+        np.nan_to_num(on_grid(one, grid, a_to_b, "linear", threads)) for one, a_to_b in zip(scans, maps, strict=True)
     ]
+    noise = [noise_of(one, (v.encoding.brain, v.encoding.maps_grid)) for one, v in zip(scans, visits, strict=True)]
+    images = [without_noise_floor(image, level) for image, level in zip(images, noise, strict=True)]
+    factors = gains(images, brain > 0.5)
+    images = [image * np.float32(gain) for image, gain in zip(images, factors, strict=True)]
+    variances = [
+        (level * gain) ** 2 * abs(float(np.linalg.det(own.index_to_lps[:3, :3])))
+        for level, gain, (_, own) in zip(noise, factors, scans, strict=True)
+    ]
+    return evened(images, variances, grid, np.clip(2 * brain - 0.5, 0, 1).astype(np.float32)), variances
+
+
+def _flows(
+    images: Sequence[Array], variances: Sequence[float], regions: Regions, grid: Grid, floor: float, threads: int
+) -> list[Flow]:
+    """Compare two visits with each other; of more, each with the mean of the others."""
+    if len(images) == 2:
+        share = weight_of_first(*variances)
+        return [flow_between(images[0], images[1], regions.weight, grid, floor, threads, share)]
+    total, noise, others = np.sum(images, axis=0), sum(variances), len(images) - 1
+    return [
+        flow_between(
+            (total - one) / others, one, regions.weight, grid, floor, threads,
+            weight_of_first((noise - own) / others**2, own),
+        )
+        for one, own in zip(images, variances, strict=True)
+    ]  # fmt: skip
 
 
 def _halves(flow: Flow) -> list[Array]:

@@ -1,33 +1,35 @@
 """What differs between two scans of one head besides motion: gain, bias field, offset and resolution."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from stnreg.geometry.grid import ArrayOnGrid, Grid
-from stnreg.registration.refine.region import box_mean
-from stnreg.resampling.block_mean import block_mean
-from stnreg.resampling.resample import resample
+from stnreg.registration.series.bias import bias_and_offset
 
 Array = np.ndarray
-BLOCK_MM = 4.0
 FLAT_SLOPE = 0.06  # per voxel, in units of contrast: below it, an offset does not look like motion
-WINDOW_MM = 40.0
-PULL = 0.02  # towards no bias field, where little is known
+SMOOTH_VOXELS, NEAR_VOXELS = 2.0, 0.7  # blur of the mean, where offset and bias are fitted; and of its edges
+TISSUE_SHARE = 0.7  # of the typical brightness of the brain: darker voxels say little of the bias field
 
 
-def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid, floor: float) -> Array:
-    """Return the part of b - a that is no motion.
+def contrast_difference(mean: Array, difference: Array, weight: Array, grid: Grid, floor: float) -> Array:
+    """Return the part of the difference of two images that is no motion.
 
-    It is offset + gain m + bias(x) (m + floor) + k laplacian(m), with m the smoothed mean of both. Offset and gain
-    are two numbers, and the bias field is smooth; they are fitted where m is flat, so that motion of edges does not
+    It is offset + bias(x) (m + floor) + k laplacian(m), with m the smoothed mean of both. The bias field is a
+    polynomial, which holds the gain, too. Offset and bias are fitted where m is flat, so that motion of edges does not
     count. The last term is a difference in resolution: a Gaussian of variance 2 k more or less.
 
     A gain that may vary from place to place is not fitted: m hardly varies where it is flat, and the noise that it
-    shares with a and b would decide.
+    shares with the images would decide.
 
     Parameters
     ----------
-    a, b : (z, y, x) float32
-        In units of contrast: CSF is 0, the typical brain is 1.
+    mean : (z, y, x) float32
+        Mean of both images whose noise does not correlate with that of the difference (`weight_of_first`). In units
+        of contrast: CSF is 0, the typical brain is 1.
+    difference : (z, y, x) float32
+        The second image minus the first.
     weight : (z, y, x) float32
         Where the images are compared.
     grid : Grid
@@ -37,32 +39,63 @@ def contrast_difference(a: Array, b: Array, weight: Array, grid: Grid, floor: fl
     Returns
     -------
     (z, y, x) float32
-        Antisymmetric: with the images exchanged it changes its sign.
+        Linear in `difference`: with the images exchanged it changes its sign.
     """
-    mean, difference = (a + b) / 2, b - a
-    smooth = smoothed(mean, 2.0)
-    flat = (weight * (sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) < FLAT_SLOPE**2)).astype(np.float32)
-    near = smoothed(mean, 0.7)
+    smooth, near = smoothed(mean, SMOOTH_VOXELS), smoothed(mean, NEAR_VOXELS)
+    flat = weight * flatness(smooth, FLAT_SLOPE)
     curved = sum(np.gradient(np.gradient(near, axis=k), axis=k) for k in range(3)).astype(np.float32)
-    signal, factor = smooth + np.float32(floor), 0.0
-    strength, coarse = _window_mean(flat * signal**2, grid)
+    signal, curvature, factor = smooth + np.float32(floor), _dot(weight, curved**2), 0.0
     for _ in range(2):
         left = difference - np.float32(factor) * curved
-        offset, gain = _line(smooth, left, flat)
-        left = left - (np.float32(offset) + np.float32(gain) * smooth)
-        bias = _window_mean(flat * signal * left, grid)[0] / (strength + PULL * float(strength.max()))
-        field = _up(bias, coarse, grid) * (near + np.float32(floor)) + np.float32(offset) + np.float32(gain) * near
-        factor = float((weight * curved * (difference - field)).sum() / max((weight * curved**2).sum(), 1e-6))
+        bias, offset = bias_and_offset(left, signal, flat, grid, with_offset=True)
+        field = bias * (near + np.float32(floor)) + np.float32(offset)
+        factor = _dot(weight, curved * (difference - field)) / max(curvature, 1e-6)
     return field + np.float32(factor) * curved
 
 
-def _line(x: Array, y: Array, weight: Array) -> tuple[float, float]:
-    """Return offset and slope of the weighted line through points."""
-    total = max(float(weight.sum(dtype=float)), 1e-6)
-    x_mean, y_mean = float((weight * x).sum(dtype=float)) / total, float((weight * y).sum(dtype=float)) / total
-    spread = float((weight * (x - x_mean) ** 2).sum(dtype=float))
-    slope = float((weight * (x - x_mean) * (y - y_mean)).sum(dtype=float)) / max(spread, 1e-6)
-    return y_mean - slope * x_mean, slope
+def flatness(smooth: Array, slope: float) -> Array:
+    """Return 1 where a smoothed image is flat, (z, y, x) float32; a quarter where it has the slope, per voxel."""
+    steep = sum(np.gradient(smooth, axis=k) ** 2 for k in range(3)) / slope**2
+    return (1 / (1 + steep) ** 2).astype(np.float32)
+
+
+def evened(images: Sequence[Array], variances: Sequence[float], grid: Grid, weight: Array) -> list[Array]:
+    """Return images with the brightness and the bias field of their mean.
+
+    Parameters
+    ----------
+    images : sequence of (z, y, x) float32
+        On `grid`, of similar brightness.
+    variances : sequence of float
+        Of the noise of each.
+    grid : Grid
+    weight : (z, y, x) float32
+        How much each voxel counts; 0 outside the brain.
+    """
+    for _ in range(2):
+        smooth = smoothed(quiet_mean(images, variances), SMOOTH_VOXELS)
+        typical = max(float(np.median(smooth[weight > 0.5])), 1e-6) if (weight > 0.5).any() else 1.0
+        # Tissue alone: the fluid says little of the field.
+        flat = weight * (smooth > TISSUE_SHARE * typical) * flatness(smooth / np.float32(typical), FLAT_SLOPE / 2)
+        fields = [bias_and_offset(image - smooth, smooth, flat, grid, with_offset=False)[0] for image in images]
+        images = [image / np.maximum(1 + field, 0.1) for image, field in zip(images, fields, strict=True)]
+    return list(images)
+
+
+def quiet_mean(images: Sequence[Array], variances: Sequence[float]) -> Array:
+    """Return the mean of least noise, whose noise does not correlate with that of differences between the images."""
+    weights = 1 / np.maximum(variances, 1e-6 * max(*variances, 1e-6))
+    return np.asarray(np.tensordot((weights / weights.sum()).astype(np.float32), np.stack(images), 1))
+
+
+def weight_of_first(first_variance: float, second_variance: float) -> float:
+    """Return the weight of the first image in a mean whose noise does not correlate with that of the difference.
+
+    Those are the weights of the least noise, too. With equal weights, the noise of the worse image would be in the
+    mean and in the difference, and what is fitted to both would follow it.
+    """
+    total = first_variance + second_variance
+    return second_variance / total if total > 0 else 0.5
 
 
 def noise_of(image: ArrayOnGrid, brain: ArrayOnGrid) -> float:
@@ -104,15 +137,5 @@ def smoothed(image: Array, sigma_voxels: float) -> Array:
     return np.asarray(gaussian_filter(image, sigma_voxels, truncate=3.0), np.float32)
 
 
-def _window_mean(values: Array, grid: Grid) -> ArrayOnGrid:
-    coarse, coarse_grid = block_mean(values.astype(np.float32), grid, BLOCK_MM)
-    reach = [max(round(WINDOW_MM / 4 / float(s)), 1) for s in coarse_grid.spacing[::-1]]
-    return box_mean(box_mean(coarse, reach), reach), coarse_grid
-
-
-def _up(values: Array, coarse: Grid, grid: Grid) -> Array:
-    """Interpolate to the voxels; beyond the outermost blocks their values are repeated."""
-    wide = np.pad(values.astype(np.float32), 1, mode="edge")
-    back = np.eye(4)
-    back[:3, 3] = -1.0
-    return resample(wide, Grid(wide.shape[::-1], coarse.index_to_lps @ back), grid, np.eye(4), "linear")
+def _dot(weight: Array, values: Array) -> float:
+    return float((weight * values).sum(dtype=float))

@@ -12,13 +12,13 @@ import numpy as np
 
 from stnreg.geometry.grid import Grid
 from stnreg.registration.series.contrast import contrast_difference
-from stnreg.registration.series.lattice import Lattice, bending, block_sums, gather, synthesize
+from stnreg.registration.series.lattice import Lattice, bending, block_sums, gather, solve, synthesize
 
 Array = np.ndarray
-STEP_MM = 5.0
-BENDING = 0.03  # weight of the bending energy; the images are in units of contrast, coefficients in voxels
+STEP_MM = 3.0  # the brain moves less near the skull than inside, within millimetres
+BENDING = 0.01  # weight of the bending energy; the images are in units of contrast, coefficients in voxels
 RIDGE = 1e-4
-ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 12, 8
+ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 20, 8
 BLOCK_VOXELS = 16  # edge of the blocks whose errors are taken as independent
 
 
@@ -71,7 +71,9 @@ class Flow:
         return float(np.sqrt((each.astype(float) ** 2).sum()) / max(float(mask.sum()), 1e-6))
 
 
-def flow_between(first: Array, second: Array, weight: Array, grid: Grid, floor: float, threads: int) -> Flow:
+def flow_between(
+    first: Array, second: Array, weight: Array, grid: Grid, floor: float, threads: int, first_share: float = 0.5
+) -> Flow:
     """Estimate the displacement between two images on one grid.
 
     Parameters
@@ -85,17 +87,19 @@ def flow_between(first: Array, second: Array, weight: Array, grid: Grid, floor: 
     floor : float
         Intensity of CSF in units of contrast.
     threads : int
+    first_share : float
+        Weight of the first image in the mean of both (`weight_of_first`).
     """
     lattice = Lattice(grid.shape, STEP_MM / float(grid.spacing.mean()))
     found = lattice.zeros()
     for _ in range(ROUNDS):
         half = lattice.field(found) / 2
         a, b = warped(first, -half, threads), warped(second, half, threads)
-        other = contrast_difference(a, b, weight, grid, floor)
-        a, b = a + other / 2, b - other / 2
-        gradient = np.stack([np.gradient((a + b) / 2, axis=axis) for axis in (2, 1, 0)])
+        mean = np.float32(first_share) * a + np.float32(1 - first_share) * b
+        other = contrast_difference(mean, b - a, weight, grid, floor)
+        gradient = np.stack([np.gradient(mean, axis=axis) for axis in (2, 1, 0)])
         weighted = weight * gradient
-        pull = weighted * (a - b)
+        pull = weighted * (a - b + other)
         products = {(i, j): block_sums(weighted[i] * gradient[j]) for i in range(3) for j in range(i, 3)}
         apply, diagonal = _normal(products, lattice)
         rhs = gather(block_sums(pull), lattice.coarse) - BENDING * bending(found) - RIDGE * found
@@ -134,24 +138,6 @@ def volume_factor(displacement: Array) -> Array:
     minor = [j[1][1] * j[2][2] - j[1][2] * j[2][1], j[1][0] * j[2][2] - j[1][2] * j[2][0]]
     last = j[1][0] * j[2][1] - j[1][1] * j[2][0]
     return np.asarray(j[0][0] * minor[0] - j[0][1] * minor[1] + j[0][2] * last, np.float32)
-
-
-def solve(apply: Callable[[Array], Array], rhs: Array, diagonal: Array, steps: int) -> Array:
-    """Solve a symmetric system by conjugate gradients with a diagonal preconditioner."""
-    x, residual = np.zeros_like(rhs), rhs.copy()
-    direction = residual / diagonal
-    size = float((residual * direction).sum())
-    for _ in range(steps):
-        if size <= 1e-20:
-            break
-        applied = apply(direction)
-        share = size / float((direction * applied).sum())
-        x += share * direction
-        residual -= share * applied
-        scaled = residual / diagonal
-        size, before = float((residual * scaled).sum()), size
-        direction = scaled + size / before * direction
-    return x
 
 
 def _normal(products: dict[tuple[int, int], Array], lattice: Lattice) -> tuple[Callable[[Array], Array], Array]:

@@ -1,5 +1,6 @@
-"""Cubic B-splines on a lattice: fields at voxels, the adjoint, and the bending energy. Arrays are (3, z, y, x)."""
+"""Cubic B-splines on a lattice: fields at voxels, the adjoint, bending energy, systems. Arrays are (3, z, y, x)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -79,6 +80,24 @@ def block_sums(values: Array) -> Array:
     z, y, x = (n // 2 for n in values.shape[-3:])
     kept = values[..., : 2 * z, : 2 * y, : 2 * x].reshape(*values.shape[:-3], z, 2, y, 2, x, 2)
     return np.asarray(kept.sum((-5, -3, -1), dtype=np.float32))
+
+
+def solve(apply: Callable[[Array], Array], rhs: Array, diagonal: Array, steps: int) -> Array:
+    """Solve a symmetric system by conjugate gradients with a diagonal preconditioner."""
+    x, residual = np.zeros_like(rhs), rhs.copy()
+    direction = residual / diagonal
+    size = float((residual * direction).sum())
+    for _ in range(steps):
+        if size <= 1e-20:
+            break
+        applied = apply(direction)
+        share = size / float((direction * applied).sum())
+        x += share * direction
+        residual -= share * applied
+        scaled = residual / diagonal
+        size, before = float((residual * scaled).sum()), size
+        direction = scaled + size / before * direction
+    return x
 
 
 def _basis(count: int, step: float) -> Array:

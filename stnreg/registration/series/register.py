@@ -1,10 +1,8 @@
 """Register a series: encode each visit, compare pairs, bring them into agreement, refine against the template."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,36 +12,33 @@ from stnreg.errors import StnregError, UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.inputs import Image
+from stnreg.images.volume import Volume
 from stnreg.models.card import find
+from stnreg.preprocessing.masks import load_masks
 from stnreg.registration.anatomy.encode import threads_of_each
 from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.encoding import encode
 from stnreg.registration.methods import method_of
-from stnreg.registration.options import RegistrationOptions
-from stnreg.registration.register import register_pair
-from stnreg.registration.result import RegistrationResult
 from stnreg.registration.series.agreement import agreeing_maps, mean_space, reduced, residuals_mm
 from stnreg.registration.series.change import ChangeResult, measure_change
 from stnreg.registration.series.options import SeriesOptions
-from stnreg.registration.series.people import Evidence, groups, links, reason_left_out
+from stnreg.registration.series.pairs import Pairs, in_parallel
+from stnreg.registration.series.people import links, reason_left_out
 from stnreg.registration.series.reference import to_reference
 from stnreg.registration.series.result import ERROR, KEPT, LEFT_OUT, SeriesResult, VisitResult
 from stnreg.registration.series.rounds import refine_in_rounds
 from stnreg.registration.series.skull import relative_scales
 
-ALL_PAIRS = 6  # visits, up to which every pair is registered
-NEIGHBOURS = 3  # of each visit on either side, in a larger series
-PAIR_DOF = {6: 6, 7: 7, 9: 12, 12: 12}  # scales along the axes of two scanners have no nine parameters
 BRAIN_RADIUS_MM = 60.0
 
 Item = TypeVar("Item")
-Out = TypeVar("Out")
 
 
 def register_series(
     visits: Sequence[Image | EncodedImage],
     names: Sequence[str] | None = None,
     options: SeriesOptions | None = None,
+    exclude: Mapping[str, Image] | None = None,
 ) -> SeriesResult:
     """Bring the visits of one person into one space.
 
@@ -54,11 +49,14 @@ def register_series(
     names : sequence of str, optional
         Of the visits, unique; `visit-1` and so on by default.
     options : SeriesOptions, optional
+    exclude : mapping of str to path, Volume, nibabel or SimpleITK image, optional
+        By the name of a visit: the part of it to ignore (non-zero), such as a lesion or what takes up contrast agent.
+        Transforms do not follow it, and the displacements of `change` are interpolated over it.
 
     Returns
     -------
     SeriesResult
-        A visit that cannot be read, is judged failed or shows another person is in it with the reason.
+        A visit (or its mask) that cannot be read, is judged failed or shows another person is in it with the reason.
 
     Raises
     ------
@@ -73,11 +71,15 @@ def register_series(
         raise UsageProblem(f"a series has two visits or more, got {len(visits)}")
     if len(named) != len(visits) or len(set(named)) < len(named):
         raise UsageProblem("every visit of a series needs a name of its own")
+    if unknown := set(exclude or {}) - set(named):
+        raise UsageProblem(f"exclude: no visit is named {', '.join(sorted(unknown))}; they are {', '.join(named)}")
     weights, clock = find(options.model), Clock()
     if not method_of(weights).encodes_alone:
         raise UsageProblem(f"{weights.name}: a series needs an anatomy network, which encodes each visit alone")
     with clock.stage("encode"):
-        read = _in_parallel(lambda one: _encoded(one, options, len(visits)), visits, options.thread_count)
+        read = in_parallel(lambda one: _encoded(one, options, len(visits)), visits, options.thread_count)
+    masks = [_mask_of(one, (exclude or {}).get(name), options) for name, one in zip(named, read, strict=True)]
+    read = [mask if isinstance(mask, StnregError) else one for one, mask in zip(read, masks, strict=True)]
     results = [
         VisitResult(name, _path(given), ERROR, str(one))
         if isinstance(one, StnregError)
@@ -87,7 +89,8 @@ def register_series(
     usable = {k: one for k, one in enumerate(read) if isinstance(one, EncodedImage)}
     order = sorted(usable, key=lambda k: _content(usable[k]))  # so that the order given does not matter
     with clock.stage("pairs"):
-        pairs = _Pairs([usable[k] for k in order], options).compared()
+        ignored = [mask if isinstance(mask := masks[k], Volume) else None for k in order]
+        pairs = Pairs([usable[k] for k in order], options, ignored).compared()
     group, evidence = pairs.group, pairs.evidence
     for k in set(range(len(order))) - set(group):
         place = order[k]
@@ -99,16 +102,16 @@ def register_series(
         return SeriesResult(tuple(results), None, empty, options, weights, clock.seconds, warnings=(reason,))
     with clock.stage("agree"):
         maps, disagreement = _agreed(pairs, options)
-    members = [pairs.visits[k] for k in group]
+    members, member_masks = [pairs.visits[k] for k in group], [pairs.masks[k] for k in group]
     with clock.stage("template"):
-        rounds = refine_in_rounds(members, maps, pairs.typical_correlation, options)
+        rounds = refine_in_rounds(members, maps, pairs.typical_correlation, options, member_masks)
     first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
     with clock.stage("reference"):
         placed = to_reference(rounds, members, first, options)
     changes = None
     if options.change:
         with clock.stage("change"):
-            changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count)
+            changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count, member_masks)
     skulls = relative_scales([one.skull for one in rounds.aligned])
     for number, k in enumerate(group):
         place = order[k]
@@ -125,6 +128,7 @@ def register_series(
             has_skull=found.has_skull,
             skull_log_volume=skulls[number].log_volume if skulls else None,
             skull_error=skulls[number].error if skulls else None,
+            scale_error=found.scale_error and found.scale_error.times((len(group) - 1) / len(group)),
         )
     return SeriesResult(
         tuple(results),
@@ -155,68 +159,7 @@ def _in_order_given(changes: ChangeResult, places: Sequence[int]) -> ChangeResul
     )
 
 
-@dataclass
-class _Pairs:
-    """The registrations between visits, in the order of their content."""
-
-    visits: Sequence[EncodedImage]
-    options: SeriesOptions
-    results: dict[tuple[int, int], RegistrationResult] = field(default_factory=dict)
-    group: list[int] = field(default_factory=list)
-
-    def compared(self) -> "_Pairs":
-        """Register as many pairs as are needed, and find the largest group of one person."""
-        count = len(self.visits)
-        wanted = list(combinations(range(count), 2))
-        if count > ALL_PAIRS:
-            near = {tuple(sorted((i, (i + step) % count))) for i in range(count) for step in range(1, NEIGHBOURS + 1)}
-            wanted = sorted(near)  # type: ignore[arg-type]
-        self._register(wanted)
-        if count > ALL_PAIRS:  # whoever is left out is compared with all others
-            out = set(range(count)) - set(self.group)
-            self._register([(i, j) for i, j in combinations(range(count), 2) if {i, j} & out])
-        return self
-
-    @property
-    def evidence(self) -> dict[tuple[int, int], Evidence]:
-        """What each pair says of its visits."""
-        found = {}
-        for pair, result in self.results.items():
-            refined, verdict = result.refined, result.verdict
-            assert refined is not None
-            found[pair] = Evidence(
-                bool(verdict.passed), refined.same_person, refined.local_correlation, verdict.reasons
-            )
-        return found
-
-    @property
-    def typical_correlation(self) -> float:
-        """Local correlation at 2 mm between the visits of the group."""
-        return float(np.mean([found.correlation for found in self.good.values()]))
-
-    @property
-    def good(self) -> dict[tuple[int, int], Evidence]:
-        """The usable pairs inside the group."""
-        return {p: found for p, found in links(self.evidence).items() if p[0] in self.group and p[1] in self.group}
-
-    def _register(self, wanted: Sequence[tuple[int, int]]) -> None:
-        missing = [pair for pair in wanted if pair not in self.results]
-        threads = self.options.thread_count
-        of_pair = RegistrationOptions(
-            dof=PAIR_DOF[self.options.dof],
-            model=self.options.model,
-            min_score=self.options.min_score,
-            header_source=self.options.header_source,
-            volume=self.options.volume,
-            device=self.options.device,
-            threads=threads_of_each(threads, min(threads, max(len(missing), 1))),
-        )
-        made = _in_parallel(lambda p: register_pair(self.visits[p[0]], self.visits[p[1]], of_pair), missing, threads)
-        self.results.update(zip(missing, made, strict=True))
-        self.group = sorted(groups(self.evidence, len(self.visits))[0]) if self.visits else []
-
-
-def _agreed(pairs: _Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[float]]:
+def _agreed(pairs: Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[float]]:
     """Return the maps from the mean space to the visits of the group, and how far the pairs of each disagree, mm."""
     place = {k: number for number, k in enumerate(pairs.group)}
     edges = {(place[i], place[j]): pairs.results[i, j].fixed_to_moving for i, j in pairs.good}
@@ -254,6 +197,20 @@ def _encoded(image: Image | EncodedImage, options: SeriesOptions, count: int) ->
         return error
 
 
+def _mask_of(
+    visit: EncodedImage | StnregError, mask: Image | None, options: SeriesOptions
+) -> Volume | StnregError | None:
+    """Return the part of a visit to ignore, on its grid; the error if it cannot be used."""
+    if mask is None or isinstance(visit, StnregError):
+        return None
+    try:
+        read = load_masks({"fixed_exclude": mask}, visit.volume, visit.volume, options.header_source)
+    except StnregError as error:
+        return error
+    inside, grid = read["fixed_exclude"]
+    return Volume(inside.astype(np.uint8), grid)
+
+
 def _content(visit: EncodedImage) -> bytes:
     """Return a digest of the voxels and the grid of a visit."""
     known = hashlib.sha256(np.ascontiguousarray(visit.volume.array).view(np.uint8).data)
@@ -263,11 +220,3 @@ def _content(visit: EncodedImage) -> bytes:
 
 def _path(image: object) -> str:
     return str(image) if isinstance(image, str) or hasattr(image, "__fspath__") else "image"
-
-
-def _in_parallel(work: Callable[[Item], Out], items: Sequence[Item], threads: int) -> list[Out]:
-    """Return the results in order; a few at once if there are threads."""
-    if threads < 2 or len(items) < 2:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(min(threads, len(items))) as pool:
-        return list(pool.map(work, items))

@@ -12,6 +12,7 @@ from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
 from stnreg.registration.series.change import ChangeResult
 from stnreg.registration.series.options import SeriesOptions
+from stnreg.registration.series.scale_error import ScaleError
 from stnreg.registration.series.template import on_grid
 
 KEPT, LEFT_OUT, ERROR = "kept", "left out", "error"
@@ -50,6 +51,8 @@ class VisitResult:
     skull_log_volume, skull_error : float or None
         Logarithm of the volume factor of the skull from the template to the visit, and its standard error; with
         `change` alone, and None where the skull is not in view.
+    scale_error : ScaleError or None
+        Standard errors of its scale over that of the template; None if its transform is rigid.
     warnings : tuple of str
     """
 
@@ -66,6 +69,7 @@ class VisitResult:
     has_skull: bool = False
     skull_log_volume: float | None = None
     skull_error: float | None = None
+    scale_error: ScaleError | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -115,6 +119,16 @@ class SeriesResult:
     def parameters(self, visit: VisitResult) -> Parameters:
         """Return the parameters of the map from the template to a visit, about the middle of the brain."""
         return to_parameters(visit.space_to_visit, self.center_lps)  # type: ignore[arg-type]
+
+    def scale(self, visit: VisitResult) -> tuple[float, float, float]:
+        """Return the scales from the template to a visit.
+
+        With 9 degrees of freedom they lie along the axes of the visit's scanner, otherwise along those of the template.
+        """
+        if self.options.dof != 9:
+            return self.parameters(visit).scale
+        x, y, z = 1 / np.linalg.norm(invert(visit.space_to_visit)[:3, :3], axis=0)  # type: ignore[arg-type]
+        return float(x), float(y), float(z)
 
     def motion_mm(self, visit: VisitResult) -> float:
         """Return how far the brain lies from where it lies in the other visits, by the headers: mean of all others."""

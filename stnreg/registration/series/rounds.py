@@ -12,6 +12,7 @@ from stnreg.geometry.affine import apply_affine, compose, invert
 from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.geometry.lie import exp_affine, log_affine
 from stnreg.geometry.matrix import Matrix
+from stnreg.images.volume import Volume
 from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.refine.region import Region
 from stnreg.registration.series.agreement import recentred
@@ -54,7 +55,11 @@ class Rounds:
 
 
 def refine_in_rounds(
-    visits: Sequence[EncodedImage], maps: Sequence[Matrix], coarse_correlation: float, options: SeriesOptions
+    visits: Sequence[EncodedImage],
+    maps: Sequence[Matrix],
+    coarse_correlation: float,
+    options: SeriesOptions,
+    masks: Sequence[Volume | None],
 ) -> Rounds:
     """Refine the maps to the visits until none moves by more than `STOP_MM`.
 
@@ -70,12 +75,14 @@ def refine_in_rounds(
     coarse_correlation : float
         Local correlation of the visits at 2 mm.
     options : SeriesOptions
+    masks : sequence of Volume or None
+        The part of each visit to ignore, on its grid.
     """
     images = [(one.volume.array, one.volume.grid) for one in visits]
     current = list(maps)
     grid = template_grid(images, current, options.spacing_mm)
     moved: list[float] = []
-    state = _State(visits, grid, options)
+    state = _State(visits, grid, options, masks)
     with one_blas_thread(), ThreadPoolExecutor(max(options.thread_count, 1)) as pool:
         while len(moved) < MAX_ROUNDS and (not moved or moved[-1] > STOP_MM):
             brain = mean_brain(visits, current, grid)
@@ -90,9 +97,15 @@ def refine_in_rounds(
 class _State:
     """What the rounds share: the levels of the visits in their own voxels, and the brightness of each."""
 
-    def __init__(self, visits: Sequence[EncodedImage], grid: Grid, options: SeriesOptions) -> None:
+    def __init__(
+        self, visits: Sequence[EncodedImage], grid: Grid, options: SeriesOptions, masks: Sequence[Volume | None]
+    ) -> None:
         self.images: list[ArrayOnGrid] = [(one.volume.array, one.volume.grid) for one in visits]
-        self.regions = [Region((one.encoding.brain, one.encoding.maps_grid)) for one in visits]
+        self.masks = [None if mask is None else (mask.array, mask.grid) for mask in masks]
+        self.regions = [
+            Region((one.encoding.brain, one.encoding.maps_grid), exclude=mask)
+            for one, mask in zip(visits, self.masks, strict=True)
+        ]
         self.grid, self.options = grid, options
         self.prepared: list[Prepared] = []
         self.gains: list[float] = []
@@ -110,16 +123,39 @@ class _State:
         others, back = _Others(shown), [invert(one) for one in maps]
         if not self.prepared:
             self.prepared = list(pool.map(prepare, self.images, self.regions))
-            mean = prepare((others.without(0), grid), Region(brain))
+            mean = prepare((others.without(0), grid), self._region_without(0, maps, brain))
             self.is_coarse = is_too_noisy(self.prepared[0], mean, back[0], coarse_correlation)
             if self.is_coarse:
                 self.prepared = list(pool.map(partial(prepare, is_coarse=True), self.images, self.regions))
 
         def one_visit(k: int) -> Aligned:
-            mean = prepare((others.without(k), grid), Region(brain), is_coarse=self.is_coarse)
+            region = self._region_without(k, maps, brain)
+            mean = prepare((others.without(k), grid), region, is_coarse=self.is_coarse)
             return align(self.prepared[k], mean, back[k], self.options.dof, scale=self.options.change)
 
         return list(pool.map(one_visit, range(len(maps))))
+
+    def _region_without(self, number: int, maps: Sequence[Matrix], brain: ArrayOnGrid) -> Region:
+        """Return the region of the mean of all visits but one: the brain, without what any of them ignores."""
+        others = [
+            (mask, to_visit) for k, (mask, to_visit) in enumerate(zip(self.masks, maps, strict=True)) if k != number
+        ]
+        ignored = ignored_on(self.grid, others)
+        return Region(brain, exclude=None if ignored is None else (ignored, self.grid))
+
+
+def ignored_on(grid: Grid, masks: Sequence[tuple[ArrayOnGrid | None, Matrix]]) -> Array | None:
+    """Return where at least one of the masks of visits lies, (z, y, x) bool; None if there are none.
+
+    Parameters
+    ----------
+    grid : Grid
+        In the space of the template.
+    masks : sequence of (mask or None, (4, 4) float64)
+        Each with the map from the space of the template to its visit, LPS mm.
+    """
+    found = [resample(mask[0].astype(np.float32), mask[1], grid, a_to_b) > 0.05 for mask, a_to_b in masks if mask]
+    return np.any(found, axis=0) if found else None
 
 
 def _stepped(maps: Sequence[Matrix], aligned: Sequence[Aligned]) -> list[Matrix]:

@@ -5,18 +5,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stnreg.geometry.affine import apply_affine, invert
+from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.refine.degrees_of_freedom import directions
 from stnreg.registration.refine.gauss_newton import minimize
-from stnreg.registration.refine.linearization import linearize_both
 from stnreg.registration.refine.pyramid import PyramidLevel
-from stnreg.registration.refine.region import BRAIN_SHARE, Region, at_voxels
-from stnreg.registration.refine.samples import SampledImage, middle
+from stnreg.registration.refine.region import Region, at_voxels, box_mean
+from stnreg.registration.refine.samples import SampledImage
+from stnreg.registration.series.scale_error import scale_error
 
 Array = np.ndarray
 MAX_STEPS, STOP_MM = 6, 0.001
-OCTANTS = 8
+AROUND_BRAIN_MM, NEAR_BRAIN = 5.0, 0.1  # no sample of the skull within this of the brain map
 
 
 @dataclass(frozen=True)
@@ -36,18 +35,24 @@ class SkullScale:
 
 
 def without_brain(level: PyramidLevel, region: Region) -> PyramidLevel:
-    """Return a level of the head whose samples lie outside the brain."""
+    """Return a level of the head whose samples lie outside the brain and some millimetres around it.
+
+    The fluid around a brain gets wider as the brain shrinks: its inner edge is no skull.
+    """
     if region.brain is None:
         return level
-    inside = at_voxels(region.brain, level.share_grid) > BRAIN_SHARE
-    return replace(level, share=np.where(inside, np.float32(0), level.share))
+    brain, grid = region.brain
+    reach = [max(round(AROUND_BRAIN_MM / float(s)), 1) for s in grid.spacing[::-1]]
+    near = box_mean(np.pad(brain, [(r, r) for r in reach]).astype(np.float32), reach)
+    to_wide = np.eye(4)
+    to_wide[:3, 3] = [-r for r in reach[::-1]]
+    wide = Grid(near.shape[::-1], grid.index_to_lps @ to_wide)
+    inside = at_voxels((near, wide), level.share_grid) > NEAR_BRAIN
+    return replace(level, share=np.where(inside & (level.share > 0), np.float32(0), level.share))
 
 
 def skull_scale(visit: SampledImage, others: SampledImage, visit_to_space: Matrix) -> SkullScale:
     """Fit a similarity to skull and scalp, and return its scale.
-
-    The standard error is that of sums over the octants of the head, taken as independent: it counts noise, and what
-    differs between parts of the head.
 
     Parameters
     ----------
@@ -58,32 +63,8 @@ def skull_scale(visit: SampledImage, others: SampledImage, visit_to_space: Matri
     """
     found = minimize(visit, others, visit_to_space, dof=7, max_steps=MAX_STEPS, stop_mm=STOP_MM, newton=True)
     current = found.fixed_to_moving
-    center = middle(visit, others, current)
-    basis = directions(current, 7)
-    normal = basis.T @ (found.linearized[0].normal + found.linearized[1].normal) @ basis
-    shifts = []
-    for octant in range(OCTANTS):
-        own = _in_octant(visit, np.eye(4), center, octant), _in_octant(others, invert(current), center, octant)
-        there, back = linearize_both(*own, current, center)
-        rhs = basis.T @ (_share(own[0], visit) * there.rhs + _share(own[1], others) * back.rhs)
-        shifts.append(np.linalg.lstsq(normal, rhs, rcond=1e-6)[0][3])
-    error = 3 * float(np.sqrt(np.square(shifts).sum() * OCTANTS / (OCTANTS - 1)))
+    error = scale_error(visit, others, current, found.linearized, 7).volume
     return SkullScale(-float(np.log(np.linalg.det(current[:3, :3]))), error)
-
-
-def _share(part: SampledImage, whole: SampledImage) -> float:
-    return len(part.samples.values) / max(len(whole.samples.values), 1)
-
-
-def _in_octant(image: SampledImage, to_visit: Matrix, center: Array, octant: int) -> SampledImage:
-    """Keep the samples in one octant about a centre in the space of the visit."""
-    points = apply_affine(to_visit @ image.samples.to_lps, image.samples.points.T) - center
-    which = (points > 0) @ np.array([1, 2, 4]) == octant
-    own = image.samples
-    return replace(
-        image,
-        samples=replace(own, points=own.points[:, which], values=own.values[which], gradient=own.gradient[:, which]),
-    )
 
 
 def relative_scales(found: Sequence[SkullScale | None]) -> list[SkullScale]:

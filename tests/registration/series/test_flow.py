@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.series.contrast import contrast_difference, noise_of, smoothed, without_noise_floor
+from stnreg.registration.series.contrast import (
+    contrast_difference,
+    noise_of,
+    smoothed,
+    weight_of_first,
+    without_noise_floor,
+)
 from stnreg.registration.series.flow import flow_between, volume_factor, warped
 
 SIZE = 44
@@ -53,9 +59,27 @@ def test_gain_offset_and_noise_are_no_change():
 def test_a_difference_in_resolution_is_no_motion():
     sharp = ball(15)
     dull = smoothed(sharp, 0.6)
-    other = contrast_difference(sharp, dull, np.ones_like(sharp), GRID, 0.5)
+    mean, everywhere = (sharp + dull) / 2, np.ones_like(sharp)
+    other = contrast_difference(mean, dull - sharp, everywhere, GRID, 0.5)
     assert np.square(dull - sharp - other).sum() < 0.3 * np.square(dull - sharp).sum()
-    assert np.abs(other + contrast_difference(dull, sharp, np.ones_like(sharp), GRID, 0.5)).max() < 1e-4
+    assert np.abs(other + contrast_difference(mean, sharp - dull, everywhere, GRID, 0.5)).max() < 1e-4
+
+
+def test_the_weighted_mean_shares_no_noise_with_the_difference():
+    rng = np.random.default_rng(0)
+    first, second = 3 * rng.standard_normal(100_000), rng.standard_normal(100_000)
+    share = weight_of_first(9.0, 1.0)
+    mean = share * first + (1 - share) * second
+    assert share == pytest.approx(0.1)
+    assert abs(np.corrcoef(mean, second - first)[0, 1]) < 0.01
+    assert weight_of_first(0.0, 0.0) == 0.5
+
+
+def test_a_noisier_scan_is_no_change():
+    mask = smoothed((ball(15) > 0.5).astype(np.float32), 0.5)
+    first, second = ball(15, 0.02, 5), ball(15, 0.12, 6)
+    flow = flow_between(first, second, np.ones_like(mask), GRID, 0.5, 1, weight_of_first(0.02**2, 0.12**2))
+    assert abs(change(flow, mask)) < 0.004
 
 
 def test_the_volume_factor_of_a_stretch():

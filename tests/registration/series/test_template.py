@@ -4,7 +4,7 @@ import pytest
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.grid import Grid
 from stnreg.registration.series.skull import SkullScale, relative_scales
-from stnreg.registration.series.template import average, evened, gains, template_grid
+from stnreg.registration.series.template import average, gains, template_grid
 
 GRID = Grid.cube((0, 0, 0), 32, 4.0)
 
@@ -24,18 +24,6 @@ def test_gains_give_one_brightness():
     brain = np.ones((4, 4, 4), bool)
     found = gains([np.full((4, 4, 4), 100.0), np.full((4, 4, 4), 400.0)], brain)
     assert found == pytest.approx([2.0, 0.5])
-
-
-def test_bias_fields_are_evened_out():
-    rng = np.random.default_rng(0)
-    truth = 100 + 10 * rng.standard_normal((32, 32, 32))
-    slope = np.linspace(-0.2, 0.2, 32)
-    visits = [(truth * np.exp(sign * slope)).astype(np.float32) for sign in (-1, 1)]
-    even = evened(visits, GRID, np.ones((32, 32, 32), np.float32))
-    middle = slice(8, 24)
-    before = np.abs(visits[0] / visits[1] - 1)[middle, middle, middle].mean()
-    after = np.abs(even[0] / even[1] - 1)[middle, middle, middle].mean()
-    assert after < 0.15 * before
 
 
 def test_an_average_is_of_those_that_show_a_voxel():
