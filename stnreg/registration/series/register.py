@@ -207,7 +207,7 @@ def _mask_of(
         read = load_masks({"fixed_exclude": mask}, visit.volume, visit.volume, options.header_source)
     except StnregError as error:
         return error
-    inside, grid = read["fixed_exclude"]
+    inside, grid = read.on_grids["fixed_exclude"]
     return Volume(inside.astype(np.uint8), grid)
 
 
