@@ -58,8 +58,8 @@ Spacing = Annotated[
 Dof = Annotated[
     int,
     typer.Option(
-        help="Degrees of freedom: 6 rigid, 7 similarity (one scale), 9 (one scale per axis) or 12 affine. Two images of "
-        "one person are aligned rigidly, unless they show that more is needed."
+        help="Degrees of freedom: 6 rigid, 7 similarity (one scale), 9 (one scale per axis) or 12 affine. Two images "
+        "of one person are aligned rigidly, unless they show that more is needed."
     ),
 ]
 Model = Annotated[

@@ -130,6 +130,7 @@ class Refine:
             moving_brain=(moving.brain, moving.maps_grid),
             moving_mirror=moving.mirror,
             structures=structures_of(fixed, moving) if self.by_structures else None,
+            across_contrasts=fixed.is_placed and moving.is_placed,
             **pair.masks,
             dof=self.dof,
             threads=self.threads,

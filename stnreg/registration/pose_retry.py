@@ -14,7 +14,7 @@ from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AGREED_SLACK, AnatomyModel, Encoding, encode_from, encode_poses
+from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import distinct
 from stnreg.registration.findings import Encodings, Findings
@@ -74,12 +74,11 @@ def needs_pose_retry(found: Findings) -> bool:
         return False
     if found.verdict.passed is not False:
         return False
-    limits = encodings[0].calibration
-    fits = [one.fit_residual_mm for one in encodings]
-    if min(fits) > AGREED_SLACK * limits.accept_mm:
+    if not any(one.is_placed for one in encodings):
         return False
+    limits = encodings[0].calibration
     is_whole = affine_standard_error_mm(*encodings) <= limits.whole_head_error_mm
-    return not (is_whole and max(fits) <= limits.accept_mm)
+    return not (is_whole and max(one.fit_residual_mm for one in encodings) <= limits.accept_mm)
 
 
 def retry_pose(

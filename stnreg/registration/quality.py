@@ -8,7 +8,7 @@ import numpy as np
 from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
 from stnreg.registration.anatomy.completion import completed
-from stnreg.registration.anatomy.encode import AGREED_SLACK, Encoding
+from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 
 
@@ -86,8 +86,7 @@ def assess(
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
     one_person = refinement is not None and refinement.same_person
     # Two images of one phantom, or of one animal, correlate as well: both must show what is placed as in a head.
-    heads = all(one.fit_residual_mm <= AGREED_SLACK * one.calibration.accept_mm for one in (fixed, moving))
-    is_told = one_person and heads
+    is_told = one_person and fixed.is_placed and moving.is_placed
     least = min(limits.min_score, limits.min_one_person_score) if is_told else limits.min_score
     reasons = [*_structures(fixed, moving, compared, score, least if min_score is None else min_score)]
     if not one_person:

@@ -51,7 +51,7 @@ def test_from_a_pack_to_a_network(velocity_pack, tmp_path):
     card = json.loads((tmp_path / "net.json").read_text())
     assert list(card) == [
         "name", "kind", "size", "shape", "spacing_mm", "normalise", "lattice_voxels", "validation_scans", "sha256",
-        "data", "commit", "steps", "started_from", "scores", "stnreg",
+        "precision", "data", "commit", "steps", "started_from", "scores", "stnreg",
     ]  # fmt: skip
     assert card["sha256"] == hashlib.sha256((tmp_path / "net.onnx").read_bytes()).hexdigest()
     assert (card["kind"], card["shape"], card["steps"]) == ("velocity", [16, 24, 16], 1)

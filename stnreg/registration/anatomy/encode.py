@@ -98,6 +98,11 @@ class Encoding:
         return self.fit_residual_mm / max(float(sharp), 1e-3)
 
     @property
+    def is_placed(self) -> bool:
+        """Whether the structures lie as in a head: what an animal or a phantom shows, or a wrong pose, does not."""
+        return self.fit_residual_mm <= AGREED_SLACK * self.calibration.accept_mm
+
+    @property
     def mirror(self) -> Array:
         """(4, 4): the reflection in the head's midplane, LPS mm."""
         return self.template_to_lps @ np.diag([-1.0, 1.0, 1.0, 1.0]) @ invert(self.template_to_lps)

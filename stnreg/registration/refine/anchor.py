@@ -80,16 +80,15 @@ class Structures:
     def at(self, fixed_to_moving: Matrix, center_lps: Array) -> Pull:
         """Return the weighted squared distances, symmetric in the images, and their derivatives."""
         back = apply_affine(invert(fixed_to_moving), self.moving_lps)
-        in_fixed, in_moving = back - self.fixed_lps, apply_affine(fixed_to_moving, self.fixed_lps) - self.moving_lps
-        # A squared distance is the product of those in both spaces, so that it is symmetric.
-        growth = float(np.cbrt(abs(np.linalg.det(fixed_to_moving[:3, :3]))))
-        squared = np.linalg.norm(in_fixed, axis=1) * np.linalg.norm(in_moving, axis=1)
+        apart = back - self.fixed_lps
+        # The metric halfway between that of both spaces, so that nothing depends on which image is the fixed one.
+        metric = stretch(fixed_to_moving)
         at = np.c_[((self.fixed_lps + back) / 2 - center_lps) / UNIT_MM, np.ones(len(back))]
-        weighted = at * self.weights[:, None] * growth / INDEPENDENT
+        weighted = at * self.weights[:, None] / INDEPENDENT
         return Pull(
-            np.kron(np.eye(3), weighted.T @ at) * UNIT_MM**2,
-            (weighted.T @ in_fixed).T.ravel() * UNIT_MM,
-            float(self.weights @ squared) / INDEPENDENT,
+            np.kron(metric, weighted.T @ at) * UNIT_MM**2,
+            (weighted.T @ (apart @ metric)).T.ravel() * UNIT_MM,
+            float(self.weights @ np.einsum("ni,ij,nj->n", apart, metric, apart)) / INDEPENDENT,
         )
 
 
@@ -116,6 +115,13 @@ class HeadShape:
         entries = strain(fixed_to_moving)
         price = 1 / (self.spread**2 * INDEPENDENT)
         return Pull(price * _STRAINS.T @ _STRAINS, -price * _STRAINS.T @ entries, price * float(entries @ entries))
+
+
+def stretch(fixed_to_moving: Matrix) -> Array:
+    """Return the right stretch of an affine, (3, 3): its linear part is a rotation after this symmetric matrix."""
+    linear = fixed_to_moving[:3, :3]
+    squares, axes = np.linalg.eigh(linear.T @ linear)
+    return np.asarray((axes * np.sqrt(np.maximum(squares, 1e-12))) @ axes.T)
 
 
 def strain(fixed_to_moving: Matrix) -> Array:

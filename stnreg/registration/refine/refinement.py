@@ -57,6 +57,7 @@ def refine_affine(
     moving_exclude: ArrayOnGrid | None = None,
     moving_mirror: Matrix | None = None,
     structures: Structures | None = None,
+    across_contrasts: bool = True,
     dof: int = 12,
     threads: int = 2,
 ) -> Refined:
@@ -81,6 +82,9 @@ def refine_affine(
         The reflection in the moving head's midplane, LPS mm. If given, exchanged left and right is checked for.
     structures : Structures, optional
         Points that both images show. They count beside the intensities, unless both images show one person.
+    across_contrasts : bool
+        Whether one head in two contrasts is looked for by mutual information, which says little of a wrong pose: where
+        both images are known to show a head in its place.
     dof : int
         6, 7, 9 or 12.
     threads : int
@@ -120,7 +124,7 @@ def refine_affine(
             result = _alone_if_nearly_one_person(result, pool)
         similarity = CORRELATION
         one_shape = structures is None or structures.misfit <= ONE_SHAPE
-        if heads and one_shape and not (result.same_person or result.same_contrast):
+        if across_contrasts and heads and one_shape and not (result.same_person or result.same_contrast):
             result, similarity = _by_information(means, result, pool)
         stepped = perf_counter()
         refined = None

@@ -34,6 +34,21 @@ def test_exchanged_images_cost_the_same(structures):
     assert back.at(invert(TRUTH), CENTER).cost == pytest.approx(structures.at(TRUTH, CENTER).cost)
 
 
+def test_exchanged_images_are_pulled_the_same_way(structures):
+    """The slope of the cost along a change of the map is the same, however the pair is called."""
+    stretched = TRUTH @ np.diag([1.2, 0.9, 1.05, 1.0])
+    back = Structures(structures.moving_lps, structures.fixed_lps, structures.weights)
+    change = RNG.uniform(-0.01, 0.01, 12)
+    there = structures.at(stretched, CENTER).rhs @ change
+    changed = invert(step(stretched, 1e-4 * change, CENTER, 12))
+    middle = apply_affine(stretched, CENTER)
+    # The same change as a step of the inverse: found by what steps do to it.
+    start = invert(stretched)
+    tangents = np.stack([(step(start, 1e-4 * e, middle, 12) - start).ravel() for e in np.eye(12)])
+    same_change = np.linalg.lstsq(tangents.T, (changed - start).ravel(), rcond=None)[0]
+    assert back.at(start, middle).rhs @ same_change == pytest.approx(there, rel=1e-3)
+
+
 def test_terms_add_up_and_none_is_zero(structures):
     one, two = pull_of([structures], TRUTH, CENTER), pull_of([structures, structures], TRUTH, CENTER)
     np.testing.assert_allclose(two.rhs, 2 * one.rhs)
