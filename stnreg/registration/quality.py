@@ -94,7 +94,7 @@ def assess(
     if refinement is not None:
         error_mm = affine_standard_error_mm(fixed, moving)
         # The structures of a mirrored head agree. If they do not, the gain of the mirror means nothing.
-        reasons += _intensities(refinement, error_mm, limits, structures_agree=not reasons)
+        reasons += _intensities(refinement, error_mm, limits, dof, structures_agree=not reasons)
     elif estimated and (error_mm := affine_standard_error_mm(fixed, moving)) > limits.whole_head_error_mm:
         found, bound = told_apart(error_mm, limits.whole_head_error_mm, digits=1)
         reasons.append(
@@ -177,14 +177,20 @@ def _shape(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, dof: 
 
 
 def _intensities(
-    refinement: RefinementStats, error_mm: float, limits: Calibration, *, structures_agree: bool
+    refinement: RefinementStats, error_mm: float, limits: Calibration, dof: int, *, structures_agree: bool
 ) -> Iterator[str]:
-    """Yield reasons to reject by the intensities."""
+    """Yield reasons to reject by the intensities.
+
+    Two whole heads of different shape correlate the less the fewer degrees of freedom there are. Below twelve, their
+    structures decide alone, which are compared beyond shape.
+    """
     if refinement.mirrored and structures_agree:
         yield (
             "the moving image fits clearly better when mirrored: left and right are swapped in one of the two headers"
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
+    if dof < 12 and not partial and not refinement.same_person and structures_agree:
+        return
     least = limits.min_partial_correlation if partial else limits.min_correlation
     if not refinement.correlation >= least:
         where = "the part of the brain that both images show" if partial else "the brain"

@@ -80,6 +80,14 @@ def test_half_a_head_is_accepted_after_refinement_only():
     assert assess(WHOLE, HALF, np.eye(4), refinement=WELL).passed
 
 
+def test_below_twelve_degrees_of_freedom_structures_decide_about_two_people():
+    little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
+    assert assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=little).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=little).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=replace(little, same_person=True)).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=little, min_score=1.01).passed
+
+
 def test_uncorrelated_intensities_are_rejected():
     little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
     between = replace(WELL, correlation=LIMITS.min_partial_correlation - 0.01)
