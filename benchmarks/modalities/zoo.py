@@ -1,0 +1,68 @@
+"""Real pairs of other kinds of image, from the shared folder `zoo/`: how far from the truth, and what is refused.
+
+    python -m benchmarks.modalities.zoo [PAIR ...]
+
+A folder a pair, with `meta.json` and, where the true map is known, `truth.txt`. Distances are from it, over the head. A
+truth from a `header` is good to about half a millimetre, that of two templates to one or two.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.common.heads import shared_folder
+from benchmarks.modalities.tables import ruled
+from stnreg import register
+from stnreg.geometry.affine import apply_affine
+from stnreg.images.volume import load_volume
+
+HEADS = ("pair", "what", "truth", "error mm", "verdict", "score", "one person", "similarity", "seconds")
+POINTS_STEP = 500
+
+
+def error_mm(folder: Path, found: np.ndarray) -> float | None:
+    """Return the mean distance from the true map over the fixed head, mm; None where it is not known."""
+    if not (folder / "truth.txt").exists():
+        return None
+    inside = load_volume(str(folder / "fixed_seg.nii.gz"))
+    index = np.argwhere(inside.array > 0)[::POINTS_STEP, ::-1]
+    points = apply_affine(inside.grid.index_to_lps, index.astype(float))
+    off = apply_affine(found, points) - apply_affine(np.loadtxt(folder / "truth.txt"), points)
+    return float(np.linalg.norm(off, axis=1).mean())
+
+
+def row(folder: Path) -> list[str]:
+    """Register a pair, and return its row of the table."""
+    about = json.loads((folder / "meta.json").read_text())
+    began = time.process_time()
+    found = register(str(folder / "fixed.nii.gz"), str(folder / "moving.nii.gz"), threads=1)
+    seconds = time.process_time() - began
+    off, refined = error_mm(folder, found.fixed_to_moving), found.refined
+    return [
+        folder.name,
+        about["kind"],
+        about["truth"],
+        "" if off is None else f"{off:.2f}",
+        "accepted" if found.verdict.passed else "rejected",
+        f"{found.verdict.score:.2f}",
+        "" if refined is None else "yes" if refined.same_person else "no",
+        "" if refined is None else refined.similarity,
+        f"{seconds:.1f}",
+    ]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", nargs="*")
+    options = parser.parse_args()
+    root = shared_folder() / "data/zoo"
+    folders = [root / name for name in options.pairs] or sorted(path.parent for path in root.glob("*/meta.json"))
+    print(ruled(HEADS, [row(folder) for folder in folders]))
+
+
+if __name__ == "__main__":
+    main()
