@@ -17,7 +17,7 @@ demo: $(BIN)/stnreg
 	@echo "The moved image is demo/moved.nii.gz; the picture of before and after is $(CURDIR)/demo/before-after.png"
 
 test: .venv/tested
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/tested
 	$(BIN)/ruff check .
