@@ -147,7 +147,7 @@ def refine_affine(
         similarity=similarity,
         steps=result.steps + ((refined.steps,) if refined else ()),
         timings_s={"levels": built - begun, "steps": stepped - built, "last": perf_counter() - stepped},
-        notes=_notes(result, dof),
+        notes=_notes(result, dof, by_structures=structures is not None),
     )
 
 
@@ -156,9 +156,13 @@ def _averaged(image: ArrayOnGrid, region: Region) -> Side:
     return upright(*block_mean(*check_image(image), PASSES[-1].spacing_mm)), region
 
 
-def _notes(result: "_PyramidResult", dof: int) -> tuple[str, ...]:
-    if not result.improved:
-        return () if result.start_is_best else ("the refinement did not improve the initial transform, which is kept",)
+def _notes(result: "_PyramidResult", dof: int, *, by_structures: bool) -> tuple[str, ...]:
+    if not result.improved:  # where structures count, the start may have been their optimum, and needs no word
+        return (
+            ()
+            if result.start_is_best or by_structures
+            else ("the refinement did not improve the initial transform, which is kept",)
+        )
     if result.dof == dof or result.rigid:  # that one head moved rigidly needs no note
         return ()
     return (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
