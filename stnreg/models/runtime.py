@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 MANY_IMAGES = 40
-"""From this many images `auto` uses CUDA: it takes 1.8 s longer to start, and gains 0.05 s an image over 16 cores
+"""From this many images `auto` uses CUDA: it takes 1.8 s longer to start, and gains 0.04 s an image over 16 cores
 (docs/speed.md)."""
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 
@@ -143,7 +143,7 @@ def _create(content: bytes, weights: Weights, threads: int, gpu: int | None) -> 
         onnxruntime.preload_dlls()  # loads CUDA libraries installed by pip
         onnxruntime.set_default_logger_severity(4)  # it warns of plugins that nobody asked for
         options.log_severity_level = 4
-        # Full float32: rounded to TF32, maps differ by 0.003 from the CPU's, and transforms by half a millimetre.
+        # Full float32: rounded to TF32, transforms differed by half a millimetre from the CPU's.
         providers.insert(0, (CUDA, {"device_id": gpu, "use_tf32": 0}))
     try:
         return onnxruntime.InferenceSession(content, options, providers=providers)

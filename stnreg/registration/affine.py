@@ -70,7 +70,8 @@ def confirm_mirror(refined: Refined, pair: ImagePair, stage_of_dof: Callable[[in
     """Return a refinement whose mirror gain is the smaller of two, where it says that left and right are exchanged.
 
     Two contrasts, or two almost symmetric heads, can fit a little better mirrored by chance, and chance depends on what
-    else may change. Where left and right are exchanged, the mirror fits better at 6 and at 12 degrees of freedom.
+    else may change. Where left and right are exchanged, the mirror fits better at 6 and at 12 degrees of freedom, or at
+    6 alone where one head is found not to support more.
 
     Parameters
     ----------
