@@ -8,7 +8,6 @@ piecewise linear map does not fold if and only if all ten keep their orientation
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, slabs, turned
+from stnreg.transforms.tetrahedra import det, tetrahedra
 
 Array = NDArray[np.float32]
-FIRST, SECOND = slice(None, -1), slice(1, None)
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def determinant(vectors: Vectors, grid: Grid) -> Array:
             column = _central(steps, 3 - axis)
             column[axis] += 1
             columns.append(column[:, slab.start - first : slab.stop - first])
-        found[slab] = _det(*columns)
+        found[slab] = det(*columns)
     return found
 
 
@@ -108,7 +107,7 @@ def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array]:
 
 
 def _cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, tuple[slice, ...], Array]]:
-    """Yield the tetrahedra of all cells, slab by slab: the slab, the voxels in it, and `_tetrahedra`'s volumes."""
+    """Yield the tetrahedra of all cells, slab by slab: the slab, the voxels in it, and `tetrahedra`'s volumes."""
     if min(grid.shape) < 2:  # no cells
         return
     for slab in slabs(grid):
@@ -116,35 +115,8 @@ def _cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, tuple[slice, .
         if stop == slab.start:
             continue
         steps = _index_steps(vectors[:, slab.start : stop + 1], grid)
-        for place, found in _tetrahedra(steps):
+        for place, found in tetrahedra(steps):
             yield slice(slab.start, stop + 1), place, found
-
-
-def _tetrahedra(steps: Array) -> Iterator[tuple[tuple[slice, ...], Array]]:
-    """Yield, for each of the ten tetrahedra of a cell, the voxel it belongs to and six times its signed volume.
-
-    `steps` are displacements (3, z, y, x) in voxels; the identity has 1 at the corners and 2 in the centre.
-    """
-    along_x, along_y, along_z = (np.diff(steps, axis=axis) for axis in (3, 2, 1))
-    for axis, edge in enumerate((along_x, along_y, along_z)):
-        edge[axis] += 1
-    sides = (FIRST, SECOND)
-
-    def x(b: int, c: int) -> Array:
-        return along_x[:, sides[c], sides[b]]
-
-    def y(a: int, c: int) -> Array:
-        return along_y[:, sides[c], :, sides[a]]
-
-    def z(a: int, b: int) -> Array:
-        return along_z[:, :, sides[b], sides[a]]
-
-    for a, b, c in product((0, 1), repeat=3):
-        yield (sides[c], sides[b], sides[a]), _det(x(b, c), y(a, c), z(a, b))
-    begin = (FIRST, FIRST, FIRST)
-    # Corners 000 110 101 011, from the first of them; then 111 001 010 100. Both are left-handed in that order.
-    yield begin, -_det(x(0, 0) + y(1, 0), x(0, 0) + z(1, 0), y(0, 0) + z(0, 1))
-    yield begin, -_det(x(1, 1) + y(0, 1), x(1, 1) + z(0, 1), y(1, 1) + z(1, 0))
 
 
 def _index_steps(vectors: Vectors, grid: Grid) -> Array:
@@ -157,12 +129,3 @@ def _central(array: Array, axis: int) -> Array:
     if array.shape[axis] < 2:
         return np.zeros_like(array)
     return np.gradient(array, axis=axis)
-
-
-def _det(p: Array, q: Array, r: Array) -> Array:
-    """Return the determinant of three columns, each (3, ...)."""
-    return (
-        p[0] * (q[1] * r[2] - q[2] * r[1])
-        - p[1] * (q[0] * r[2] - q[2] * r[0])
-        + p[2] * (q[0] * r[1] - q[1] * r[0])
-    )  # fmt: skip

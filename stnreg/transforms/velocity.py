@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Points
 from stnreg.transforms.base import Transform
 from stnreg.transforms.displacement import DisplacementField
-from stnreg.transforms.sampling import Vectors, interpolate, slabs, turned, voxel_points
+from stnreg.transforms.sampling import Vectors, turned
+from stnreg.transforms.squaring import Squared, followed
 
 FIRST_STEP = 1.0
 """Largest displacement before the first squaring, voxels. Smaller values change results between two brains by 0.001 mm
@@ -75,12 +75,49 @@ class VelocityField(Transform):
 
     def raw_flows(self, threads: int = 1) -> tuple[DisplacementField, DisplacementField]:
         """Return exp(v) and exp(-v) as scaling and squaring leave them, each computed for itself; see `exponential`."""
-        if "_raw" not in self.__dict__:
+        there, back = (
+            DisplacementField(turned(self.grid.index_to_lps[:3, :3], one.levels[-1]), self.grid)
+            for one in self.squared(threads)
+        )
+        return there, back
+
+    def squared(self, threads: int = 1) -> tuple[Squared, Squared]:
+        """Return how exp(v) and exp(-v) come to be, in voxels; computed once."""
+        if "_both" not in self.__dict__:
             with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-                there, back = pool.map(_scaled_and_squared, (self, self.inverse()))
-            self.__dict__["_raw"], self.inverse().__dict__["_raw"] = (there, back), (back, there)
-        found: tuple[DisplacementField, DisplacementField] = self.__dict__["_raw"]
+                self._keep(*pool.map(_squared, (self, self.inverse())))
+        found: tuple[Squared, Squared] = self.__dict__["_both"]
         return found
+
+    def forget_steps(self) -> None:
+        """Keep the flows alone, and not how they came to be: a tenth of the memory."""
+        self.exponential()
+        for one in (self, self.inverse()):
+            one.__dict__.pop("_both", None)
+
+    def half(self) -> VelocityField:
+        """Return v / 2, whose flows are at hand where those of v are."""
+        half = VelocityField(self.vectors * np.float32(0.5), self.grid)
+        if "_both" in self.__dict__ and self.squarings:
+            half._keep(*(Squared(one.small, one.levels[:-1]) for one in self.__dict__["_both"]))
+        return half
+
+    def changed_to(self, vectors: Vectors, threads: int = 1) -> VelocityField:
+        """Return another velocity, whose flows are computed anew only where they may differ: the same to the last bit.
+
+        Parameters
+        ----------
+        vectors : (3, z, y, x) float32
+            On the same grid.
+        threads : int
+            Of which two are used, one for each way; the result is the same.
+        """
+        other = VelocityField(vectors, self.grid)
+        if other.squarings == self.squarings:
+            smalls = (one._small(self.squarings) for one in (other, other.inverse()))
+            with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+                other._keep(*pool.map(Squared.changed_to, self.squared(threads), smalls))
+        return other
 
     def inverse(self) -> VelocityField:
         """Return exp(-v), whose inverse is this field."""
@@ -94,6 +131,12 @@ class VelocityField(Transform):
         """Map voxel centres; on the velocity's own grid nothing is interpolated."""
         return self.exponential().map_voxels(grid, slices)
 
+    def _small(self, squarings: int) -> Vectors:
+        return turned(self.grid.lps_to_index[:3, :3] / 2.0**squarings, self.vectors)
+
+    def _keep(self, there: Squared, back: Squared) -> None:
+        self.__dict__["_both"], self.inverse().__dict__["_both"] = (there, back), (back, there)
+
     @cached_property
     def _inverse(self) -> VelocityField:
         inverse = VelocityField(-self.vectors, self.grid)
@@ -104,15 +147,8 @@ class VelocityField(Transform):
         return self.exponential()._map(points)
 
 
-def _scaled_and_squared(velocity: VelocityField) -> DisplacementField:
-    index_grid = Grid(velocity.grid.size, np.eye(4))  # in voxels: a squaring is an addition and an interpolation
-    squarings = velocity.squarings
-    steps = turned(velocity.grid.lps_to_index[:3, :3] / 2.0**squarings, velocity.vectors)
-    # First step by the midpoint rule: second order; v alone would be first order.
-    steps = _followed(steps, steps * np.float32(0.5), index_grid, add=False)
-    for _ in range(squarings):
-        steps = _followed(steps, steps, index_grid)
-    return DisplacementField(turned(velocity.grid.index_to_lps[:3, :3], steps), velocity.grid)
+def _squared(velocity: VelocityField) -> Squared:
+    return Squared.of(velocity._small(velocity.squarings), velocity.squarings)
 
 
 def _mended(there: DisplacementField, back: DisplacementField) -> DisplacementField:
@@ -122,19 +158,7 @@ def _mended(there: DisplacementField, back: DisplacementField) -> DisplacementFi
     the two exchanges the results.
     """
     grid = there.grid
-    index_grid = Grid(grid.size, np.eye(4))
     steps, other = (turned(grid.lps_to_index[:3, :3], field.vectors) for field in (there, back))
-    rest = _followed(other, steps, index_grid)
+    rest = followed(other, steps)
     rest *= np.float32(-0.5)
-    return DisplacementField(turned(grid.index_to_lps[:3, :3], _followed(steps, rest, index_grid)), grid)
-
-
-def _followed(steps: Vectors, by: Vectors, grid: Grid, *, add: bool = True) -> Vectors:
-    """Return steps(x + by(x)), plus by(x) with `add`: (3, z, y, x) on a grid of indices."""
-    found = np.empty_like(steps)
-    for slab in slabs(grid):
-        at: NDArray[np.float32] = voxel_points(grid, slab).astype(np.float32)
-        at += by[:, slab]
-        values = interpolate(steps, at.reshape(3, -1)).reshape(at.shape)
-        found[:, slab] = values + by[:, slab] if add else values
-    return found
+    return DisplacementField(turned(grid.index_to_lps[:3, :3], followed(steps, rest)), grid)

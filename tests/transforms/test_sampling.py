@@ -11,7 +11,7 @@ from stnreg.transforms.io.fsl_warp import to_fsl_warp
 from stnreg.transforms.sampling import slabs, voxel_points
 from stnreg.transforms.velocity import VelocityField
 
-USERS = ("base", "jacobian", "velocity", "io.fsl_warp")
+USERS = ("base", "jacobian", "squaring", "io.fsl_warp")
 
 
 def test_slabs_cover_a_grid_once(grid):

@@ -64,6 +64,52 @@ def test_it_is_computed_once(smooth, grid):
     assert velocity.exponential() is velocity.exponential() is velocity.to_displacement(grid)
 
 
+def bent(smooth, grid, length_mm=9.0):
+    """A velocity, and the same changed in a corner."""
+    vectors = smooth(grid, length_mm).vectors
+    changed = vectors.copy()
+    changed[:, 2:5, 3:6, 2:4] *= np.float32(0.9)
+    return vectors, changed
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_change_in_places_is_followed_to_the_last_bit(smooth, grid, threads):
+    vectors, changed = bent(smooth, grid)
+    before, anew = VelocityField(vectors, grid), VelocityField(changed, grid)
+    assert before.squarings == anew.squarings >= 2
+    after = before.changed_to(changed, threads)
+    affected = after.squared()[0].affected
+    assert 0 < affected.mean() < 0.5  # it is followed in places alone
+    for one, other in zip(after.raw_flows(), anew.raw_flows(), strict=True):
+        assert np.array_equal(one.vectors, other.vectors)
+    assert not np.array_equal(after.raw_flows()[0].vectors, before.raw_flows()[0].vectors)
+
+
+def test_a_change_of_the_number_of_squarings_is_computed_anew(smooth, grid):
+    vectors, _ = bent(smooth, grid)
+    after = VelocityField(vectors, grid).changed_to(vectors * np.float32(2.5))
+    assert np.array_equal(
+        after.raw_flows()[0].vectors, VelocityField(vectors * np.float32(2.5), grid).raw_flows()[0].vectors
+    )
+
+
+def test_half_of_a_velocity_is_on_the_way_to_it(smooth, grid):
+    vectors, _ = bent(smooth, grid)
+    velocity = VelocityField(vectors, grid)
+    velocity.squared()
+    alone = VelocityField(vectors / 2, grid)
+    for one, other in zip(velocity.half().raw_flows(), alone.raw_flows(), strict=True):
+        assert np.array_equal(one.vectors, other.vectors)
+
+
+def test_flows_stay_when_the_steps_are_forgotten(smooth, grid):
+    velocity = VelocityField(smooth(grid, 9.0).vectors, grid)
+    flow, back = velocity.exponential(), velocity.inverse().exponential()
+    velocity.forget_steps()
+    assert velocity.exponential() is flow
+    assert velocity.inverse().exponential() is back
+
+
 def test_what_is_no_field_is_refused(grid):
     with pytest.raises(TransformError):
         VelocityField(np.zeros((3, 2, 2, 2)), grid)

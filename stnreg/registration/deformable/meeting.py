@@ -59,7 +59,7 @@ class Surroundings:
 
 
 def meet(
-    fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings, threads: int
+    fixed: Appearance, moving: Appearance, velocity: VelocityField, region: Surroundings, threads: int
 ) -> tuple[Appearance, Appearance]:
     """Move both heads halfway.
 
@@ -67,8 +67,8 @@ def meet(
     ----------
     fixed, moving : Appearance
         On the box.
-    vectors : (3, z, y, x) float32
-        Velocity on the grid of the region, mm.
+    velocity : VelocityField
+        On the grid of the region.
     region : Surroundings
     threads : int
         Of which two are used, one for each head.
@@ -78,7 +78,7 @@ def meet(
     fixed, moving : Appearance
         The fixed head moved by the flow of -v/2, the moving head by that of v/2; images and brains alone.
     """
-    there, back = VelocityField(vectors * np.float32(0.5), region.grid).raw_flows(threads)
+    there, back = velocity.half().raw_flows(threads)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         a, b = pool.map(_along, (fixed, moving), (back, there), (region, region))
     return a, b

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.deformable.frame import Frame
-from stnreg.registration.deformable.unfold import smoothed_near, unfolded
+from stnreg.registration.deformable.unfold import Watched, smoothed_near, unfolded
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
@@ -20,6 +21,10 @@ from stnreg.transforms.jacobian import folded
 from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
+FINE_MM = 1.25  # up to such voxels, what linear interpolation between them loses is small
+TIMES = 2  # that warps on coarser ones are made each other's inverse; once leaves 0.01 mm more between people
+
+Warps = Sequence[DisplacementField | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,29 +109,58 @@ def unfolded_on(
     """
     to_images = frame.to_fixed, frame.to_moving
     parts = [Part.covered(grid, to_image, velocity_grid) for grid, to_image in zip(grids, to_images, strict=True)]
+    watched = Watched.of(VelocityField(vectors, velocity_grid), threads)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        for _ in range(ROUNDS):
-            velocity = unfolded(vectors, velocity_grid, threads)
-            found = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
-            marks = np.logical_or(*(one[1] for one in found))
+        for number in range(ROUNDS):
+            watched = unfolded(watched, threads)
+            velocity = watched.velocity
+            warps: Warps = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
+            marks = _marks(warps, to_images, velocity.grid)
             if not marks.any():
+                warps = _agreeing(warps, frame, pool)
+                marks = _marks(warps, to_images, velocity.grid)
+            if not marks.any() or number == ROUNDS - 1:
                 break
-            vectors = smoothed_near(velocity.vectors, marks)
-    return Unfolded(velocity, (parts[0], parts[1]), (found[0][0], found[1][0]))
+            watched = watched.changed_to(smoothed_near(velocity.vectors, marks), threads)
+    velocity.forget_steps()
+    return Unfolded(velocity, (parts[0], parts[1]), (warps[0], warps[1]))
 
 
-def _seen_from(
-    part: Part, to_image: Matrix, velocity: VelocityField
-) -> tuple[DisplacementField | None, np.ndarray]:  # fmt: skip
-    """Return a flow on the part of an image's grid, and the voxels of the frame near which it folds there."""
-    marks = np.zeros(velocity.grid.shape, bool)
+def _seen_from(part: Part, to_image: Matrix, velocity: VelocityField) -> DisplacementField | None:
+    """Return a flow on the part of an image's grid; None where that is empty."""
     if part.grid is None:
-        return None, marks
+        return None
     # To the frame, along the flow, and back to the same image: the affine cancels.
-    warp = Chain((Affine(invert(to_image)), velocity, Affine(to_image))).to_displacement(part.grid)
-    index = np.argwhere(folded(warp.vectors, warp.grid))[:, ::-1].astype(float)
-    to_frame = velocity.grid.lps_to_index @ invert(to_image) @ part.grid.index_to_lps
-    last = np.array(velocity.grid.size) - 1
-    x, y, z = np.clip(np.rint(apply_affine(to_frame, index)), 0, last).astype(int).T
-    marks[z, y, x] = True
-    return warp, marks
+    return Chain((Affine(invert(to_image)), velocity, Affine(to_image))).to_displacement(part.grid)
+
+
+def _agreeing(warps: Warps, frame: Frame, pool: ThreadPoolExecutor) -> Warps:
+    """Return the warps made each other's inverse, as those who read them interpolate between coarse voxels.
+
+    As the flows of a `VelocityField` do, each takes back half of what the other leaves of the identity. Exchange the
+    images, and the two change places.
+    """
+    if any(warp is None for warp in warps) or max(warp.grid.spacing.max() for warp in warps if warp) <= FINE_MM:
+        return warps
+    there = frame.to_moving @ invert(frame.to_fixed)
+    for _ in range(TIMES):
+        warps = list(pool.map(_mended, warps, warps[::-1], (there, invert(there))))
+    return warps
+
+
+def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix) -> DisplacementField:
+    left = Chain((warp, Affine(to_other), other, Affine(invert(to_other)))).to_displacement(warp.grid)
+    return Chain((DisplacementField(left.vectors * np.float32(-0.5), warp.grid), warp)).to_displacement(warp.grid)
+
+
+def _marks(warps: Warps, to_images: tuple[Matrix, Matrix], grid: Grid) -> np.ndarray:
+    """Return the voxels of the frame, (z, y, x) on `grid`, near which either warp folds."""
+    marks = np.zeros(grid.shape, bool)
+    for warp, to_image in zip(warps, to_images, strict=True):
+        if warp is None:
+            continue
+        index = np.argwhere(folded(warp.vectors, warp.grid))[:, ::-1].astype(float)
+        to_frame = grid.lps_to_index @ invert(to_image) @ warp.grid.index_to_lps
+        x, y, z = np.clip(np.rint(apply_affine(to_frame, index)), 0, np.array(grid.size) - 1).astype(int).T
+        marks[z, y, x] = True
+    return marks

@@ -13,7 +13,7 @@ from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_
 from stnreg.registration.deformable.instance import ONE_PERSON, InstanceSettings, residual
 from stnreg.registration.deformable.meeting import Surroundings, meet
 from stnreg.registration.deformable.on_image import Unfolded, unfolded_on
-from stnreg.registration.deformable.unfold import blocks, eased
+from stnreg.registration.deformable.unfold import Watched, blocks, eased
 from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.region import Region
@@ -125,7 +125,7 @@ class Deform:
 
         coefficients = self.network.predict(fixed, moving)
         for _ in range(PASSES - 1):
-            met = meet(fixed, moving, vectors(coefficients, 0.0), region, self.threads)
+            met = meet(fixed, moving, VelocityField(vectors(coefficients, 0.0), region.grid), region, self.threads)
             coefficients = coefficients + self.network.predict(*met)
         return vectors(coefficients, self.stiffness_mm)
 
@@ -133,17 +133,23 @@ class Deform:
         """Return a velocity, (3, z, y, x) mm, that also follows what intensities say is left between the heads."""
         spacing_mm = float(region.grid.spacing.min())
         settings = (ONE_PERSON if self.one_person else InstanceSettings()).as_smooth_as(self.stiffness_mm / spacing_mm)
-        found = vectors + self._residual(fixed, moving, vectors, region, settings)
+        found = vectors + self._residual(fixed, moving, VelocityField(vectors, region.grid), region, settings)
         if settings.more_steps:
-            found = eased(found, region.grid, self.threads)
+            watched = Watched.of(VelocityField(found, region.grid), self.threads)
+            velocity = eased(watched, self.threads)
             more = replace(settings, steps=settings.more_steps)
-            found = found + self._residual(fixed, moving, found, region, more)
+            found = velocity.vectors + self._residual(fixed, moving, velocity, region, more)
         return found
 
     def _residual(
-        self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings, settings: InstanceSettings
+        self,
+        fixed: Appearance,
+        moving: Appearance,
+        velocity: VelocityField,
+        region: Surroundings,
+        settings: InstanceSettings,
     ) -> Array:
-        a, b = meet(fixed, moving, vectors, region, self.threads)
+        a, b = meet(fixed, moving, velocity, region, self.threads)
         weight = region.faded(region.cut(a.brain & b.brain)) == 1
         found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings)
         return found * np.float32(region.grid.spacing.min())

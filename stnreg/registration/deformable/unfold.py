@@ -1,14 +1,17 @@
 """No folds: where a map comes close to one, its velocity is smoothed there, and there alone."""
 
+from __future__ import annotations
+
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.geometry.grid import Grid
 from stnreg.registration.deformable.velocity import LATTICE_VOXELS, smoothed
 from stnreg.registration.refine.region import box_mean
-from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.jacobian import smallest_determinant
+from stnreg.transforms.squaring import Squared
+from stnreg.transforms.tetrahedra import smallest, smallest_again
 from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
@@ -22,44 +25,83 @@ close places around, in voxels; sigma of the Gaussian, in voxels; how much by th
 that what is smoothed has soft borders. The first rounds are mild: they meet thousands of places."""
 
 
-def unfolded(vectors: Array, grid: Grid, threads: int = 1) -> VelocityField:
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """A velocity of which is known how close it comes to a fold.
+
+    Attributes
+    ----------
+    velocity : VelocityField
+    least : tuple of (z, y, x) float32
+        The smallest of the ten determinants at each voxel, of exp(v) and of exp(-v).
+    """
+
+    velocity: VelocityField
+    least: tuple[Array, Array]
+
+    @classmethod
+    def of(cls, velocity: VelocityField, threads: int = 1) -> Watched:
+        """Measure a velocity everywhere; two threads are used, one for each way."""
+        with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+            there, back = pool.map(lambda one: smallest(one.levels[-1]), velocity.squared(threads))
+        return cls(velocity, (there, back))
+
+    def changed_to(self, vectors: Array, threads: int = 1) -> Watched:
+        """Measure another velocity, (3, z, y, x) mm, anew only where it may differ."""
+        velocity = self.velocity.changed_to(vectors, threads)
+        both = velocity.squared(threads)
+        with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+            there, back = pool.map(_again, self.least, both)
+        return Watched(velocity, (there, back))
+
+    @property
+    def close(self) -> Array:
+        """Where it comes close to a fold, either way: (z, y, x) bool."""
+        return np.minimum(*self.least) < LEAST_DETERMINANT
+
+
+def _again(before: Array, squared: Squared) -> Array:
+    steps = squared.levels[-1]
+    return smallest(steps) if squared.affected is None else smallest_again(before, steps, squared.affected)
+
+
+def unfolded(watched: Watched, threads: int = 1) -> Watched:
     """Smooth a velocity where its map, or the inverse, comes close to a fold, until neither does.
 
     What is close is judged both ways, so that exchanging the images still changes the sign and nothing else.
 
     Parameters
     ----------
-    vectors : (3, z, y, x) float32
-        Velocity, mm.
-    grid : Grid
-        The box.
+    watched : Watched
+        The velocity as it is.
     threads : int
         Of which two are used, one for each way; the result is the same.
 
     Returns
     -------
-    velocity : VelocityField
-        With its exponential, and that of its inverse, at hand.
+    watched : Watched
+        The exponential of its velocity, and that of its inverse, are at hand.
     """
-    velocity = VelocityField(vectors, grid)
     for number in range(MAX_ROUNDS):
-        close = _least(velocity.raw_flows(threads), threads) < LEAST_DETERMINANT
+        close = watched.close
         if not close.any():
-            flows = velocity.exponential(threads), velocity.inverse().exponential()
-            close = _least(flows, threads) < LEAST_MENDED
+            close = _least_mended(watched.velocity, threads) < LEAST_MENDED
             if not close.any():
                 break
-        velocity = VelocityField(smoothed_near(velocity.vectors, close, mild=number < FIRST_ROUNDS), grid)
-    return velocity
+        vectors = smoothed_near(watched.velocity.vectors, close, mild=number < FIRST_ROUNDS)
+        watched = watched.changed_to(vectors, threads)
+    return watched
 
 
-def eased(vectors: Array, grid: Grid, threads: int = 1) -> Array:
-    """Smooth a velocity (3, z, y, x) mm mildly and once where its map, or the inverse, comes close to a fold.
+def eased(watched: Watched, threads: int = 1) -> VelocityField:
+    """Smooth a velocity mildly and once where its map, or the inverse, comes close to a fold.
 
     What is left may still fold; the symmetry under exchange stays.
     """
-    close = _least(VelocityField(vectors, grid).raw_flows(threads), threads) < LEAST_DETERMINANT
-    return smoothed_near(vectors, close, mild=True) if close.any() else vectors
+    close = watched.close
+    if not close.any():
+        return watched.velocity
+    return watched.velocity.changed_to(smoothed_near(watched.velocity.vectors, close, mild=True), threads)
 
 
 def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
@@ -72,8 +114,9 @@ def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
     return out
 
 
-def _least(flows: tuple[DisplacementField, DisplacementField], threads: int) -> Array:
-    """Return the smallest determinant at each voxel of either flow, (z, y, x)."""
+def _least_mended(velocity: VelocityField, threads: int) -> Array:
+    """Return the smallest determinant at each voxel of either flow, (z, y, x), made each other's inverse."""
+    flows = velocity.exponential(threads), velocity.inverse().exponential()
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         there, back = pool.map(lambda flow: smallest_determinant(flow.vectors, flow.grid), flows)
     return np.minimum(there, back)

@@ -14,7 +14,7 @@ from stnreg.core.files import open_atomic
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.registration.deformable.appearance import Appearance
-from stnreg.registration.deformable.unfold import unfolded
+from stnreg.registration.deformable.unfold import Watched, unfolded
 from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.options import TWO_PEOPLE_STIFFNESS_MM
 from stnreg.resampling.block_mean import block_mean
@@ -22,6 +22,7 @@ from stnreg.training.deformable.subjects import Pack
 from stnreg.training.progress import Progress
 from stnreg.training.related.heads import Heads
 from stnreg.transforms.bspline import BSplineField
+from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
 BLOCK = 2  # voxels that a stored displacement is the mean of, along each axis
@@ -100,7 +101,7 @@ def _both_ways(heads: Heads, fixed: int, moving: int, network: VelocityNetwork, 
     nothing = np.zeros(coefficients.shape[1:], bool)
     coefficients = prepared(coefficients, nothing, TWO_PEOPLE_STIFFNESS_MM, spacing_mm)
     field = BSplineField(coefficients, lattice_of(grid)).to_displacement(grid)
-    velocity = unfolded(field.vectors, grid, threads)
+    velocity = unfolded(Watched.of(VelocityField(field.vectors, grid), threads), threads).velocity
     return [
         np.stack([block_mean(axis, grid, spacing_mm)[0] for axis in flow.exponential().vectors])
         for flow in (velocity, velocity.inverse())

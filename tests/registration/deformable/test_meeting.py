@@ -5,6 +5,7 @@ import numpy as np
 from stnreg.registration.deformable.appearance import Appearance
 from stnreg.registration.deformable.frame import box
 from stnreg.registration.deformable.meeting import Surroundings, meet
+from stnreg.transforms.velocity import VelocityField
 
 BOX = box((40, 44, 42), 2.0)
 
@@ -28,10 +29,10 @@ def test_two_balls_meet_in_the_middle():
     region = Surroundings.of(fixed.brain | moving.brain, BOX)
     shift = np.zeros((3, *region.grid.shape), np.float32)
     shift[0] = 8.0  # mm along x: four voxels
-    a, b = meet(fixed, moving, region.faded(shift), region, threads=1)
+    a, b = meet(fixed, moving, VelocityField(region.faded(shift), region.grid), region, threads=1)
     assert np.abs(middle(a) - (20, 22, 22)).max() < 0.3
     assert np.abs(middle(b) - (20, 22, 22)).max() < 0.3
-    two = meet(fixed, moving, region.faded(shift), region, threads=2)
+    two = meet(fixed, moving, VelocityField(region.faded(shift), region.grid), region, threads=2)
     assert all(np.array_equal(x.image, y.image) for x, y in zip((a, b), two, strict=True))
 
 

@@ -44,9 +44,9 @@ def test_what_folds_on_an_oblique_grid_alone_is_smoothed_too(monkeypatch):
 def test_the_warp_is_the_flow_seen_from_the_fixed_image():
     move = np.eye(4)
     move[:3, 3] = 3, -2, 5
-    fixed = Grid.cube(move[:3, 3], (40, 40, 40), 1.5)
+    fixed = Grid.cube(move[:3, 3], (48, 48, 48), 1.2)
     found = unfolded_on(rough_velocity(1), BOX, Frame(move, np.eye(4)), (fixed, fixed), threads=1)
-    points = np.random.default_rng(2).integers(12, 28, (50, 3)) @ np.diag([1.5] * 3) + fixed.origin
+    points = np.random.default_rng(2).integers(14, 34, (50, 3)) @ np.diag([1.2] * 3) + fixed.origin
     warp = found.parts[0].pasted(found.warps[0])
     there = Affine(move).inverse().then(found.velocity).then(Affine(move))
     assert np.abs(warp.map_points(points) - there.map_points(points)).max() < 1e-4
@@ -59,3 +59,17 @@ def test_a_grid_that_does_not_meet_the_frame_gets_zeros():
     assert not part.sampled(Affine(np.eye(4))).vectors.any()
     found = unfolded_on(rough_velocity(), BOX, Frame(np.eye(4), np.eye(4)), (far, far), threads=1)
     assert found.warps == (None, None)
+
+
+def test_warps_on_coarse_voxels_are_made_each_others_inverse(monkeypatch):
+    grids = rotated(20, 2.0, (26, 26, 26)), rotated(-15, 2.0, (26, 26, 26))
+    frame = Frame(np.eye(4), np.eye(4))
+    points = np.random.default_rng(4).uniform(-14, 14, (3000, 3))
+
+    def off_mm():
+        there, back = unfolded_on(rough_velocity(), BOX, frame, grids, threads=1).warps
+        return np.linalg.norm(back.map_points(there.map_points(points)) - points, axis=1).mean()
+
+    mended = off_mm()
+    monkeypatch.setattr(on_image, "FINE_MM", 2.0)
+    assert mended < 0.6 * off_mm()

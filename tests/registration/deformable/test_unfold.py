@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from stnreg.registration.deformable import unfold
 from stnreg.registration.deformable.frame import box
-from stnreg.registration.deformable.unfold import LEAST_DETERMINANT, blocks, unfolded
+from stnreg.registration.deformable.unfold import LEAST_DETERMINANT, Watched, blocks
 from stnreg.registration.deformable.velocity import lattice_of, prepared, smoothed
 from stnreg.transforms.bspline import BSplineField
 from stnreg.transforms.jacobian import smallest_determinant
@@ -19,6 +20,10 @@ def random_velocity(size_mm, seed=0):
     noise = smoothed(noise, 1.0)
     coefficients = prepared(noise * np.float32(size_mm / noise.std()), np.zeros(SHAPE, bool), 0.0, 4.0)
     return BSplineField(coefficients, lattice_of(GRID)).to_displacement(GRID).vectors
+
+
+def unfolded(vectors, grid, threads=1):
+    return unfold.unfolded(Watched.of(VelocityField(vectors, grid), threads), threads).velocity
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -1,0 +1,94 @@
+"""Scaling and squaring (Arsigny et al., MICCAI 2006), and the same again where a velocity has changed in places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stnreg.geometry.grid import Grid
+from stnreg.transforms.sampling import Vectors, interpolate, slabs, voxel_points
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Squared:
+    """exp(v) with the displacements on the way to it.
+
+    Attributes
+    ----------
+    small : (3, z, y, x) float32
+        v / 2^n, voxels, x first: at most about one voxel.
+    levels : tuple of (3, z, y, x) float32
+        exp(v / 2^n) - x, exp(v / 2^(n-1)) - x, ... exp(v) - x, voxels.
+    affected : (z, y, x) bool or None
+        Where the last of them may differ from that of the velocity it was changed from; None if it was not changed.
+    """
+
+    small: Vectors
+    levels: tuple[Vectors, ...]
+    affected: Mask | None = None
+
+    @classmethod
+    def of(cls, small: Vectors, squarings: int) -> Squared:
+        """Compute all levels."""
+        # First step by the midpoint rule: second order; v alone would be first order.
+        levels = [followed(small, small * np.float32(0.5), add=False)]
+        for _ in range(squarings):
+            levels.append(followed(levels[-1], levels[-1]))
+        return cls(small, tuple(levels))
+
+    def changed_to(self, small: Vectors) -> Squared:
+        """Compute the levels of another velocity, and only there anew where they may differ; the same bits as `of`."""
+        changed: Mask = (small != self.small).any(0)
+        half = small * np.float32(0.5)
+        affected = changed | _touching(changed, half)
+        levels = [_renewed(self.levels[0], small, half, affected, add=False)]
+        for before in self.levels[1:]:
+            steps = levels[-1]
+            affected = affected | _touching(affected, steps)
+            levels.append(_renewed(before, steps, steps, affected))
+        return Squared(small, tuple(levels), affected)
+
+
+def followed(steps: Vectors, by: Vectors, *, add: bool = True) -> Vectors:
+    """Return steps(x + by(x)), plus by(x) with `add`: (3, z, y, x), voxels."""
+    grid = Grid(steps.shape[:0:-1], np.eye(4))
+    found = np.empty_like(steps)
+    for slab in slabs(grid):
+        at: NDArray[np.float32] = voxel_points(grid, slab).astype(np.float32)
+        at += by[:, slab]
+        values = interpolate(steps, at.reshape(3, -1)).reshape(at.shape)
+        found[:, slab] = values + by[:, slab] if add else values
+    return found
+
+
+def _renewed(before: Vectors, steps: Vectors, by: Vectors, where: Mask, *, add: bool = True) -> Vectors:
+    """Return what `followed` gives, computed in a mask alone; `before` elsewhere."""
+    flat = np.flatnonzero(where)
+    here = by.reshape(3, -1)[:, flat]
+    at = np.stack(np.unravel_index(flat, where.shape)[::-1]).astype(np.float32)
+    at += here
+    values = interpolate(steps, at)
+    found = before.copy()
+    found.reshape(3, -1)[:, flat] = values + here if add else values
+    return found
+
+
+def _touching(mask: Mask, by: Vectors) -> Mask:
+    """Return the voxels x for which one of the eight neighbours of x + by(x) is in a mask."""
+    cells = mask.copy()  # those that begin at each voxel; the last ones are the voxels alone
+    for axis in range(3):
+        rest, after = [slice(None)] * 3, [slice(None)] * 3
+        rest[axis], after[axis] = slice(None, -1), slice(1, None)
+        cells[tuple(rest)] |= cells[tuple(after)].copy()
+    base = np.zeros(mask.shape, np.intp)
+    for axis, count in enumerate(mask.shape):  # z, y, x
+        at = np.arange(count, dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+        place = np.clip(at + by[2 - axis], 0, count - 1).astype(np.intp)
+        base *= count
+        base += np.minimum(place, max(count - 2, 0))
+    found: Mask = cells.reshape(-1)[base]
+    return found

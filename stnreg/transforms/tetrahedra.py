@@ -1,0 +1,111 @@
+"""Tetrahedra of a displacement field in voxels: whether the piecewise linear map between voxel centres folds.
+
+A cell of eight voxel centres is cut into five tetrahedra, in two ways: one at each of its eight corners, and a central
+one in either way (Liu et al., IJCV 2024, arXiv 2212.06060). The map does not fold if and only if all ten keep their
+orientation. Displacements are (3, z, y, x), x first, in voxels.
+"""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float32]
+FIRST, SECOND = slice(None, -1), slice(1, None)
+
+
+def tetrahedra(steps: Array) -> Iterator[tuple[tuple[slice, ...], Array]]:
+    """Yield, for each of the ten tetrahedra of a cell, the voxel it belongs to and six times its signed volume.
+
+    `steps` are displacements (3, z, y, x, ...) in voxels; the identity has 1 at the corners and 2 in the centre.
+    """
+    along_x, along_y, along_z = (np.diff(steps, axis=axis) for axis in (3, 2, 1))
+    for axis, edge in enumerate((along_x, along_y, along_z)):
+        edge[axis] += 1
+    sides = (FIRST, SECOND)
+
+    def x(b: int, c: int) -> Array:
+        return along_x[:, sides[c], sides[b]]
+
+    def y(a: int, c: int) -> Array:
+        return along_y[:, sides[c], :, sides[a]]
+
+    def z(a: int, b: int) -> Array:
+        return along_z[:, :, sides[b], sides[a]]
+
+    for a, b, c in product((0, 1), repeat=3):
+        yield (sides[c], sides[b], sides[a]), det(x(b, c), y(a, c), z(a, b))
+    begin = (FIRST, FIRST, FIRST)
+    # Corners 000 110 101 011, from the first of them; then 111 001 010 100. Both are left-handed in that order.
+    yield begin, -det(x(0, 0) + y(1, 0), x(0, 0) + z(1, 0), y(0, 0) + z(0, 1))
+    yield begin, -det(x(1, 1) + y(0, 1), x(1, 1) + z(0, 1), y(1, 1) + z(1, 0))
+
+
+def smallest(steps: Array) -> Array:
+    """Return the smallest of the ten of each voxel, (z, y, x) float32, of displacements (3, z, y, x).
+
+    The identity has 1; at or below 0 the map folds there. The last voxels along each axis have fewer.
+    """
+    found = np.full(steps.shape[1:], np.inf, np.float32)
+    for place, tetrahedron in tetrahedra(steps):
+        target = found[place]
+        np.minimum(target, tetrahedron, out=target)
+    return found
+
+
+def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Array:
+    """Return the smallest of the ten of each voxel, where displacements have changed in a mask.
+
+    Parameters
+    ----------
+    before : (z, y, x) float32
+        Of the displacements as they were.
+    steps : (3, z, y, x) float32
+        As they are.
+    where : (z, y, x) bool
+        Elsewhere they have not changed.
+    """
+    flat = steps.reshape(3, -1)
+    offsets = np.arange(where.size).reshape(where.shape)[:2, :2, :2]  # of the corners of a cell from its first voxel
+    found = np.where(grown(where), np.float32(np.inf), before)
+    z, y, x = np.nonzero(_of_cells(grown(where)))
+    first = np.ravel_multi_index((z, y, x), where.shape)
+    corners = flat[:, first + offsets[..., None]]
+    values = found.reshape(-1)
+    for place, tetrahedron in tetrahedra(corners):
+        at = first + int(offsets[place].item())
+        values[at] = np.minimum(values[at], tetrahedron.reshape(-1))
+    return found
+
+
+def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask (z, y, x) with all 26 neighbours of its voxels."""
+    out = mask
+    for axis in range(3):
+        first, second = ([slice(None)] * 3 for _ in range(2))
+        first[axis], second[axis] = FIRST, SECOND
+        wide = out.copy()
+        wide[tuple(first)] |= out[tuple(second)]
+        wide[tuple(second)] |= out[tuple(first)]
+        out = wide
+    return out
+
+
+def _of_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which cells, (z - 1, y - 1, x - 1), have a corner in a mask."""
+    out = mask
+    for axis in range(3):
+        first, second = ([slice(None)] * 3 for _ in range(2))
+        first[axis], second[axis] = FIRST, SECOND
+        out = out[tuple(first)] | out[tuple(second)]
+    return out
+
+
+def det(p: Array, q: Array, r: Array) -> Array:
+    """Return the determinant of three columns, each (3, ...)."""
+    return (
+        p[0] * (q[1] * r[2] - q[2] * r[1])
+        - p[1] * (q[0] * r[2] - q[2] * r[0])
+        + p[2] * (q[0] * r[1] - q[1] * r[0])
+    )  # fmt: skip
