@@ -6,6 +6,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.mirror import is_mirrored
 
 CORRELATION, INFORMATION = "local correlation", "mutual information"
+SIMULATED = "local correlation with a simulated image"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Refined:
     notes : tuple of str
         Notes for the user.
     similarity : str
-        What was maximised: `CORRELATION`, or `INFORMATION` for one head in two contrasts that share few edges.
+        What was maximised: `CORRELATION`; `SIMULATED` for one head in a sharp and a blurred image; or `INFORMATION` for
+        one in two contrasts that share few edges.
     there_and_back_mm : float or None
         How far the refined estimate and the one for the images exchanged are apart; None where there is one estimate.
     """

@@ -14,7 +14,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.anchor import Anchor, HeadShape, Structures
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
 from stnreg.registration.refine.gauss_newton import Pass
-from stnreg.registration.refine.information import refine_one_head
+from stnreg.registration.refine.information import InformedHead, refine_one_head
 from stnreg.registration.refine.linearization import (
     Linearizations,
     linearize_both,
@@ -34,9 +34,10 @@ from stnreg.registration.refine.one_person import (
 from stnreg.registration.refine.pair_type import is_nearly_same_person, is_same_contrast, is_same_person
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
 from stnreg.registration.refine.pyramid import build_levels, check_image, upright
-from stnreg.registration.refine.refined import CORRELATION, INFORMATION, Refined
+from stnreg.registration.refine.refined import CORRELATION, INFORMATION, SIMULATED, Refined
 from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
 from stnreg.registration.refine.samples import extent, middle, motion_mm
+from stnreg.registration.refine.simulated import SimulatedHead, refine_blurred
 from stnreg.resampling.block_mean import block_mean
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
@@ -124,8 +125,8 @@ def refine_affine(
             result = _alone_if_nearly_one_person(result, pool)
         similarity = CORRELATION
         one_shape = structures is None or structures.misfit <= ONE_SHAPE
-        if across_contrasts and heads and one_shape and not (result.same_person or result.same_contrast):
-            result, similarity = _by_information(means, result, pool)
+        if across_contrasts and heads and one_shape and not result.same_person:
+            result, similarity = _across_contrasts(means, pairs[-1], result, pool)
         stepped = perf_counter()
         refined = None
         if result.improved and result.same_person and similarity == CORRELATION:
@@ -250,17 +251,21 @@ def _alone_if_nearly_one_person(result: _PyramidResult, pool: Executor | None) -
     return found if found.same_person else result
 
 
-def _by_information(
-    sides: tuple[Side, Side], result: _PyramidResult, pool: Executor | None
+def _across_contrasts(
+    sides: tuple[Side, Side], finest: LevelPair, result: _PyramidResult, pool: Executor | None
 ) -> tuple[_PyramidResult, str]:
-    """Refine by mutual information if it shows one head in two contrasts; also return the similarity that was used."""
-    found = refine_one_head(sides, result.start, result.fixed_to_moving, pool)
+    """Refine one head across resolutions or contrasts, if the images show one; also return the similarity used."""
+    similarity = SIMULATED
+    found: SimulatedHead | InformedHead | None = refine_blurred(sides, finest, result.start, pool)
+    if found is None and not result.same_contrast:
+        similarity = INFORMATION
+        found = refine_one_head(sides, result.start, result.fixed_to_moving, pool)
     if found is None:
         return result, CORRELATION
     end = found.fixed_to_moving
     after = linearize_both(*result.sampled, end, middle(*result.sampled, end), pool)
     changed = {"fixed_to_moving": end, "dof": 6, "after": after, "steps": result.steps + found.steps}
-    return replace(result, **changed, one_head=True, rigid=True), INFORMATION
+    return replace(result, **changed, one_head=True, rigid=True), similarity
 
 
 def _with_supported_dof(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
