@@ -1,7 +1,7 @@
-"""Heads whose intensities are unusual: offsets, fill, hot voxels, noise for a background, bright scalps, CT.
+"""Heads whose intensities are unusual: offsets, fill, hot voxels, noise for a background, bright scalps, CT; and views.
 
 Each is made of a real scan that was moved by a known rigid transform. The tissues stay where they are, so the truth is
-known to every voxel.
+known to every voxel. What the scanner sees of the head (`Kind.view`) is in `views`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.common.heads import Head, random_turn
 from benchmarks.common.variants import Variant, generator, moved_grid, spoilt
+from benchmarks.common.views import View, brainstem_cube, sinus_dropout, thick_slices
 from stnreg.geometry.affine import invert
 from stnreg.geometry.grid import Grid
 from stnreg.resampling.resample import resample
@@ -28,11 +29,12 @@ BRAIN_HU = ((0.0, 0.35, 0.6, 0.75, 1.0), (5, 8, 38, 34, 27))
 
 @dataclass(frozen=True)
 class Kind:
-    """A change of intensities, and whether the scanner's noise and bias field come before it or after."""
+    """A change of intensities, whether the scanner's noise and bias field come before it or after, and what is seen."""
 
     change: Change
     is_after_noise: bool = True
     background: float = 0.0
+    view: View | None = None
 
 
 def make(head: Head, kind: str, number: int = 0) -> Variant:
@@ -58,7 +60,8 @@ def make(head: Head, kind: str, number: int = 0) -> Variant:
         changed = resample(whole, head.grid, grid, invert(move), background=chosen.background)
         if chosen.background == 0:
             changed = spoilt(changed, rng, NOISE / SCALP)
-    return Variant(f"{head.name}:{kind}#{number}", np.asarray(changed, np.float32), grid, head, move)
+    variant = Variant(f"{head.name}:{kind}#{number}", np.asarray(changed, np.float32), grid, head, move)
+    return chosen.view(variant) if chosen.view else variant
 
 
 def outline(image: Array) -> Array:
@@ -72,6 +75,10 @@ def outline(image: Array) -> Array:
 
 def _top(image: Array) -> float:
     return float(np.percentile(image, 99))
+
+
+def _as_it_is(image: Array, head: Head, rng: np.random.Generator) -> Array:
+    return image
 
 
 def _shifted(share: float) -> Kind:
@@ -182,7 +189,7 @@ def _axis(grid: Grid, lps: int) -> tuple[int, bool]:
 
 
 KINDS: Mapping[str, Kind] = {
-    "as it is": Kind(lambda image, head, rng: image),
+    "as it is": Kind(_as_it_is),
     "offset +32768": Kind(lambda image, head, rng: image + np.float32(32768)),
     "offset +1e6": Kind(lambda image, head, rng: image + np.float32(1e6)),
     "offset -5 x brightest": _shifted(-5),
@@ -200,4 +207,7 @@ KINDS: Mapping[str, Kind] = {
     "large ventricles": Kind(_large_ventricles),
     "CT with table": Kind(_hounsfield, is_after_noise=False, background=AIR_HU),
     "CT in gantry": Kind(_in_gantry, is_after_noise=False, background=GANTRY_HU),
+    "sinus dropout": Kind(sinus_dropout),
+    "slices of 11 mm": Kind(_as_it_is, view=thick_slices),
+    "cube of 70 mm": Kind(_as_it_is, view=brainstem_cube),
 }

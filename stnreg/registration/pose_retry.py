@@ -65,9 +65,10 @@ def register_with_retry(
 def needs_pose_retry(found: Findings) -> bool:
     """Return whether a pair was refined and rejected, and a wrong pose may be the reason.
 
-    If the refinement found the same person, or a mirrored head, the pose was right. So it was if both images show a
-    whole brain, with its structures where a head has them: what looks so from a wrong pose is a part of a head. If no
-    image has them there, another pose of one of the two does not help: they may be no heads.
+    If the refinement found the same person, or a mirrored head, the pose was right. So it was if the structures of both
+    images agree well enough to be accepted: under a wrong pose they do not. And so it was if both images show a whole
+    brain, with its structures where a head has them: what looks so from a wrong pose is a part of a head. If no image
+    has them there, another pose of one of the two does not help: they may be no heads.
     """
     refined, encodings = found.refined, found.encodings
     if refined is None or encodings is None or refined.same_person or refined.mirrored:
@@ -77,6 +78,8 @@ def needs_pose_retry(found: Findings) -> bool:
     if not any(one.is_placed for one in encodings):
         return False
     limits = encodings[0].calibration
+    if (found.verdict.score or 0.0) >= limits.min_score:
+        return False
     is_whole = affine_standard_error_mm(*encodings) <= limits.whole_head_error_mm
     return not (is_whole and max(one.fit_residual_mm for one in encodings) <= limits.accept_mm)
 
@@ -133,7 +136,7 @@ def _by_agreement(
 
     def agreement(encoding: Encoding) -> float:
         both = paired(encoding)
-        return map_agreement(*both, fit_pair(*both))
+        return map_agreement(*both, fit_pair(*both, rough=True))
 
     ranked = sorted(candidates, key=agreement, reverse=True)
     return list(distinct(ranked, lambda encoding: encoding.template_to_lps, same_pose_mm))

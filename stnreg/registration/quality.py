@@ -11,6 +11,10 @@ from stnreg.registration.anatomy.completion import completed
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 
+# One person, told by a local correlation this high, can be assessed by half the share of the brain: in a wrong place
+# two images correlate by at most 0.66.
+CLEAR_CORRELATION, CLEAR_SHARE = 0.8, 0.5
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -88,7 +92,9 @@ def assess(
     # Two images of one phantom, or of one animal, correlate as well: both must show what is placed as in a head.
     is_told = one_person and fixed.is_placed and moving.is_placed
     least = min(limits.min_score, limits.min_one_person_score) if is_told else limits.min_score
-    reasons = [*_structures(fixed, moving, compared, score, least if min_score is None else min_score)]
+    is_clear = is_told and refinement is not None and refinement.correlation >= CLEAR_CORRELATION
+    least_share = limits.min_common_share * (CLEAR_SHARE if is_clear else 1.0)
+    reasons = [*_structures(fixed, moving, compared, score, least if min_score is None else min_score, least_share)]
     if not one_person:
         reasons += _shape(fixed, moving, fixed_to_moving, dof)
     if refinement is not None:
@@ -138,18 +144,17 @@ def agreement_beyond_shape(
 
 
 def _structures(
-    fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, score: float, least: float
+    fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, score: float, least: float, least_share: float
 ) -> Iterator[str]:
-    """Yield reasons to reject by the structures."""
-    limits = fixed.calibration
+    """Yield reasons to reject by the structures: a score below `least`, or a common share below `least_share`."""
     if not score >= least:
         found, bound = told_apart(score, least)
         yield (
             f"the score, the agreement of the structures found in both images, is {found}; at least {bound} is accepted"
         )
     share = common_share(fixed, moving, fixed_to_moving)
-    if not share >= limits.min_common_share:
-        found, bound = told_apart(100 * share, 100 * limits.min_common_share, digits=0)
+    if not share >= least_share:
+        found, bound = told_apart(100 * share, 100 * least_share, digits=0)
         yield (
             f"one image shows {found} % of the brain that the other shows, too little to assess; at least {bound} % is "
             "accepted"

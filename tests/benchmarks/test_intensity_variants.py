@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.common.heads import Head
 from benchmarks.common.intensity_variants import KINDS, make
+from benchmarks.common.views import BRAIN_STEM
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.preprocessing.hounsfield import ct_offset
@@ -20,7 +21,8 @@ def head() -> Head:
     far = np.sqrt(z[:, None, None] ** 2 + y[:, None] ** 2 + x**2)
     brain = 700 + 250 * np.sin(x / 9) * np.cos(y[:, None] / 11) * np.cos(z[:, None, None] / 10)
     image = np.select([far < 54, far < 60, far < 70], [brain, 150, 1000], 0) + np.abs(rng.normal(0, 10, GRID.shape))
-    return Head("ball", image.astype(np.float32), (far < 54).astype(np.int16), GRID)
+    labels = np.select([far < 15, far < 54], [BRAIN_STEM, 1], 0)
+    return Head("ball", image.astype(np.float32), labels.astype(np.int16), GRID)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -42,3 +44,19 @@ def test_a_ct_is_in_hounsfield_units(head: Head) -> None:
     for kind in ("CT with table", "CT in gantry"):
         assert ct_offset(make(head, kind).image.ravel().astype(float)) == 0
     assert ct_offset(make(head, "as it is").image.ravel().astype(float)) is None
+
+
+def test_slices_are_thick_and_a_cube_is_small(head: Head) -> None:
+    slices, cube = make(head, "slices of 11 mm"), make(head, "cube of 70 mm")
+    np.testing.assert_allclose(slices.grid.spacing, (2, 2, 11))
+    np.testing.assert_allclose(cube.grid.spacing * cube.grid.size, 70)
+    # Each slice is the mean of what it covers, at its middle.
+    whole, middle = make(head, "as it is"), apply_affine(slices.head_to_image, (0, 0, 0))
+    place = np.rint(apply_affine(slices.grid.lps_to_index, middle)).astype(int)
+    low, high = (apply_affine(slices.grid.index_to_lps, place + np.array([0, 0, d])) for d in (-0.5, 0.5))
+    ends = [apply_affine(whole.grid.lps_to_index, end) for end in (low, high)]
+    x, y = np.rint(ends[0][:2]).astype(int)
+    first, last = np.rint([ends[0][2] + 0.5, ends[1][2] + 0.5]).astype(int)
+    seen = whole.image[first:last, y - 3 : y + 4, x - 3 : x + 4].mean()
+    got = slices.image[place[2], place[1] - 3 : place[1] + 4, place[0] - 3 : place[0] + 4].mean()
+    assert got == pytest.approx(seen, rel=0.1)

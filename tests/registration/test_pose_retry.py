@@ -1,6 +1,8 @@
 """Pairs with a wrong pose of one image, corrected by the pose retry."""
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +12,12 @@ from stnreg.geometry.affine import Parameters, from_parameters, invert, mean_err
 from stnreg.images.volume import Volume, load_volume
 from stnreg.registration.anatomy.encode import encode_from
 from stnreg.registration.by_anatomy import AnatomyRegistration
+from stnreg.registration.encoding import encode
+from stnreg.registration.findings import Findings
+from stnreg.registration.pose_retry import needs_pose_retry
+from stnreg.registration.quality import Verdict
 from stnreg.resampling.resample import resample
+from stnreg.transforms.affine import Affine
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MOVE = from_parameters(Parameters((9, -12, 7), (20, -15, 10)), (0, 0, 0))
@@ -78,3 +85,13 @@ def test_time_that_is_up_does_not_reject_what_is_right(head, same):
     found = stnreg.register(head, same, threads=2, max_seconds=1e-3)
     assert found.verdict.passed
     assert found.verdict.reasons == ()
+
+
+@pytest.mark.parametrize(("score", "tried"), [(0.9, False), (0.5, True)])
+def test_structures_that_agree_show_that_the_pose_was_right(head, score, tried):
+    seen = encode(head).encoding
+    part = replace(seen, volumes_mm3=seen.volumes_mm3 / 3, fit_residual_mm=seen.calibration.accept_mm * 1.1)
+    refined = SimpleNamespace(same_person=False, mirrored=False)
+    verdict = Verdict(False, score, ("the local correlation is low",))
+    found = Findings(Affine(np.eye(4)), np.eye(4), verdict, (seen, part), refined)
+    assert needs_pose_retry(found) is tried

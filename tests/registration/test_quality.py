@@ -209,3 +209,11 @@ def test_a_head_of_another_shape_than_any_person_has_is_rejected(dof):
     assert any("is each a human head" in reason for reason in verdict.reasons)
     one = replace(WELL, correlation=0.9, same_person=True)  # one head in two files with wrong voxel sizes
     assert not any("human head" in reason for reason in assess(WHOLE, other, animal, dof=dof, refinement=one).reasons)
+
+
+def test_one_person_beyond_doubt_may_show_less_of_the_brain():
+    small = encoding(lambda points: np.linalg.norm(points, axis=1) < 38)
+    clear = RefinementStats(correlation=0.9, same_person=True, mirrored=False)
+    assert assess(WHOLE, small, np.eye(4), refinement=clear).passed
+    for less in (replace(clear, correlation=0.75), replace(clear, same_person=False)):
+        assert "too little to assess" in assess(WHOLE, small, np.eye(4), refinement=less).reasons[0]

@@ -17,7 +17,7 @@ RIDGE = 0.01  # regularization towards a similarity; stronger for a smaller fiel
 BRAIN_MM = (29.0, 38.0, 27.0)
 
 
-def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
+def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12, *, rough: bool = False) -> Array:
     """Fit the transform between two images from the centroids of their structures.
 
     Symmetric: exchanging the images gives the inverse. 9 degrees of freedom start from the 12-parameter fit. If the
@@ -28,6 +28,8 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     fixed, moving : Encoding
     dof : int
         6, 7, 9 or 12.
+    rough : bool
+        Whether the maps are aligned only roughly: enough to compare candidates.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def fit_pair(fixed: Encoding, moving: Encoding, dof: int = 12) -> Array:
     fixed_to_moving, _ = _fit_centroids(f, m, weights, whole)
     whole_share = whole.sum() / (len(fixed.weights) - 1)  # of all but the background
     if whole_share < WHOLE_SHARE and affine_standard_error_mm(fixed, moving) > fixed.calibration.whole_head_error_mm:
-        return fit_maps(fixed, moving, fixed_to_moving)
+        return fit_maps(fixed, moving, fixed_to_moving, rough=rough)
     return fixed_to_moving
 
 

@@ -27,6 +27,7 @@ TURNS = 12  # rotations of the cube that are tried, of 24
 LIKELY = 5  # candidate poses that are estimated again from an upright cube, of those
 HEAD_TURNS = 4  # rotations that tell whether there is a head, and whether its pose is plain
 AGREEING = 3  # the most certain poses of those; all but one lie in one place if the pose is plain
+WHOLE_FIELD_ML = 2000.0  # a box about a brain: a smaller field of view can show no more than its share of one
 CORNERS = np.array(list(product((-1.0, 1.0), repeat=3)))  # of a cube, (8, 3)
 
 
@@ -105,9 +106,11 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
 
     first = _pose_of(maps, cube, network)
     found = [first]
-    if first.certain_ml <= limits.no_head_ml:
+    field_ml = float(np.prod(np.array(grid.size) * grid.spacing)) / 1000
+    least_ml = limits.no_head_ml * min(field_ml / WHOLE_FIELD_ML, 1.0)
+    if first.certain_ml <= least_ml:
         found += [in_turned_cube(turn) for turn in CUBE_TURNS[1:HEAD_TURNS]]
-        if all(one.certain_ml <= limits.no_head_ml for one in found):
+        if all(one.certain_ml <= least_ml for one in found):
             raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
         if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
