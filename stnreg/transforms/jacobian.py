@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, slabs, turned
-from stnreg.transforms.tetrahedra import det, tetrahedra
+from stnreg.transforms.tetrahedra import det, inverted, smallest
 
 Array = NDArray[np.float32]
 
@@ -68,21 +68,25 @@ def determinant(vectors: Vectors, grid: Grid) -> Array:
 
 def count_folds(vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = None) -> Folds:
     """Count the folds of displacements (3, z, y, x), LPS mm, on their grid; see `Folds`."""
+    return find_folds(vectors, grid, mask)[0]
+
+
+def find_folds(
+    vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = None
+) -> tuple[Folds, NDArray[np.bool_]]:  # fmt: skip
+    """Count the folds of displacements (3, z, y, x), LPS mm, and return where they are, by either criterion."""
     if mask is not None and mask.shape != grid.shape:
         raise DataError(f"expected a mask on the field's grid {grid.shape}, got {mask.shape}")
     where = np.ones(grid.shape, bool) if mask is None else mask.astype(bool)
-    central = int(((determinant(vectors, grid) <= 0) & where).sum())
+    central = (determinant(vectors, grid) <= 0) & where
     digital, sixths = _digital(vectors, grid)
+    digital &= where
     voxels = int(where.sum())
     # Each determinant is six times the volume of a tetrahedron, and both ways to cut a cell count half.
     volume = float(sixths[where].sum(dtype=np.float64)) / 12
     volume_mm3 = volume * abs(float(np.linalg.det(grid.index_to_lps[:3, :3])))
-    return Folds(voxels, central, int((digital & where).sum()), volume_mm3, 100 * volume / max(voxels, 1))
-
-
-def folded(vectors: Vectors, grid: Grid) -> NDArray[np.bool_]:
-    """Return which voxels fold, (z, y, x), by central differences or by the digital criterion; see `Folds`."""
-    return (determinant(vectors, grid) <= 0) | _digital(vectors, grid)[0]
+    folds = Folds(voxels, int(central.sum()), int(digital.sum()), volume_mm3, 100 * volume / max(voxels, 1))
+    return folds, central | digital
 
 
 def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
@@ -91,32 +95,29 @@ def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
     At or below 0 the map folds there by the digital criterion. The last voxels along each axis have fewer.
     """
     found = np.full(grid.shape, np.inf, np.float32)
-    for here, place, tetrahedron in _cells(vectors, grid):
-        target = found[here][place]
-        np.minimum(target, tetrahedron, out=target)
+    for here, steps in _slabs_of_cells(vectors, grid):
+        np.minimum(found[here], smallest(steps), out=found[here])
     return found
 
 
 def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array]:
     """Return which voxels fold, and six times the inverted volume at each, in voxels: both (z, y, x)."""
     folded, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
-    for here, place, tetrahedron in _cells(vectors, grid):
-        folded[here][place] |= tetrahedron <= 0
-        sixths[here][place] -= np.minimum(tetrahedron, 0)
+    for here, steps in _slabs_of_cells(vectors, grid):
+        some, volume = inverted(steps)
+        folded[here] |= some
+        sixths[here] += volume
     return folded, sixths
 
 
-def _cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, tuple[slice, ...], Array]]:
-    """Yield the tetrahedra of all cells, slab by slab: the slab, the voxels in it, and `tetrahedra`'s volumes."""
+def _slabs_of_cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, Array]]:
+    """Yield displacements in voxels, slab by slab: the slab, and what its cells need; slabs share a slice of voxels."""
     if min(grid.shape) < 2:  # no cells
         return
     for slab in slabs(grid):
         stop = min(slab.stop, grid.shape[0] - 1)  # cells, one fewer than slices
-        if stop == slab.start:
-            continue
-        steps = _index_steps(vectors[:, slab.start : stop + 1], grid)
-        for place, found in tetrahedra(steps):
-            yield slice(slab.start, stop + 1), place, found
+        if stop > slab.start:
+            yield slice(slab.start, stop + 1), _index_steps(vectors[:, slab.start : stop + 1], grid)
 
 
 def _index_steps(vectors: Vectors, grid: Grid) -> Array:

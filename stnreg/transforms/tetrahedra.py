@@ -12,6 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+SURE = np.float32(1 / 9)
+"""If no component of an edge differs from the identity's by so much, no tetrahedron of a cell is inverted: then 1 plus
+the difference dominates each row of every one of the ten matrices, after multiplication by the identity's inverse."""
 FIRST, SECOND = slice(None, -1), slice(1, None)
 
 
@@ -54,6 +57,60 @@ def smallest(steps: Array) -> Array:
     return found
 
 
+def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
+    """Find inverted tetrahedra.
+
+    Parameters
+    ----------
+    steps : (3, z, y, x) float32
+
+    Returns
+    -------
+    folded : (z, y, x) bool
+        Whether one of the ten of a voxel has no volume or a negative one.
+    sixths : (z, y, x) float32
+        Six times the volume of those that are inverted, positive.
+    """
+    folded, sixths = np.zeros(steps.shape[1:], bool), np.zeros(steps.shape[1:], np.float32)
+    first, offsets, corners = _gathered(steps, _in_doubt(steps))
+    for place, tetrahedron in tetrahedra(corners):
+        at, volume = first + int(offsets[place].item()), tetrahedron.reshape(-1)
+        folded.reshape(-1)[at] |= volume <= 0
+        sixths.reshape(-1)[at] -= np.minimum(volume, 0)
+    return folded, sixths
+
+
+def _in_doubt(steps: Array) -> NDArray[np.bool_]:
+    """Return which cells, (z - 1, y - 1, x - 1), have an edge so long or short that they may fold; see `SURE`."""
+    found = np.zeros([n - 1 for n in steps.shape[1:]], bool)
+    for axis in range(3):
+        edges: NDArray[np.bool_] = np.any(np.abs(np.diff(steps, axis=axis + 1)) >= SURE, axis=0)
+        for other in range(3):
+            if other != axis:
+                first, second = ([slice(None)] * 3 for _ in range(2))
+                first[other], second[other] = FIRST, SECOND
+                edges = edges[tuple(first)] | edges[tuple(second)]
+        found |= edges
+    return found
+
+
+def _gathered(steps: Array, cells: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+    """Return the corners of some cells as displacements (3, 2, 2, 2, N), and where they are.
+
+    Returns
+    -------
+    first : (N,) int
+        Flat index of the first voxel of each cell.
+    offsets : (2, 2, 2) int
+        Of its corners from that.
+    corners : (3, 2, 2, 2, N) float32
+    """
+    shape = steps.shape[1:]
+    offsets = np.ravel_multi_index(tuple(np.indices((2, 2, 2))), shape)
+    first = np.ravel_multi_index(np.nonzero(cells), shape)
+    return first, offsets, steps.reshape(3, -1)[:, first + offsets[..., None]]
+
+
 def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Array:
     """Return the smallest of the ten of each voxel, where displacements have changed in a mask.
 
@@ -66,12 +123,9 @@ def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Arr
     where : (z, y, x) bool
         Elsewhere they have not changed.
     """
-    flat = steps.reshape(3, -1)
-    offsets = np.arange(where.size).reshape(where.shape)[:2, :2, :2]  # of the corners of a cell from its first voxel
-    found = np.where(grown(where), np.float32(np.inf), before)
-    z, y, x = np.nonzero(_of_cells(grown(where)))
-    first = np.ravel_multi_index((z, y, x), where.shape)
-    corners = flat[:, first + offsets[..., None]]
+    around = grown(where)
+    found = np.where(around, np.float32(np.inf), before)
+    first, offsets, corners = _gathered(steps, _of_cells(around))
     values = found.reshape(-1)
     for place, tetrahedron in tetrahedra(corners):
         at = first + int(offsets[place].item())

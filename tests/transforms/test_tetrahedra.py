@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stnreg.transforms.tetrahedra import grown, smallest, smallest_again
+from stnreg.transforms.tetrahedra import SURE, grown, inverted, smallest, smallest_again
 
 SHAPE = (7, 9, 8)
 
@@ -34,3 +34,20 @@ def test_a_voxel_has_its_neighbours(at, count):
     mask = np.zeros(SHAPE, bool)
     mask[at] = True
     assert grown(mask).sum() == count
+
+
+@given(st.integers(0, 10_000), st.floats(0.0, 0.6))
+@settings(max_examples=30)
+def test_inverted_ones_are_found_though_most_cells_are_not_looked_at(seed, spread):
+    steps = np.random.default_rng(seed).normal(0, spread, (3, *SHAPE)).astype(np.float32)
+    folded, sixths = inverted(steps)
+    assert np.array_equal(folded, smallest(steps) <= 0)
+    assert np.array_equal(sixths > 0, smallest(steps) < 0)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=200)
+def test_what_is_not_looked_at_cannot_fold(seed):
+    rng = np.random.default_rng(seed)
+    edges = rng.choice([-1.0, 1.0], (3, 2, 2, 2)) * np.float32(SURE) / 2  # differences are at most SURE
+    assert smallest(edges.astype(np.float32))[0, 0, 0] > 0

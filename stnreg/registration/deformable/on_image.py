@@ -17,7 +17,7 @@ from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
-from stnreg.transforms.jacobian import folded
+from stnreg.transforms.jacobian import Folds, find_folds
 from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
@@ -84,11 +84,14 @@ class Unfolded:
     warps : tuple of DisplacementField or None
         On those parts: the deformation seen from the fixed image, and its inverse from the moving image, each without
         the affine, LPS mm. None where a part is empty.
+    folds : tuple of Folds
+        Of those of the warps that are there; none unless the rounds were too few.
     """
 
     velocity: VelocityField
     parts: tuple[Part, Part]
     warps: tuple[DisplacementField | None, DisplacementField | None]
+    folds: tuple[Folds, ...]
 
 
 def unfolded_on(
@@ -115,15 +118,15 @@ def unfolded_on(
             watched = unfolded(watched, threads)
             velocity = watched.velocity
             warps: Warps = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
-            marks = _marks(warps, to_images, velocity.grid)
-            if not marks.any():
+            folds, marks = _folds_of(warps, to_images, velocity.grid)
+            if not marks.any() and _are_coarse(warps):
                 warps = _agreeing(warps, frame, pool)
-                marks = _marks(warps, to_images, velocity.grid)
+                folds, marks = _folds_of(warps, to_images, velocity.grid)
             if not marks.any() or number == ROUNDS - 1:
                 break
             watched = watched.changed_to(smoothed_near(velocity.vectors, marks), threads)
     velocity.forget_steps()
-    return Unfolded(velocity, (parts[0], parts[1]), (warps[0], warps[1]))
+    return Unfolded(velocity, (parts[0], parts[1]), (warps[0], warps[1]), folds)
 
 
 def _seen_from(part: Part, to_image: Matrix, velocity: VelocityField) -> DisplacementField | None:
@@ -134,14 +137,17 @@ def _seen_from(part: Part, to_image: Matrix, velocity: VelocityField) -> Displac
     return Chain((Affine(invert(to_image)), velocity, Affine(to_image))).to_displacement(part.grid)
 
 
+def _are_coarse(warps: Warps) -> bool:
+    spacings_mm = [float(warp.grid.spacing.max()) for warp in warps if warp is not None]
+    return len(spacings_mm) == 2 and max(spacings_mm) > FINE_MM
+
+
 def _agreeing(warps: Warps, frame: Frame, pool: ThreadPoolExecutor) -> Warps:
-    """Return the warps made each other's inverse, as those who read them interpolate between coarse voxels.
+    """Return two warps made each other's inverse, as those who read them interpolate between coarse voxels.
 
     As the flows of a `VelocityField` do, each takes back half of what the other leaves of the identity. Exchange the
     images, and the two change places.
     """
-    if any(warp is None for warp in warps) or max(warp.grid.spacing.max() for warp in warps if warp) <= FINE_MM:
-        return warps
     there = frame.to_moving @ invert(frame.to_fixed)
     for _ in range(TIMES):
         warps = list(pool.map(_mended, warps, warps[::-1], (there, invert(there))))
@@ -153,14 +159,19 @@ def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix)
     return Chain((DisplacementField(left.vectors * np.float32(-0.5), warp.grid), warp)).to_displacement(warp.grid)
 
 
-def _marks(warps: Warps, to_images: tuple[Matrix, Matrix], grid: Grid) -> np.ndarray:
-    """Return the voxels of the frame, (z, y, x) on `grid`, near which either warp folds."""
+def _folds_of(
+    warps: Warps, to_images: tuple[Matrix, Matrix], grid: Grid
+) -> tuple[tuple[Folds, ...], np.ndarray]:  # fmt: skip
+    """Count the folds of the warps, and return the voxels of the frame, (z, y, x) on `grid`, near which they are."""
     marks = np.zeros(grid.shape, bool)
+    counts = []
     for warp, to_image in zip(warps, to_images, strict=True):
         if warp is None:
             continue
-        index = np.argwhere(folded(warp.vectors, warp.grid))[:, ::-1].astype(float)
+        folds, where = find_folds(warp.vectors, warp.grid)
+        counts.append(folds)
+        index = np.argwhere(where)[:, ::-1].astype(float)
         to_frame = grid.lps_to_index @ invert(to_image) @ warp.grid.index_to_lps
         x, y, z = np.clip(np.rint(apply_affine(to_frame, index)), 0, np.array(grid.size) - 1).astype(int).T
         marks[z, y, x] = True
-    return marks
+    return tuple(counts), marks

@@ -172,7 +172,6 @@ def _measured(
     """Measure a deformation."""
     velocity = deformed.velocity
     there = velocity.exponential()
-    folds = [warp.count_folds() for warp in deformed.warps if warp is not None]
     strain = there.log_jacobian()[brain]
     strain = strain[np.isfinite(strain)]
     lattice = lattice_of(velocity.grid)
@@ -181,8 +180,8 @@ def _measured(
     return Deformation(
         velocity,
         frame,
-        sum(one.central for one in folds),
-        sum(one.digital for one in folds),
+        sum(one.central for one in deformed.folds),
+        sum(one.digital for one in deformed.folds),
         float(strain.std()) if len(strain) else 0.0,
         there.largest_mm(),
         _agreement(encodings, frame, points, points),
