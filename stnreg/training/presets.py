@@ -5,11 +5,20 @@ from dataclasses import replace
 from stnreg.errors import UsageProblem
 from stnreg.networks.pair import PairArchitecture
 from stnreg.networks.parameters import PUBLISHED_HEADS
-from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfig
+from stnreg.training.config import (
+    UNTOUCHED,
+    AugmentConfig,
+    LoopConfig,
+    LossConfig,
+    MovesConfig,
+    PairConfig,
+    TrainConfig,
+)
 from stnreg.training.relatives import RELATIVES, relative
 
 PAPER = "paper"
-NAMES = (*(f"{PAPER}-{head}" for head in PUBLISHED_HEADS), "default", "tiny", *RELATIVES)
+LAST = "last"
+NAMES = (*(f"{PAPER}-{head}" for head in PUBLISHED_HEADS), "default", LAST, "tiny", *RELATIVES)
 PAPER_PAIRS = 1000  # training pairs of each published data set
 
 
@@ -47,6 +56,8 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     architecture = PairArchitecture(head=head)
     if is_paper(name):
         return _published(architecture)
+    if name == LAST:
+        return _last_pass(head)
     return _tiny(architecture) if name == "tiny" else TrainConfig(pair=PairConfig(model=architecture))
 
 
@@ -79,6 +90,32 @@ def _published(architecture: PairArchitecture) -> TrainConfig:
             augment=UNTOUCHED,
         ),
     )
+
+
+def _last_pass(head: str) -> TrainConfig:
+    """Return the settings of the pass that follows the others: a box of 96^3 voxels of 2 mm, moves that they leave."""
+    return TrainConfig(
+        loop=LoopConfig(
+            epochs=2, steps_per_epoch=500, learning_rate=2e-3, warmup_steps=50, ema=0.99, precision="f32",
+            log_every=20, validate_every=100, checkpoint_every=100, threads=1,
+        ),
+        pair=PairConfig(
+            model=PairArchitecture(head=head, size=96, channels=(8, 16), hidden=8, body="fitted"),
+            spacing_mm=2.0,
+            oversampling=1,
+            margin=1 / 6,  # 16 mm at every side
+            centre="foreground",
+            batch=2,
+            both_ways=False,  # with its images exchanged, the body gives the opposite step
+            same_share=1.0,
+            cascade=2,
+            moves=MovesConfig(
+                start_deg=12.0, rotation_deg=12.0, translation_mm=10.0, scale=0.06, shear=0.04, pose=1.0, curriculum=0.0
+            ),
+            augment=AugmentConfig(window=0.25, window_probability=0.5),
+            loss=LossConfig(mse=0.0, grid_point=1.0),
+        ),
+    )  # fmt: skip
 
 
 def _tiny(architecture: PairArchitecture) -> TrainConfig:
