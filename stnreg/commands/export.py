@@ -25,7 +25,7 @@ def export(
         typer.Option(
             "--after",
             metavar="OTHER.onnx",
-            help="Pair network in the same folder whose last pass this is (preset last of train). register then runs both.",
+            help="Pair network in the same folder whose last pass this is (preset last of train): register runs both.",
         ),
     ] = None,
 ) -> None:

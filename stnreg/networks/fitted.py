@@ -1,10 +1,10 @@
 """A body that fits the parameters of a head: a Gauss-Newton step between trained descriptions of two images.
 
 The published network regresses the parameters from all features at once, by fully connected layers. What its passes
-leave is small, and every place shows it: the difference of the images there, over their slope, is how far they are apart
-along that slope. The parameters that explain all places best follow by weighted least squares (Lucas and Kanade, IJCAI
-1981). The descriptions, the weights of places and features, and the damping are trained (as Lv et al., "Taking a Deeper
-Look at the Inverse Compositional Algorithm", CVPR 2019, do for video).
+leave is small, and every place shows it: the difference of the images there, over their slope, is how far they are
+apart along that slope. The parameters that explain all places best follow by weighted least squares (Lucas and Kanade,
+IJCAI 1981). The descriptions, the weights of places and features, and the damping are trained (as Lv et al., "Taking a
+Deeper Look at the Inverse Compositional Algorithm", CVPR 2019, do for video).
 """
 
 import torch

@@ -2,8 +2,8 @@
 
 That of the published method has both images as channels and 5x5x5 convolutions. Those of its relatives differ in the
 body: fully convolutional (Sloan et al., "Learning Rigid Image Registration", BIOIMAGING 2018), or one encoder that sees
-each image alone, with shared weights (Chee and Wu, "AIRNet", arXiv 1810.02583). That of the last pass fits the parameters
-(`networks.fitted`).
+each image alone, with shared weights (Chee and Wu, "AIRNet", arXiv 1810.02583). That of the last pass fits the
+parameters (`networks.fitted`).
 """
 
 from dataclasses import asdict, dataclass, field, fields

@@ -43,7 +43,7 @@ def center_of_mass(volume: Volume) -> Points:
 
 
 def center_of_foreground(volume: Volume) -> Points:
-    """Return the mean position of the voxels that are not air: (3,), LPS mm; the centre of the grid if all are alike."""
+    """Return the mean position of the voxels that are not air: (3,), LPS mm; the grid's centre if all are alike."""
     array: NDArray[Any] = volume.array[::2, ::2, ::2]  # every second voxel tells it as well
     low, high = float(array.min()), float(np.percentile(array, 99))
     inside = array > low + FOREGROUND_SHARE * (high - low)

@@ -124,10 +124,13 @@ def train_pair(wanted: PairRun) -> Trained:
 
 
 def start_weights(path: Path, model: PairArchitecture) -> dict[str, Tensor]:
-    """Read initial weights; those of the other head are converted, to first order."""
+    """Read initial weights; those of the other head are converted, to first order.
+
+    A fitted body has none to convert: least squares in the parameters of either head give the same step.
+    """
     weights, made_by = load_weights(path)
     old = _restore(made_by["config"], path).pair.model
-    if old.head != model.head:
+    if old.head != model.head and old.body != "fitted":
         carry = carry_raw((old.head, old.bounds, old.order), (model.head, model.bounds, model.order))
         weights = {**weights, **{name: carry @ weights[name] for name in ("head.weight", "head.bias")}}
     return weights
