@@ -79,6 +79,13 @@ def test_a_margin_shows_what_a_move_brings_in(scans, stored):
     assert with_margin <= without
 
 
+def test_theta_is_in_half_edges_of_the_cube_without_its_margin():
+    image = torch.rand(1, 1, 24, 24, 24, generator=torch.Generator().manual_seed(0))
+    theta = torch.eye(3, 4)[None].clone()
+    theta[0, 0, 3] = 0.25  # two of the cube's 16 voxels
+    assert torch.allclose(moved_into(image, theta, 16), inner(image.roll(-2, 4), 16), atol=1e-5)
+
+
 def replace_scans(task, scans):
     """The same task on other scans."""
     return PairTask(task.config, scans, seed=0, steps=100)
