@@ -131,17 +131,16 @@ def _estimate(
     return Estimate(steps[int(np.argmin(mse))], tuple(steps), tuple(mse))
 
 
-def _theta(network: OpenPass, fixed: Array, moved: Array) -> Array:
+def _theta(network: OpenPass, fixed: Array, moved: Array) -> Matrix:
     """Run a network on two cubes: (3, 4)."""
     weights = network.weights
     theta = run_network(network.session, weights, {"pair": np.stack([fixed, moved])[None]}, "theta")
     if theta.shape != (1, 3, 4):
         raise DataError(f"{weights.path}: expected an answer of (1, 3, 4), got {theta.shape}")
-    answer: Array = theta[0]
-    return answer
+    return theta[0].astype(np.float64)
 
 
-def _step_mm(theta: Array, cube: Grid) -> float:
+def _step_mm(theta: Matrix, cube: Grid) -> float:
     """Return how far theta moves points half-way between the middle and the corners of a cube, mean, mm."""
     signs = np.stack(np.meshgrid(*[(-0.5, 0.5)] * 3), axis=-1).reshape(-1, 3)
     moved = signs @ theta[:, :3].T + theta[:, 3] - signs
@@ -152,6 +151,6 @@ def _mse(moved: Array, fixed: Array) -> float:
     return float(np.square(moved - fixed).mean(dtype=np.float64))
 
 
-def _is_usable(theta: Array) -> bool:
+def _is_usable(theta: Matrix) -> bool:
     """Return whether theta is finite, not collapsed and not a reflection; the `affine` head does not ensure it."""
     return bool(np.isfinite(theta).all() and np.linalg.det(theta[:, :3]) > SMALLEST_VOLUME_CHANGE)
