@@ -63,7 +63,7 @@ bench-series: .venv/tested
 	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md --only benchmarks.series
 
 bench-order: .venv/tested
-	$(BIN)/python -m benchmarks.paper.transform_order
+	$(BIN)/python -m benchmarks.paper.transform_order --seeds 3
 	$(BIN)/python benchmarks/refresh.py docs/paper.md --only benchmarks.paper.transform_order
 
 # Time of whole processes beside the baseline cost and other tools: ten minutes, on an otherwise idle machine.

@@ -24,7 +24,7 @@ class ShipWeightsAndPages(BuildHookInterface):
             build_data["shared_data"][str(page)] = f"share/man/man1/{page.name}"
         if version != "editable":
             for file in sorted([*top.glob("weights/*.onnx"), *top.glob("weights/*.json")]):
-                if file.stem.endswith("-synthetic") or file.stem.startswith(RELATIVES):
+                if "-synthetic" in file.stem or file.stem.startswith(RELATIVES):
                     continue
                 build_data["force_include"][str(file)] = f"stnreg/weights/{file.name}"
             for file in sorted(path for pattern in TEMPLATES for path in top.glob(f"templates/{pattern}")):

@@ -34,13 +34,27 @@ def none(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
 
 
 def network(name: str, *, refine: bool = False) -> Method:
-    """Run a pair network as a cascade of three; with `refine` as `stnreg register --model` does, else alone."""
+    """Run a pair network, its last pass too; with `refine` as `stnreg register --model` does, else alone."""
 
     def run(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
         import stnreg
 
         model = model_for(name, column)
         return stnreg.register(fixed, moving, model=model, refine=refine, device="cpu", threads=threads).fixed_to_moving
+
+    return run
+
+
+def first_passes(name: str) -> Method:
+    """Run the passes of a pair network without its last: the published architecture alone."""
+
+    def run(fixed: Volume, moving: Volume, column: str, threads: int) -> Matrix:
+        from stnreg.models.runtime import open_session
+        from stnreg.registration.pairnet.predict import OpenPass, predict_pair
+
+        network = weights.find(model_for(name, column))
+        opened = OpenPass(network, open_session(network, threads=threads, device="cpu"))
+        return predict_pair(fixed, moving, [opened], threads=threads).fixed_to_moving
 
     return run
 
@@ -76,6 +90,8 @@ METHODS: dict[str, Row] = {
     "none": Row("no registration", none, True),
     "separate": Row("3D STN, separate", network("separate"), True),
     "affine": Row("3D STN, affine", network("affine"), True),
+    "separate-first": Row("separate, no last", first_passes("separate")),
+    "affine-first": Row("affine, no last", first_passes("affine")),
     "separate-refined": Row("separate, refined", network("separate", refine=True)),
     "affine-refined": Row("affine, refined", network("affine", refine=True)),
     "sitk-affine": Row("SimpleITK", peer("sitk-affine"), True),

@@ -21,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import t as student_t
 
 from benchmarks.common.heads import VALIDATION_HEADS, shared_folder
 from stnreg.networks.parameters import ORDER
@@ -32,6 +33,7 @@ SIZE, SPACING_MM = 32, 8.0
 MOVES = {"start_deg": 15.0, "rotation_deg": 15.0, "translation_mm": 15.0, "scale": 0.1, "shear": 0.05}
 FIGURES = ("mse_two", "mse_same", "error_mm", "error_mm_3")
 COLUMNS = ("order", "seed", "steps", *FIGURES)
+LEAST_SEEDS = 3
 
 
 def packed_scans(path: Path) -> Path:
@@ -110,12 +112,35 @@ def show(rows: list[dict[str, str]], steps: int) -> None:
     for order, (two, same, once, thrice) in sorted(means.items(), key=lambda item: item[1][FIGURES.index("error_mm")]):
         theirs = "  the authors' order" if order == ",".join(ORDER) else ""
         print(f"{order:40} {len(by_order[order]):5d} {two:9.5f} {same:9.5f} {once:12.2f} {thrice:9.2f}{theirs}")
+    _show_intervals({order: np.array(values)[:, 2] for order, values in by_order.items()})
     spreads = [np.std([v[2] for v in values], ddof=1) for values in by_order.values() if len(values) > 1]
     if spreads and len(means) > 1:
         between = np.std([mean[2] for mean in means.values()], ddof=1)
         print(
             f"spread (deviation) of one pass: {np.mean(spreads):.2f} mm between seeds, {between:.2f} mm between orders"
         )
+
+
+def _show_intervals(errors_mm: dict[str, np.ndarray]) -> None:
+    """Print how orders of three seeds or more differ from the authors', seed by seed: the same seed has the same moves.
+
+    The intervals are Student's, for all orders together (Bonferroni).
+    """
+    theirs = errors_mm.get(",".join(ORDER), np.empty(0))
+    others = {order: own for order, own in errors_mm.items() if len(own) >= LEAST_SEEDS and order != ",".join(ORDER)}
+    if len(theirs) < LEAST_SEEDS or not others:
+        return
+    print(f"one pass less the authors' order, mm, mean over seeds [95 % interval for all {len(others)} together]")
+    differ = 0
+    for order, own in others.items():
+        seeds = min(len(own), len(theirs))
+        less = own[:seeds] - theirs[:seeds]
+        half = student_t.ppf(1 - 0.025 / len(others), seeds - 1) * less.std(ddof=1) / seeds**0.5
+        differs = abs(less.mean()) > half
+        differ += differs
+        verdict = "differs" if differs else "does not differ"
+        print(f"{order:40} {less.mean():+.2f} [{less.mean() - half:+.2f}, {less.mean() + half:+.2f}] {verdict}")
+    print(f"{differ or 'none'} of {len(others)} orders differ{'s' if differ == 1 else ''} from the authors'")
 
 
 def main() -> None:

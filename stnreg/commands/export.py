@@ -20,6 +20,14 @@ def export(
             help="Round the weights to half precision, which halves the file. They are still used in single precision.",
         ),
     ] = False,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            "--after",
+            metavar="OTHER.onnx",
+            help="Pair network in the same folder whose last pass this is (preset last of train): register runs both.",
+        ),
+    ] = None,
 ) -> None:
     """Write a trained network as ONNX, for register.
 
@@ -31,5 +39,5 @@ def export(
     require_training()
     from stnreg.training.export import export_checkpoint
 
-    card = export_checkpoint(checkpoint, output, half=half)
+    card = export_checkpoint(checkpoint, output, half=half, after=after)
     typer.echo(f"{output}\t{card['sha256']}")

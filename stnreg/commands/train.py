@@ -58,8 +58,9 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), paper-affine or "
-            "paper-separate (as published: 170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
+            help="Settings to start from: default (64^3 voxels of 4 mm, an hour of CPU), last (the pass after "
+            "those of such a network: 2 mm, ten minutes of CPU), paper-affine or paper-separate (as published: "
+            "170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
             "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
             "airnet; for all other networks default (from nothing) or tiny, and for anatomy and velocity networks and "
             "linear-deformable further (goes on with --from, at a lower rate); for bspline unbounded, and penalty "

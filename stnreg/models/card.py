@@ -25,8 +25,8 @@ class Weights:
         The `.onnx`.
     name : str
     kind : str
-        `pair` (two images in, theta out), `anatomy` (one image in, maps out) or `velocity` (two images in, a
-        field out).
+        `pair` (two images in, theta out), `pair-last` (the same, for what the passes of a pair network leave),
+        `anatomy` (one image in, maps out) or `velocity` (two images in, a field out).
     sha256 : str
         Of the `.onnx`, as the sidecar gives it; `read_checked` compares.
     size : int
@@ -54,10 +54,15 @@ class Weights:
         return find(str(self.path.with_name(f"{self.card['pose']}.onnx"))) if "pose" in self.card else None
 
     @property
+    def last(self) -> "Weights | None":
+        """The network of the last pass, if the sidecar of a pair network names one; it is in the same folder."""
+        return find(str(self.path.with_name(f"{self.card['last']}.onnx"))) if "last" in self.card else None
+
+    @property
     def identity(self) -> str:
-        """The SHA-256 of this network and of its pose network: all that results depend on."""
-        pose = self.pose
-        return self.sha256 if pose is None else f"{self.sha256}+{pose.sha256}"
+        """The SHA-256 of this network and of those that belong to it: all that results depend on."""
+        parts = (self, self.pose, self.last)
+        return "+".join(part.sha256 for part in parts if part is not None)
 
 
 def folder() -> Path:

@@ -2,7 +2,8 @@
 
 That of the published method has both images as channels and 5x5x5 convolutions. Those of its relatives differ in the
 body: fully convolutional (Sloan et al., "Learning Rigid Image Registration", BIOIMAGING 2018), or one encoder that sees
-each image alone, with shared weights (Chee and Wu, "AIRNet", arXiv 1810.02583).
+each image alone, with shared weights (Chee and Wu, "AIRNet", arXiv 1810.02583). That of the last pass fits the
+parameters (`networks.fitted`).
 """
 
 from dataclasses import asdict, dataclass, field, fields
@@ -11,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stnreg.networks.parameters import HEADS, ORDER, RAW_COUNT, Bounds, theta_of
+from stnreg.networks.fitted import SMALLEST_SIZE, FittedBody
+from stnreg.networks.parameters import HEADS, ORDER, RAW_COUNT, Bounds, raw_to_theta, theta_of
 
 KERNEL = 5  # voxels, as published
-BODIES = ("dense", "fcn", "twin")
+BODIES = ("dense", "fcn", "twin", "fitted")
 STRIDE = 2
 
 
@@ -31,7 +33,7 @@ class PairArchitecture:
     channels : tuple of int
         Width of each convolution; every one halves the cube.
     hidden : int
-        Width of the fully connected layer.
+        Width of the fully connected layer; number of features at each level of a `fitted` body.
     norm : bool
         Instance normalisation after every convolution.
     order : tuple of str
@@ -41,7 +43,8 @@ class PairArchitecture:
     body : str
         `dense`: both images are channels, and fully connected layers see where every feature is, as published; `fcn`:
         the same, but the last layer is a convolution whose output is averaged over the cube; `twin`: one encoder, with
-        shared weights, sees each image alone.
+        shared weights, sees each image alone; `fitted`: least squares between what that encoder describes, for small
+        moves.
     """
 
     head: str = "affine"
@@ -61,6 +64,8 @@ class PairArchitecture:
         unknown = set(self.order) - set(ORDER)
         if unknown or len(set(self.order)) != len(self.order):
             raise ValueError(f"order names some of {', '.join(ORDER)}, each once, got {self.order}")
+        if self.body == "fitted" and (len(self.channels) != 2 or self.size < SMALLEST_SIZE):
+            raise ValueError(f"a fitted body has two channels and a size of at least {SMALLEST_SIZE}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return numbers, strings and lists only, for JSON and `weights_only` loading."""
@@ -91,6 +96,10 @@ class PairNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         body = architecture.body
+        if body == "fitted":
+            to_theta = raw_to_theta(architecture.head, architecture.bounds, architecture.order)
+            self.fitted = FittedBody(architecture.channels, architecture.hidden, to_theta)
+            return
         layers: list[nn.Module] = []
         width, edge = 1 if body == "twin" else 2, architecture.size
         for channels in architecture.channels:
@@ -113,7 +122,8 @@ class PairNet(nn.Module):
 
     def forward(self, pair: Tensor) -> Tensor:
         """Map `pair` (N, 2, D, D, D), fixed and moving, to theta (N, 3, 4) float32, fixed to moving."""
-        raw = self.head(self._described(pair))  # (N, 12)
+        is_fitted = self.architecture.body == "fitted"
+        raw = self.fitted(pair) if is_fitted else self.head(self._described(pair))  # (N, 12)
         return theta_of(self.architecture.head, raw, self.architecture.bounds, self.architecture.order)
 
     def _described(self, pair: Tensor) -> Tensor:

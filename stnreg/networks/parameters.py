@@ -88,10 +88,10 @@ def carry_raw(old: tuple[str, Bounds, tuple[str, ...]], new: tuple[str, Bounds, 
     old, new : (head, bounds, order)
         As `PairArchitecture` has them.
     """
-    return torch.linalg.pinv(_raw_to_theta(*new)) @ _raw_to_theta(*old)
+    return torch.linalg.pinv(raw_to_theta(*new)) @ raw_to_theta(*old)
 
 
-def _raw_to_theta(head: str, bounds: Bounds, order: tuple[str, ...]) -> Tensor:
+def raw_to_theta(head: str, bounds: Bounds, order: tuple[str, ...]) -> Tensor:
     """Return the Jacobian (12, 12) of theta by the raw outputs, at zero."""
 
     def flat(raw: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix, Points
 from stnreg.images.volume import Volume
 
+FOREGROUND_SHARE = 0.2  # of the 99th percentile, above the minimum
+
 
 def center_geometry(fixed_grid: Grid, moving_grid: Grid) -> Matrix:
     """Align the centres of the grids: (4, 4) `fixed_to_moving`, LPS mm."""
@@ -37,6 +39,18 @@ def center_of_mass(volume: Volume) -> Points:
     if mass == 0 or not np.isfinite(mass):
         raise DataError(f"{volume.path}: its intensities sum to {mass:g}; it has no centre of mass.")
     index = [float(profile @ np.arange(len(profile))) / mass for profile in profiles]
+    return apply_affine(volume.grid.index_to_lps, index)
+
+
+def center_of_foreground(volume: Volume) -> Points:
+    """Return the mean position of the voxels that are not air: (3,), LPS mm; the grid's centre if all are alike."""
+    array: NDArray[Any] = volume.array[::2, ::2, ::2]  # every second voxel tells it as well
+    low, high = float(array.min()), float(np.percentile(array, 99))
+    inside = array > low + FOREGROUND_SHARE * (high - low)
+    if not inside.any():
+        return volume.grid.center_lps
+    counts = inside.sum(axis=(0, 1)), inside.sum(axis=(0, 2)), inside.sum(axis=(1, 2))  # along x, y, z
+    index = [2 * float(count @ np.arange(len(count))) / float(count.sum()) for count in counts]
     return apply_affine(volume.grid.index_to_lps, index)
 
 

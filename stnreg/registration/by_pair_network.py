@@ -1,7 +1,7 @@
 """Register a pair with a pair network, whose input is both images, as in the published method; and refine it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import invert, nearest_dof
@@ -13,12 +13,9 @@ from stnreg.registration.findings import Findings
 from stnreg.registration.object_quality import NOT_REFINED, assess_objects
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
-from stnreg.registration.pairnet.predict import predict_pair
+from stnreg.registration.pairnet.predict import OpenPass, predict_pair
 from stnreg.registration.refine.whole_object import refine_objects
 from stnreg.transforms.affine import Affine
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 
 @dataclass(frozen=True)
@@ -27,12 +24,13 @@ class PairNetworkRegistration:
 
     Attributes
     ----------
+    passes : sequence of OpenPass
+        The network, and that of its last pass where it has one.
     limits : PairCalibration or None
         Of the verdict; None for a network without a calibration, whose registrations are not assessed.
     """
 
-    weights: Weights
-    session: "InferenceSession"
+    passes: Sequence[OpenPass]
     limits: PairCalibration | None
 
     def register(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions, clock: Clock) -> Findings:
@@ -55,8 +53,7 @@ class PairNetworkRegistration:
         return Findings(Affine(refined.fixed_to_moving), refined.fixed_to_moving, verdict, refined=refined)
 
     def _estimate(self, pair: ImagePair, initial: Matrix | None, options: RegistrationOptions) -> Matrix:
-        threads = options.thread_count
-        found = predict_pair(pair.fixed, pair.moving, self.weights, self.session, initial=initial, threads=threads)
+        found = predict_pair(pair.fixed, pair.moving, self.passes, initial=initial, threads=options.thread_count)
         return found.fixed_to_moving
 
 
@@ -70,4 +67,6 @@ class PairNetworkMethod:
     def open(self, weights: Weights, threads: int, device: str, images: int) -> PairNetworkRegistration:
         """Open the network."""
         limits = PairCalibration.from_card(weights.card, weights.path) if "calibration" in weights.card else None
-        return PairNetworkRegistration(weights, open_session(weights, threads=threads, device=device), limits)
+        networks = [weights] if weights.last is None else [weights, weights.last]
+        passes = [OpenPass(one, open_session(one, threads=threads, device=device)) for one in networks]
+        return PairNetworkRegistration(passes, limits)

@@ -38,6 +38,7 @@ def describe_registration(result: RegistrationResult) -> dict[str, Any]:
             "name": result.model.name,
             "sha256": result.model.sha256,
             "pose_sha256": result.model.pose.sha256 if result.model.pose else None,
+            "last_sha256": result.model.last.sha256 if result.model.last else None,
         },
         "device": result.device,
         "threads": result.threads,

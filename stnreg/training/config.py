@@ -138,6 +138,11 @@ class PairConfig:
         Rule of intensity normalisation, as named by `preprocess`.
     oversampling : int
         Scans are stored at this multiple of the network's resolution, so that random transforms do not blur them.
+    margin : float
+        By how much scans are stored beyond the network's cube, as a share of its edge, so that a move brings in what
+        lies outside of it, as it does when a scan is registered.
+    centre : str
+        Centre of the cube: that of the `grid` of a scan, or of its `foreground`.
     batch : int
         Pairs per step.
     both_ways : bool
@@ -155,6 +160,8 @@ class PairConfig:
     spacing_mm: float = 4.0
     normalise: str = "minmax"
     oversampling: int = 2
+    margin: float = 0.0
+    centre: str = "grid"
     batch: int = 4
     both_ways: bool = True
     same_share: float = 0.4

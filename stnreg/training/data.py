@@ -82,6 +82,7 @@ def pack_scans(
     size: int,
     spacing_mm: float,
     normalise: str = "minmax",
+    centre: str = "grid",
     sources: Sequence[dict[str, str]] = (),
     skip_bad: bool = False,
 ) -> Scans:
@@ -94,6 +95,8 @@ def pack_scans(
         Of the stored cubes.
     normalise : str
         Rule of intensity normalisation.
+    centre : {"grid", "foreground"}
+        Centre of the cubes.
     sources : sequence of dict
         Stored unchanged.
     skip_bad : bool
@@ -109,7 +112,7 @@ def pack_scans(
     images = np.empty((len(listed.paths), size, size, size), np.uint8)
     for number, path in enumerate(listed.paths):
         try:
-            cubes[number] = _pack_one(path, images[len(cubes)], spacing_mm, normalise)
+            cubes[number] = _pack_one(path, images[len(cubes)], spacing_mm, normalise, centre)
         except DataError as error:
             skipped.append(_skip(error, path, skip_bad))
     kept = {number: place for place, number in enumerate(cubes)}
@@ -137,14 +140,15 @@ def pack_scans(
     )
 
 
-def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str) -> Grid:
+def _pack_one(path: Path, image: np.ndarray, spacing_mm: float, normalise: str, centre: str) -> Grid:
     """Preprocess one scan into `image` (P, P, P) uint8, and return its grid."""
     from stnreg.images.volume import load_volume
     from stnreg.preprocessing.cube import sample_cube
-    from stnreg.preprocessing.pipeline import cube_grid
+    from stnreg.preprocessing.initial_transform import center_of_foreground
 
     volume = load_volume(path)
-    cube = cube_grid(volume.grid, len(image), spacing_mm)
+    middle_lps = center_of_foreground(volume) if centre == "foreground" else volume.grid.center_lps
+    cube = Grid.cube(middle_lps, len(image), spacing_mm)
     np.rint(np.clip(sample_cube(volume, cube, normalise), 0, 1) * 255, out=image, casting="unsafe")
     return cube
 

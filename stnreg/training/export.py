@@ -19,6 +19,7 @@ import torch
 from stnreg import __version__
 from stnreg.core.files import write_atomic
 from stnreg.errors import DataError, StnregError
+from stnreg.models.card import Weights, find
 from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
@@ -38,7 +39,8 @@ def pair_network(config: dict[str, Any]) -> Released:
     pair = config["pair"]
     architecture = PairArchitecture.from_dict(pair["model"])
     size = architecture.size
-    card = {"kind": "pair", "size": size, "spacing_mm": pair["spacing_mm"], "normalise": pair["normalise"]}
+    kind = "pair-last" if architecture.body == "fitted" else "pair"
+    card = {"kind": kind, "size": size, "spacing_mm": pair["spacing_mm"], "normalise": pair["normalise"]}
     return Released(PairNet(architecture), "pair", "theta", (1, 2, size, size, size), card)
 
 
@@ -53,7 +55,9 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
 """Functions that rebuild a network from its config, by task."""
 
 
-def export_checkpoint(checkpoint: Path, output: Path, *, half: bool = False) -> dict[str, Any]:
+def export_checkpoint(
+    checkpoint: Path, output: Path, *, half: bool = False, after: Path | None = None
+) -> dict[str, Any]:
     """Write `output` (.onnx), its sidecar (.json) and its weights (.safetensors).
 
     Parameters
@@ -64,6 +68,8 @@ def export_checkpoint(checkpoint: Path, output: Path, *, half: bool = False) -> 
         `weights/NAME.onnx`.
     half : bool
         Round the weights to half precision and store them so, in half the bytes. They are computed with in float32.
+    after : Path, optional
+        The network (.onnx) in the same folder whose last pass this is; its sidecar is told.
 
     Returns
     -------
@@ -73,12 +79,13 @@ def export_checkpoint(checkpoint: Path, output: Path, *, half: bool = False) -> 
     Raises
     ------
     DataError
-        If the checkpoint cannot be used, or `output` does not end in `.onnx`.
+        If the checkpoint cannot be used, `output` does not end in `.onnx`, or `after` is no network that it can follow.
     StnregError
         If the outputs of onnxruntime and torch differ; then nothing is written.
     """
     if output.suffix != ".onnx":
         raise DataError(f"{output}: expected a name that ends in .onnx")
+    before = None if after is None else _followed(after, output)
     content = load_checkpoint(checkpoint)
     if content["task"] not in BUILDERS:
         raise DataError(f"{checkpoint}: no way to export a {content['task']!r}; there are {', '.join(BUILDERS)}")
@@ -106,8 +113,22 @@ def export_checkpoint(checkpoint: Path, output: Path, *, half: bool = False) -> 
     metadata = {"task": content["task"], "config": content["config"], "step": content["step"]}
     save_safetensors(output.with_suffix(".safetensors"), weights, metadata)
     write_atomic(output, graph)
-    write_atomic(output.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    _write_sidecar(output, card)
+    if before is not None:
+        _write_sidecar(before.path, {**before.card, "last": output.stem})
     return card
+
+
+def _followed(after: Path, output: Path) -> Weights:
+    """Find the network that a last pass follows."""
+    before = find(str(after))
+    if before.kind != "pair" or after.resolve().parent != output.resolve().parent:
+        raise DataError(f"{after}: expected a pair network in the folder of {output.name}, which is to follow it")
+    return before
+
+
+def _write_sidecar(network: Path, card: dict[str, Any]) -> None:
+    write_atomic(network.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
 
 
 def to_onnx(released: Released, *, half: bool = False) -> bytes:

@@ -53,13 +53,13 @@ class Draw:
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs of one step.
+    """Pairs of one step. Their cubes of W voxels are those of the network and the margin around them.
 
     Attributes
     ----------
-    fixed, moving : (N, 1, D, D, D) float32
+    fixed, moving : (N, 1, W, W, W) float32
         Images of the loss.
-    inputs : (N, 2, D, D, D) float32
+    inputs : (N, 2, W, W, W) float32
         Inputs of the network: the same images, augmented.
     truth : (N, 3, 4)
         True transform, fixed to moving; undefined if unknown.
@@ -86,7 +86,9 @@ class PairTask:
         self, config: PairConfig, scans: Scans, *, seed: int, steps: int, processes: Processes = ALONE
     ) -> None:
         self.config, self.scans, self.seed, self.steps, self.processes = config, scans, seed, steps, processes
-        self.half_edge_mm = scans.extent_mm / 2
+        edge_mm = config.model.size * config.spacing_mm
+        self.half_edge_mm = edge_mm / 2
+        self.stored = scans.extent_mm / edge_mm  # edge of the stored cubes, of the network's
         self.points = lattice_points()
         fits = scans.images.size * 4 < FLOATS_LIMIT_BYTES
         self._floats = torch.from_numpy(scans.images.astype(np.float32)) / 255 if fits else None
@@ -116,9 +118,10 @@ class PairTask:
         inputs = batch.inputs
         if weights.inverse_consistency:
             inputs = torch.cat([inputs, inputs.flip(1)])
-        theta, *backward = estimate(model, inputs, passes).split(len(batch.inputs))
+        size = self.config.model.size
+        theta, *backward = estimate(model, inputs, passes, size).split(len(batch.inputs))
         with torch.set_grad_enabled(weights.mse != 0):  # as a figure alone it needs no gradient
-            parts = {"mse": mse(warp(batch.moving, theta), batch.fixed)}
+            parts = {"mse": mse(moved_into(batch.moving, theta, size), inner(batch.fixed, size))}
         if weights.grid_point:
             error = grid_point_error(theta, batch.truth, points)
             parts["grid_point"] = (error * batch.is_known).sum() / known_pairs
@@ -151,20 +154,21 @@ class PairTask:
 
     def _cascade(self, model: nn.Module, batch: Batch, kind: str) -> dict[str, float]:
         """Run up to three passes on validation pairs, and return the metrics."""
-        device = next(model.parameters()).device
+        device, size = next(model.parameters()).device, self.config.model.size
         figures = {}
         theta = identity_theta(len(batch.fixed))
+        fixed = inner(batch.fixed, size)
         known = batch.is_known
         for passes in range(4):
-            moved = warp(batch.moving, theta)
+            moved = moved_into(batch.moving, theta, size)
             suffix = {0: "_before", 1: "", 3: "_3"}.get(passes)
             if suffix is not None:
-                figures[f"mse_{kind}{suffix}"] = float(mse(moved, batch.fixed))
+                figures[f"mse_{kind}{suffix}"] = float(mse(moved, fixed))
                 if known.any():
                     error = grid_point_error(theta[known], batch.truth[known], self.points).mean()
                     figures[f"error_mm{suffix}"] = float(error) * self.half_edge_mm
             if passes < 3:
-                pairs = torch.cat([batch.fixed, moved], dim=1).split(self.config.batch)
+                pairs = torch.cat([fixed, moved], dim=1).split(self.config.batch)
                 theta = compose_theta(theta, torch.cat([model(part.to(device)).cpu() for part in pairs]))
         return figures
 
@@ -217,8 +221,10 @@ class PairTask:
         return fixed, moving, torch.where((fixed == moving)[:, None, None], identity_theta(count), known)
 
     def _move(self, index: Tensor, theta: Tensor) -> Tensor:
-        """Resample scans by `theta` (N, 3, 4) at the size of the network: (N, 1, D, D, D) float32 in [0, 1]."""
-        size = self.config.model.size
+        """Resample scans by `theta` (N, 3, 4) at the network's resolution: (N, 1, W, W, W) float32 in [0, 1]."""
+        size = round(self.config.model.size * (1 + self.config.margin))
+        theta = in_wide_units(theta, self.stored)
+        theta = torch.cat([theta[:, :, :3] * (size / self.config.model.size / self.stored), theta[:, :, 3:]], dim=2)
         # One at a time: copying a batch of scans at full resolution takes longer than resampling.
         moved = [warp(self._image(k), theta[n : n + 1], size) for n, k in enumerate(index.tolist())]
         return torch.cat(moved)
@@ -238,23 +244,41 @@ class PairTask:
         return replace(batch, inputs=torch.stack(inputs))
 
 
-def estimate(model: nn.Module, inputs: Tensor, passes: int) -> Tensor:
+def estimate(model: nn.Module, inputs: Tensor, passes: int, size: int) -> Tensor:
     """Run a cascade with gradients in the last pass only; return the composed theta (N, 3, 4).
 
     Parameters
     ----------
     model : nn.Module
-    inputs : (N, 2, D, D, D)
-        Fixed and moving image.
+    inputs : (N, 2, W, W, W)
+        Fixed and moving image, with their margin.
     passes : int
         1 or more.
+    size : int
+        Edge of the network's cube, D <= W.
     """
     if passes == 1:
-        return model(inputs)
+        return model(inner(inputs, size))
     with torch.no_grad():
-        before = estimate(model, inputs, passes - 1)
-        under_it = torch.cat([inputs[:, :1], warp(inputs[:, 1:], before)], dim=1)
+        before = estimate(model, inputs, passes - 1, size)
+        under_it = torch.cat([inner(inputs[:, :1], size), moved_into(inputs[:, 1:], before, size)], dim=1)
     return compose_theta(before, model(under_it))
+
+
+def inner(images: Tensor, size: int) -> Tensor:
+    """Cut the network's cubes out of images with a margin: (N, C, W, W, W) to (N, C, D, D, D)."""
+    first = (images.shape[-1] - size) // 2
+    return images[:, :, first : first + size, first : first + size, first : first + size]
+
+
+def moved_into(images: Tensor, theta: Tensor, size: int) -> Tensor:
+    """Warp images with a margin into the network's cube: (N, C, W, W, W) and (N, 3, 4) to (N, C, D, D, D)."""
+    return inner(warp(images, in_wide_units(theta, images.shape[-1] / size)), size)
+
+
+def in_wide_units(theta: Tensor, room: float) -> Tensor:
+    """Express `theta` (N, 3, 4) of a cube in half-edges of one that is `room` times as wide, about the same centre."""
+    return torch.cat([theta[:, :, :3], theta[:, :, 3:] / room], dim=2)
 
 
 def _both_ways(batch: Batch, offset: int) -> Batch:

@@ -5,11 +5,20 @@ from dataclasses import replace
 from stnreg.errors import UsageProblem
 from stnreg.networks.pair import PairArchitecture
 from stnreg.networks.parameters import PUBLISHED_HEADS
-from stnreg.training.config import UNTOUCHED, LoopConfig, PairConfig, TrainConfig
+from stnreg.training.config import (
+    UNTOUCHED,
+    AugmentConfig,
+    LoopConfig,
+    LossConfig,
+    MovesConfig,
+    PairConfig,
+    TrainConfig,
+)
 from stnreg.training.relatives import RELATIVES, relative
 
 PAPER = "paper"
-NAMES = (*(f"{PAPER}-{head}" for head in PUBLISHED_HEADS), "default", "tiny", *RELATIVES)
+LAST = "last"
+NAMES = (*(f"{PAPER}-{head}" for head in PUBLISHED_HEADS), "default", LAST, "tiny", *RELATIVES)
 PAPER_PAIRS = 1000  # training pairs of each published data set
 
 
@@ -17,7 +26,8 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     """Return one of the named settings.
 
     `default` trains at 64^3 of 4 mm in under an hour on one thread; `paper-affine` and `paper-separate` are the
-    published setting, a week of CPU (`paper` leaves the head to `head`); `sloan-cnn`, `sloan-fcn`, `sloan-implicit`,
+    published setting, a week of CPU (`paper` leaves the head to `head`); `last` is the pass after those of another
+    network, ten minutes of CPU; `sloan-cnn`, `sloan-fcn`, `sloan-implicit`,
     `sloan-explicit` and `airnet` are relatives of the published method; `tiny` is for tests.
 
     Parameters
@@ -47,6 +57,8 @@ def preset(name: str, head: str | None = None) -> TrainConfig:
     architecture = PairArchitecture(head=head)
     if is_paper(name):
         return _published(architecture)
+    if name == LAST:
+        return _last_pass(head)
     return _tiny(architecture) if name == "tiny" else TrainConfig(pair=PairConfig(model=architecture))
 
 
@@ -79,6 +91,33 @@ def _published(architecture: PairArchitecture) -> TrainConfig:
             augment=UNTOUCHED,
         ),
     )
+
+
+def _last_pass(head: str) -> TrainConfig:
+    """Return the settings of the pass after those of another network: 64^3 voxels of 2 mm, moves as they leave."""
+    return TrainConfig(
+        loop=LoopConfig(
+            epochs=1, steps_per_epoch=600, learning_rate=2e-3, warmup_steps=50, ema=0.99, precision="f32",
+            log_every=10, validate_every=100, checkpoint_every=50, threads=1,
+        ),
+        pair=PairConfig(
+            model=PairArchitecture(head=head, size=64, channels=(8, 16), hidden=8, body="fitted"),
+            spacing_mm=2.0,
+            oversampling=1,
+            margin=0.25,
+            centre="foreground",
+            batch=2,
+            both_ways=False,  # the body gives the opposite step for exchanged images
+            same_share=1.0,
+            cascade=2,
+            validation_pairs=8,
+            moves=MovesConfig(
+                start_deg=8.0, rotation_deg=8.0, translation_mm=7.0, scale=0.06, shear=0.04, pose=1.0, curriculum=0.0
+            ),
+            augment=AugmentConfig(window=0.25, window_probability=0.5),
+            loss=LossConfig(mse=0.0, grid_point=1.0),
+        ),
+    )  # fmt: skip
 
 
 def _tiny(architecture: PairArchitecture) -> TrainConfig:

@@ -124,10 +124,13 @@ def train_pair(wanted: PairRun) -> Trained:
 
 
 def start_weights(path: Path, model: PairArchitecture) -> dict[str, Tensor]:
-    """Read initial weights; those of the other head are converted, to first order."""
+    """Read initial weights; those of the other head are converted, to first order.
+
+    A fitted body has none to convert: least squares in the parameters of either head give the same step.
+    """
     weights, made_by = load_weights(path)
     old = _restore(made_by["config"], path).pair.model
-    if old.head != model.head:
+    if old.head != model.head and old.body != "fitted":
         carry = carry_raw((old.head, old.bounds, old.order), (model.head, model.bounds, model.order))
         weights = {**weights, **{name: carry @ weights[name] for name in ("head.weight", "head.bias")}}
     return weights
@@ -187,8 +190,9 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
     cache = cache_path(wanted)
     if cache.exists():
         scans = load_scans(cache)
-        extent_mm = config.model.size * config.spacing_mm
-        if abs(scans.extent_mm - extent_mm) > 1e-6 * extent_mm:
+        extent_mm = config.model.size * config.spacing_mm * (1 + config.margin)
+        is_wide = scans.extent_mm > extent_mm and config.margin > 0
+        if abs(scans.extent_mm - extent_mm) > 1e-6 * extent_mm and not is_wide:
             raise DataError(
                 f"{cache}: its cubes are {scans.extent_mm:g} mm wide, the network's {extent_mm:g} mm; use another cache"
             )
@@ -201,9 +205,10 @@ def prepare_scans(wanted: PairRun, config: PairConfig) -> Scans:
         raise UsageProblem("nothing to train on: give a table of pairs (PAIRS.csv) or folders of scans")
     scans = pack_scans(
         listed,
-        size=config.model.size * config.oversampling,
+        size=round(config.model.size * config.oversampling * (1 + config.margin)),
         spacing_mm=config.spacing_mm / config.oversampling,
         normalise=config.normalise,
+        centre=config.centre,
         sources=[_source(text) for text in wanted.terms],
         skip_bad=wanted.skip_bad,
     )

@@ -124,4 +124,15 @@ def test_an_exchanged_pose_network_is_another_identity(tmp_path):
     sidecar = tmp_path / "anatomy-pose.json"
     sidecar.write_text(sidecar.read_text().replace(copied.pose.sha256, "0" * 64))
     assert copied.identity != weights.find("anatomy").identity
-    assert weights.find("separate").identity == weights.find("separate").sha256
+
+
+def test_a_last_pass_belongs_to_its_network_and_is_none_itself(network, monkeypatch):
+    last = network(name="shift-last", kind="pair-last", size=24)
+    path = network(last="shift-last")
+    found = weights.find(str(path))
+    assert (found.last.kind, found.last.size) == ("pair-last", 24)
+    assert found.identity == f"{found.sha256}+{found.last.sha256}"
+    assert weights.find(str(last)).identity == weights.find(str(last)).sha256
+    monkeypatch.setattr(weights, "FOLDERS", (path.parent,))
+    assert weights.names() == ["shift"]
+    assert weights.shipped() == ["shift", "shift-last"]

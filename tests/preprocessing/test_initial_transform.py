@@ -12,7 +12,12 @@ from stnreg.errors import DataError
 from stnreg.geometry.affine import apply_affine, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
-from stnreg.preprocessing.initial_transform import center_geometry, center_moments, center_of_mass
+from stnreg.preprocessing.initial_transform import (
+    center_geometry,
+    center_moments,
+    center_of_foreground,
+    center_of_mass,
+)
 
 
 def itk_start(fixed: Volume, moving: Volume, rule: int) -> sitk.Transform:
@@ -51,3 +56,16 @@ def test_the_centre_of_mass_stays_with_the_anatomy(phantom: Any, grid: Grid, gri
 def test_without_mass_there_is_no_centre() -> None:
     with pytest.raises(DataError, match="centre of mass"):
         center_of_mass(Volume(np.zeros((2, 2, 2)), Grid((2, 2, 2), np.eye(4)), path="a.nii"))
+
+
+@given(st.from_type(Grid))
+@settings(max_examples=20)
+def test_the_foreground_s_centre_is_that_of_a_bright_block(grid: Grid) -> None:
+    array = np.full(grid.shape, -5.0)
+    assert np.array_equal(center_of_foreground(Volume(array, grid)), grid.center_lps)
+    inside = tuple(slice(n // 2, None) for n in grid.shape)
+    array[inside] = 40.0
+    ends = [(n // 2 + n - 1) / 2 for n in grid.size]
+    expected = apply_affine(grid.index_to_lps, ends)
+    far = np.linalg.norm(center_of_foreground(Volume(array, grid)) - expected)
+    assert far <= np.linalg.norm(grid.spacing) + 1e-6  # every second voxel: half a voxel along each axis

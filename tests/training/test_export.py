@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -85,3 +86,23 @@ def test_what_cannot_be_exported_is_named(tmp_path):
         export.export_checkpoint(tmp_path / "a.ckpt", tmp_path / "a.onnx")
     with pytest.raises(DataError, match=r"ends in \.onnx"):
         export.export_checkpoint(tmp_path / "a.ckpt", tmp_path / "a.pt")
+
+
+def test_a_last_pass_is_told_to_the_network_that_it_follows(checkpoint, tmp_path):
+    path, model = checkpoint
+    export.export_checkpoint(path, tmp_path / "net.onnx")
+    config = preset("last", model.architecture.head).pair
+    config = replace(config, model=replace(config.model, size=32, channels=(4, 4), hidden=4))
+    last = PairNet(config.model).eval()
+    content = {"task": "pair", "model": last.state_dict(), "ema": None, "step": 5}
+    save_checkpoint(tmp_path / "last.ckpt", {**content, "config": {"pair": to_dict(config)}})
+    export.export_checkpoint(tmp_path / "last.ckpt", tmp_path / "net-last.onnx", after=tmp_path / "net.onnx")
+    found = find(str(tmp_path / "net.onnx")).last
+    assert (found.name, found.kind, found.size) == ("net-last", "pair-last", 32)
+    pair = torch.rand(1, 1, 8, 8, 8, generator=torch.Generator().manual_seed(0))
+    pair = torch.nn.functional.interpolate(torch.cat([pair, pair.flip(2)], dim=1), size=(32, 32, 32), mode="trilinear")
+    (theta,) = open_session(found, threads=1, device="cpu").run(["theta"], {"pair": pair.numpy()})
+    assert torch.allclose(torch.from_numpy(theta), last(pair), atol=1e-4)
+    assert (tmp_path / "net-last.onnx").stat().st_size < 300_000
+    with pytest.raises(DataError, match="expected a pair network in the folder"):
+        export.export_checkpoint(tmp_path / "last.ckpt", tmp_path / "x.onnx", after=tmp_path / "net-last.onnx")

@@ -10,7 +10,7 @@ from stnreg.networks.spatial_transformer import compose_theta, warp  # noqa: E40
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.config import STILL, UNTOUCHED, LossConfig, MovesConfig  # noqa: E402
 from stnreg.training.loop import train  # noqa: E402
-from stnreg.training.pair import PairTask, _both_ways, estimate  # noqa: E402
+from stnreg.training.pair import PairTask, _both_ways, estimate, inner, moved_into  # noqa: E402
 from stnreg.training.presets import preset  # noqa: E402
 from stnreg.training.processes import Processes  # noqa: E402
 
@@ -60,6 +60,38 @@ def test_given_pairs_are_the_pairs(scans):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("stored", [0.5, 0.75])
+def test_a_margin_shows_what_a_move_brings_in(scans, stored):
+    task = make_task(scans, same_share=1.0, both_ways=False, margin=0.5)
+    plain = make_task(scans, same_share=1.0, both_ways=False)
+    half = replace(scans, extent_mm=256.0 * (1 + stored))  # the same scans, taken to be wider than the cube
+    task, plain = (replace_scans(one, half) for one in (task, plain))
+    draws = [one._draw(torch.Generator().manual_seed(0), 4, 0.5, 1.0) for one in (task, plain)]
+    wide, narrow = (one._sample(draw) for one, draw in zip((task, plain), draws, strict=True))
+    assert wide.fixed.shape[-1] == 24
+    assert narrow.fixed.shape[-1] == 16
+    assert torch.allclose(inner(wide.fixed, 16), narrow.fixed, atol=1e-5)
+    before, with_margin, without = (
+        float((one - narrow.fixed).square().mean())
+        for one in (narrow.moving, moved_into(wide.moving, wide.truth, 16), warp(narrow.moving, narrow.truth))
+    )
+    assert with_margin < 0.1 * before
+    assert with_margin <= without
+
+
+def test_theta_is_in_half_edges_of_the_cube_without_its_margin():
+    image = torch.rand(1, 1, 24, 24, 24, generator=torch.Generator().manual_seed(0))
+    theta = torch.eye(3, 4)[None].clone()
+    theta[0, 0, 3] = 0.25  # two of the cube's 16 voxels
+    assert torch.allclose(moved_into(image, theta, 16), inner(image.roll(-2, 4), 16), atol=1e-5)
+
+
+def replace_scans(task, scans):
+    """The same task on other scans."""
+    return PairTask(task.config, scans, seed=0, steps=100)
+
+
+@torch.no_grad()
 def test_given_maps_are_known_and_moved_with_the_images(scans):
     task = make_task(given(scans, known=True), same_share=0.0)
     draw = task._draw(torch.Generator().manual_seed(0), 4, 1.0, 0.0)
@@ -87,7 +119,7 @@ def test_a_step_of_a_cascade_learns_from_what_earlier_passes_left(scans):
     once = float(np.tanh(shift)) * model.architecture.bounds.translation
     pair = torch.rand(1, 2, 16, 16, 16)
     for passes in (1, 2, 3):
-        theta = estimate(model, pair, passes)
+        theta = estimate(model, pair, passes, 16)
         assert float(theta[0, 0, 3].detach()) == pytest.approx(passes * once, rel=1e-5)
     theta.sum().backward()
     assert float(model.head.bias.grad.abs().sum()) > 0
