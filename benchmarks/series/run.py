@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.series.visits import GROWTHS, LOSSES, persons
+from benchmarks.series.visits import GROWTHS, LOSSES, chosen, is_tuned
 from stnreg.geometry.affine import apply_affine, compose, invert, mean_error_mm
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.encoding import encode
@@ -155,7 +155,7 @@ def change_cases(kinds: Sequence[str]) -> Iterator[tuple[str, str, str]]:
 
 
 def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
-    """Measure the change between two visits."""
+    """Measure the change between two visits, of people whose anatomy it was not tuned with."""
     for kind, first, second in change_cases(kinds):
         for person in people:
             if is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
@@ -228,15 +228,16 @@ def main() -> None:
     parser.add_argument("--what", default="transforms,peers,change,cost")
     parser.add_argument("--kinds", default="none,loss,growth,scale", help="of change")
     parser.add_argument("--textures", type=int, default=1, help="people per anatomy")
+    parser.add_argument("--people", help="of all people only these, such as anatomy14-0,anatomy15-0")
     options = parser.parse_args()
-    people = [Person(options.visits, name) for name in persons(options.textures)]
+    people = [Person(options.visits, name) for name in chosen(options)]
     wanted = options.what.split(",")
     if "transforms" in wanted:
         measure_transforms(people)
     if "peers" in wanted:
         measure_peers(people)
     if "change" in wanted:
-        measure_change(people, options.kinds.split(","))
+        measure_change([one for one in people if not is_tuned(one.name)], options.kinds.split(","))
     if "cost" in wanted:
         measure_cost(people)
 

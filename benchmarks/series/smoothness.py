@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.series.run import RESULTS, Person, add_rows, is_done
-from benchmarks.series.visits import ALIKE, persons
+from benchmarks.series.visits import ALIKE, chosen
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.register import register_series
 
@@ -90,8 +90,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visits", type=Path, required=True, help="folder that benchmarks.series.visits wrote")
     parser.add_argument("--textures", type=int, default=1, help="people per anatomy")
+    parser.add_argument("--people", help="of all people only these, such as anatomy14-0,anatomy15-0")
     options = parser.parse_args()
-    measure([Person(options.visits, name) for name in persons(options.textures)])
+    measure([Person(options.visits, name) for name in chosen(options)])
 
 
 if __name__ == "__main__":

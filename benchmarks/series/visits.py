@@ -18,6 +18,7 @@ from stnreg.images.volume import save_volume
 from stnreg.simulation.visits import Anatomy, random_plan, scan_visit
 
 STILL, ALIKE = 6, 3
+TUNED_ANATOMY = 13  # with whose visits the measure of change was tuned: it is measured on the others
 LOSSES, GROWTHS = (0.005, 0.01, 0.02, 0.03), (0.05, 0.1, 0.15, 0.2)
 VISITS: dict[str, dict[str, float]] = {
     **{f"still-{k + 1}": {} for k in range(STILL)},
@@ -31,6 +32,16 @@ VISITS: dict[str, dict[str, float]] = {
 def persons(count: int) -> list[str]:
     """Return the names of the simulated people: an anatomy, and the number of its texture."""
     return [f"anatomy{number}-{texture}" for texture in range(count) for number in VALIDATION_ANATOMIES]
+
+
+def is_tuned(person: str) -> bool:
+    """Return whether the measure of change was tuned with the anatomy of a person."""
+    return person.startswith(f"anatomy{TUNED_ANATOMY}-")
+
+
+def chosen(options: argparse.Namespace) -> list[str]:
+    """Return the names of the people that a command line asks for (`--people`, `--textures`)."""
+    return options.people.split(",") if options.people else persons(options.textures)
 
 
 def make(folder: Path, person: str) -> None:
@@ -59,8 +70,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--textures", type=int, default=2, help="people per anatomy")
+    parser.add_argument("--people", help="of all people only these, such as anatomy14-0,anatomy15-0")
     options = parser.parse_args()
-    for person in persons(options.textures):
+    for person in chosen(options):
         make(options.output, person)
         print(person, flush=True)
 

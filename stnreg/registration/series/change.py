@@ -17,7 +17,15 @@ from stnreg.registration.series.contrast import (
     without_noise_floor,
 )
 from stnreg.registration.series.flow import Flow, flow_between, volume_factor
-from stnreg.registration.series.regions import BRAIN, VENTRICLES, Regions, contrast_levels, grouped_maps, make_regions
+from stnreg.registration.series.regions import (
+    BRAIN,
+    VENTRICLES,
+    Regions,
+    boundary_per_volume,
+    contrast_levels,
+    grouped_maps,
+    make_regions,
+)
 from stnreg.registration.series.rounds import ignored_on
 from stnreg.registration.series.template import gains, on_grid
 from stnreg.resampling.resample import resample
@@ -26,6 +34,15 @@ Array = np.ndarray
 MARGIN_VOXELS = 8
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
+SHIFT_MM = 0.0037
+"""How far a boundary seems to move, all of it alike, where nothing changed: root mean square over simulated pairs.
+
+It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
+alignment. Of a region it is this times the area of its boundary over its volume: 0.05 % of a brain, 0.2 % of small
+ventricles.
+"""
+CHANGE_SHARE = 0.02
+"""Standard error of a change as a share of it: root mean square over simulated growths of ventricles of 10 to 20 %."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +54,9 @@ class ChangeResult:
     log_volume : dict of str to list of float
         For each region the logarithm of its volume at each visit over its volume in the template.
     error : dict of str to list of float
-        Standard errors of those, where they were computed.
+        Standard errors of those by the residuals, where they were computed.
+    systematic : dict of str to float
+        Standard error of the logarithm of the change in an interval by what the residuals do not show (`SHIFT_MM`).
     volume_ml : dict of str to float
         Volume of each region in the template.
     log_jacobian : list of (z, y, x) float32
@@ -50,6 +69,7 @@ class ChangeResult:
 
     log_volume: dict[str, list[float]]
     error: dict[str, list[float]]
+    systematic: dict[str, float]
     volume_ml: dict[str, float]
     log_jacobian: list[Array]
     displacement: list[Array]
@@ -64,7 +84,8 @@ class ChangeResult:
         errors = self.error[region]
         # Of two visits the two displacements are one, halved.
         both = errors[0] * 2 if len(logs) == 2 else float(np.hypot(errors[earlier], errors[later]))
-        return 100 * (change - 1), 100 * change * both
+        parts = both, self.systematic[region], CHANGE_SHARE * (logs[later] - logs[earlier])
+        return 100 * (change - 1), 100 * change * float(np.linalg.norm(parts))
 
 
 def measure_change(
@@ -117,11 +138,13 @@ def measure_change(
         if name in regions.masks:
             own = [share * flow.error_of(regions.masks[name]) for flow in flows]
             errors[name] = own if count > 2 else own * 2
+    spacing_mm = float(grid.spacing.mean())
     voxel_ml = float(abs(np.linalg.det(grid.index_to_lps[:3, :3]))) / 1000
     inside = np.clip(2 * regions.weight, 0, 1)
     return ChangeResult(
         logs,
         errors,
+        {name: SHIFT_MM * boundary_per_volume(mask, spacing_mm) for name, mask in regions.masks.items()},
         {name: float(mask.sum(dtype=float)) * voxel_ml for name, mask in regions.masks.items()},
         [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in volumes],
         fields,

@@ -11,6 +11,7 @@ from stnreg.resampling.resample import resample
 
 Array = np.ndarray
 TISSUE = 0.45  # in units of contrast: halfway between CSF and grey matter
+WALL_VOXELS, LOW_WALL = (1, 3), 0.5  # where the tissue around ventricles is measured; the least that it is taken as
 BRAIN = "brain"
 VENTRICLES = "lateral_ventricles"
 LOBES = ("frontal", "parietal", "temporal", "occipital")
@@ -77,15 +78,46 @@ def make_regions(mean: Array, maps: dict[str, Array], brain: Array) -> Regions:
     tissue = ndimage.binary_opening((smooth > TISSUE) & (brain > 0.3))
     labels, _ = ndimage.label(tissue)
     tissue = labels == np.bincount(labels.ravel())[1:].argmax() + 1
-    near = ndimage.binary_dilation(maps[VENTRICLES] > 0.3, iterations=2)
-    fluid = (np.clip((0.75 - mean) / 0.75, 0, 1) * near).astype(np.float32)
+    fluid = _ventricles(mean, maps[VENTRICLES])
     edges = np.clip((smoothed(tissue.astype(np.float32), 1.2) - 0.05) / 0.3, 0, 1)
     weight = np.maximum(edges, smoothed((fluid > 0.3).astype(np.float32), 1.0) > 0.2).astype(np.float32)
-    masks = {BRAIN: tissue.astype(np.float32), VENTRICLES: fluid}
+    solid = tissue * (1 - fluid)  # no voxel of the wall counts twice
+    masks = {BRAIN: solid, VENTRICLES: fluid}
     for name, own in maps.items():
         if name != VENTRICLES:
-            masks[name] = tissue * np.clip(own / np.maximum(brain, 0.2), 0, 1)
+            masks[name] = solid * np.clip(own / np.maximum(brain, 0.2), 0, 1)
     return Regions({name: one for name, one in masks.items() if one.sum() > 100}, weight)
+
+
+def _ventricles(mean: Array, ventricles: Array) -> Array:
+    """Return the share of each voxel that is in the ventricles, (z, y, x) float32.
+
+    It falls from 1 to 0 over the middle third of the contrast between the fluid (0) and the tissue around it. A
+    displacement is known at the wall alone, and inside it is interpolated: a mask that ends before the wall, or leaves
+    out the choroid plexus, is a smaller region that grows by the same volume, by too large a percentage.
+    """
+    from scipy import ndimage
+
+    near = ndimage.binary_dilation(ventricles > 0.3, iterations=2)
+    core = near & (mean < TISSUE)
+    inner, outer = (ndimage.binary_dilation(core, iterations=n) for n in WALL_VOXELS)
+    around = mean[outer & ~inner]
+    wall = max(float(np.median(around)), LOW_WALL) if len(around) else LOW_WALL
+    return np.asarray(np.clip(2 - 3 * mean / wall, 0, 1) * near, np.float32)
+
+
+def boundary_per_volume(mask: Array, spacing_mm: float) -> float:
+    """Return the area of the boundary of a mask over its volume, 1 / mm.
+
+    Parameters
+    ----------
+    mask : (z, y, x) float32
+        Share of each voxel that is in the region.
+    spacing_mm : float
+        Edge of a voxel.
+    """
+    steep = np.sqrt(sum(np.gradient(mask, axis=axis) ** 2 for axis in range(3)))
+    return float(steep.sum(dtype=float) / max(float(mask.sum(dtype=float)), 1e-6) / spacing_mm)
 
 
 def grouped_maps(maps: Array, maps_grid: Grid, grid: Grid, grid_to_visit: Array) -> dict[str, ArrayOnGrid]:
