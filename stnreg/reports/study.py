@@ -75,7 +75,8 @@ def write_study_page(
     folder = path.absolute().parent
     previews = {str(row["id"]): _preview(files_of.get(str(row["id"]), {})) for row in rows}
     votes = [row["status"] == "passed" for row in rows]
-    sides = dict(zip(previews, sides_of([*previews.values()], votes), strict=True))
+    values = sides_of([*previews.values()], votes)
+    sides = {name: value for name, value, is_good in zip(previews, values, votes, strict=True) if is_good}
     counts = Counter(str(row["status"]) for row in rows)
     filters = "\n  ".join(
         f'<button data-filter="{html.escape(status)}" aria-pressed="true">'

@@ -26,7 +26,7 @@ function isOutlier(pair, measure) {
 
 // Left and right may be exchanged: what differs between the sides is opposite to that of the other scans.
 const isExchanged = (pair) => number(pair.sides) !== null && pair.sides < DATA.opposite;
-const EXCHANGED = "left and right exchanged?";
+const EXCHANGED = "Left and right exchanged?";
 
 function tilesOf(pair) {
   const shared = DATA.shared, tiles = { ...pair.tiles };
