@@ -3,8 +3,8 @@
     python -m benchmarks.verdict.sides --measure CSV     # two minutes on one core
     python -m benchmarks.verdict.sides CSV
 
-The 24 T1 heads of `dev/` of the shared scans, of two scanners, are registered to MNI152, each as it is and with its voxels
-mirrored under the same header. Each of the 48 is then compared with drawn groups of the other heads as they are.
+The 24 T1 heads of `dev/` of the shared scans, of two scanners, are registered to MNI152, each as it is and with its
+voxels mirrored under the same header. Each of the 48 is then compared with drawn groups of the other heads as they are.
 """
 
 import argparse
