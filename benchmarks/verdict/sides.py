@@ -78,10 +78,8 @@ def report(path: Path) -> None:
         told = [row for row in own if row["as_it_is"]]
         found = sum(float(row["exchanged"]) < OPPOSITE for row in told)
         wrong = sum(float(row["as_it_is"]) < OPPOSITE for row in told)
-        silent = f", no answer for {len(own) - len(told)}" if len(own) > len(told) else ""
-        print(
-            f"among {others:2d} others   found {found:3d} of {len(told):3d}   wrongly {wrong:2d} of {len(told):3d}{silent}"
-        )
+        silent = f"   no answer {len(own) - len(told)}" if len(own) > len(told) else ""
+        print(f"among {others:2d} others   found {found:3d}   wrongly {wrong:2d}   of {len(told):3d}{silent}")
 
 
 def main() -> None:
