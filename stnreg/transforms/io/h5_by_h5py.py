@@ -84,7 +84,7 @@ def _parts(group: Any) -> tuple[str, np.ndarray, np.ndarray]:
 
 def _member(kind: str, fixed: np.ndarray, own: np.ndarray, path: Path) -> Transform:
     if not kind.startswith(FIELD):
-        return Affine(linear_of(kind, own, fixed, path))
+        return Affine(linear_of(kind, own.tolist(), fixed.tolist(), path))
     try:
         size = tuple(int(v) for v in fixed[:3])
         grid = Grid.from_parts(size, fixed[6:9], fixed[3:6], fixed[9:18].reshape(3, 3))
