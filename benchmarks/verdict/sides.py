@@ -21,7 +21,7 @@ from benchmarks.common.heads import shared_folder
 from stnreg.images.templates import find_template
 from stnreg.images.volume import Volume, load_volume
 from stnreg.reports.outlines import outlines_of
-from stnreg.reports.sides import OPPOSITE, sides_of
+from stnreg.reports.sides import OPPOSITE, compare, difference
 from stnreg.reports.study import SPACING_MM
 from stnreg.reports.tiles import describe_tiles
 
@@ -53,7 +53,7 @@ def previews() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def measure(out: Path) -> None:
     """Write a row for each head and each group of others."""
-    heads = [*previews()]
+    heads = [(name, *(difference(one) for one in shown)) for name, *shown in previews()]
     rng = np.random.default_rng(0)
     with out.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
@@ -64,7 +64,7 @@ def measure(out: Path) -> None:
                 for draw in range(1 if others == len(rest) else DRAWS):
                     group = [heads[j][1] for j in rng.choice(rest, others, replace=False)]
                     votes = [True] * others + [False]
-                    values = [sides_of([*group, one], votes)[-1] for one in own]
+                    values = [compare([*group, one], votes)[-1] for one in own]
                     table.writerow([name, others, draw, *("" if v is None else f"{v:.4f}" for v in values)])
 
 

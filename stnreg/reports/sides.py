@@ -61,16 +61,28 @@ def sides_of(previews: Sequence[Mapping[str, Any] | None], votes: Sequence[bool]
         if sum(votes[k] for k in members) <= LEAST:
             continue
         differences = [difference(previews[k] or {}) for k in members]
-        if any(one is None for one in differences):
-            continue
-        table = np.stack([one for one in differences if one is not None])
-        voting = np.array([votes[k] for k in members])
-        total = table[voting].sum(axis=0)
-        values = [_correlation(own, total - has_vote * own) for own, has_vote in zip(table, voting, strict=True)]
-        if np.median(np.array(values)[voting]) >= SHARED:
-            for k, value in zip(members, values, strict=True):
-                found[k] = value
+        for k, value in zip(members, compare(differences, [votes[k] for k in members]), strict=True):
+            found[k] = value
     return found
+
+
+def compare(differences: Sequence[Array | None], votes: Sequence[bool]) -> list[float | None]:
+    """Compare differences between left and right, of scans on one fixed image, as `sides_of` does.
+
+    Parameters
+    ----------
+    differences : sequence of (pixels,) float32
+        See `difference`; None for all where the fixed image is not symmetric.
+    votes : sequence of bool
+    """
+    known = [one for one in differences if one is not None]
+    nothing: list[float | None] = [None] * len(differences)
+    if len(known) < len(differences) or sum(votes) <= LEAST:
+        return nothing
+    voting = np.array(votes)
+    total = np.sum([one for one, has_vote in zip(known, votes, strict=True) if has_vote], axis=0)
+    values = [_correlation(own, total - has_vote * own) for own, has_vote in zip(known, voting, strict=True)]
+    return [*values] if np.median(np.array(values)[voting]) >= SHARED else nothing
 
 
 def difference(preview: Mapping[str, Any]) -> Array | None:
