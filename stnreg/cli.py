@@ -103,6 +103,8 @@ def stnreg(
     """Affine and deformable registration of 3-D brain MRI by a spatial transformer network.
 
     Each command has its own help, `stnreg COMMAND --help`, and a man page, `man stnreg-COMMAND`.
+
+    Example: stnreg register MNI152 t1.nii.gz -o t1-in-mni.nii.gz --qc check.html
     """
 
 

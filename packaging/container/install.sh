@@ -5,7 +5,7 @@
 set -eu
 tree=$1 folder=$2
 python3 -m venv "$folder"
-"$folder/bin/pip" install --quiet --no-cache-dir --no-compile -r "$tree/requirements-cpu.txt"
+"$folder/bin/pip" install --quiet --no-cache-dir --no-compile -r "$tree/requirements-cpu.txt" 'h5py>=3.11'
 "$folder/bin/pip" install --quiet --no-cache-dir --no-compile --no-deps "$tree"
 # What runs nothing: tests of other packages, and the installer.
 find "$folder" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +

@@ -117,12 +117,15 @@ def stnreg_bids(
     from stnreg.bids_app.participants import run_participants
     from stnreg.models.runtime import parse_device
     from stnreg.reports import streams
+    from stnreg.transforms.io.h5 import check_h5
 
     parse_device(device)
     if level == "group":
         rows = run_group(out_dir, participant_label)
         said = f"table: {out_dir / 'group_T1w.tsv'}; page: {out_dir / 'group_T1w.html'}"
     else:
+        if to == "deform":
+            check_h5("--to deform, which writes a transform in HDF5,")
         with streams.progress("registering", quiet=quiet) as show:
             rows = run_participants(
                 bids_dir,

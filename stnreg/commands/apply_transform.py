@@ -83,6 +83,8 @@ def apply_transform(
     """Apply transforms to an image, or to points.
 
     Everything is composed first and the image is resampled once, onto the grid of REFERENCE.
+
+    Example: stnreg apply-transform labels.nii.gz -r t1.nii.gz -t moved.tfm -o labels-on-t1.nii.gz --interp label
     """
     from stnreg.core.files import check_output
     from stnreg.core.threads import default_threads

@@ -66,7 +66,8 @@ def baseline(
 ) -> None:
     """Register MOVING to FIXED with another tool.
 
-    Some methods also deform. SimpleITK comes with stnreg. A method whose program is missing says how to install it.
+    Some methods also deform. SimpleITK comes with stnreg, but not with its small installation. A method whose program
+    is missing says how to install it.
 
     The transform maps points of FIXED to points of MOVING, in LPS mm, whatever the other tool writes; a point goes
     through the warp first, and then through the affine. There is no quality assessment.

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -12,6 +12,10 @@ from stnreg.commands._target import To, target
 from stnreg.commands.outputs import parse_spacing
 from stnreg.errors import ExitCode, UsageProblem
 
+if TYPE_CHECKING:
+    from stnreg.batch.task import Qc
+
+QC_KINDS = ("none", "png", "svg", "html")
 SHOWN = 20  # pairs without a good result that are listed on the terminal
 
 
@@ -76,10 +80,11 @@ def batch(
         bool, typer.Option("--inverse", help="Also write each FIXED resampled on the grid of its MOVING.")
     ] = False,
     qc: Annotated[
-        Literal["none", "png", "svg", "html"],
+        str,
         typer.Option(
-            help="Picture of each pair: png, svg (flickers between before and after) or html (a page). DIR/index.html "
-            "is always written."
+            metavar="none|png|svg|html|PAGE.html",
+            help="Picture of each pair besides: png, svg (flickers between before and after) or html (a page of its "
+            "own). PAGE.html is where to write the page of all pairs; DIR/index.html when left out.",
         ),
     ] = "none",
     to: To = None,
@@ -112,9 +117,9 @@ def batch(
 
     Pairs run in parallel on all cores, or on a Dask cluster. The transform, image and JSON of a pair go into DIR/ID,
     where characters of the id that do not suit a file name are written as %XX. DIR/results.csv has a row for each pair
-    that is done. DIR/index.html shows all pairs, worst first. A pair that cannot be registered is recorded with the
-    reason, and the others continue. With --deform the warp is moved_warp.nii.gz, beside the transform; --bids writes
-    both as one composite, .h5.
+    that is done. DIR/index.html shows all pairs, worst first: open it in a browser, accept or reject each, and export
+    the decisions. A pair that cannot be registered is recorded with the reason, and the others continue. With --deform
+    the warp is moved_warp.nii.gz, beside the transform; --bids writes both as one composite, .h5.
 
     Exit status: 0 all accepted, 3 some rejected, 4 some without a result.
 
@@ -132,12 +137,16 @@ def batch(
     from stnreg.models.runtime import device_for, parse_device
     from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
-    from stnreg.reports import streams
+    from stnreg.reports import sides, streams
     from stnreg.reports.study import write_study_page
+    from stnreg.transforms.io.h5 import check_h5
 
     dof, deform = target(context, to, dof, deform)
+    kind, page = pictures_of(qc, folder)
     spacing_mm = parse_spacing(spacing)
     parse_device(device)  # refused here, once, rather than by every worker
+    if deform and bids is not None:
+        check_h5("--bids with --deform, which writes a transform in HDF5,")
     if deform and not method_of(find(model)).deforms:
         raise UsageProblem(f"--deform needs an anatomy network; {model} is a pair network")
     table = rows_of(inputs, fixed, bids, suffix, folder)
@@ -156,7 +165,7 @@ def batch(
         threads=threads,
     )
     sampling = {"interp": interp, "background": background, "dtype": dtype, "spacing_mm": spacing_mm}
-    settings = Settings(settings_of_all, sampling, image, inverse, qc)
+    settings = Settings(settings_of_all, sampling, image, inverse, kind)
     tasks, refused = plan(table, folder, settings, plain if bids is None else bids_names)
     with streams.progress("registering", quiet=quiet) as show:
         rows = run_batch(
@@ -172,19 +181,36 @@ def batch(
         )
     if bids is not None:
         write_dataset(folder, [row for row in table if isinstance(row, Pair)])
-    write_study_page(folder / "index.html", rows, {task.pair.id: task.shown for task in tasks})
-    for line in culprits(rows):
+    exchanged = write_study_page(page, rows, {task.pair.id: task.shown for task in tasks})
+    for line in [*culprits(rows), *(f"{name}: {sides.EXCHANGED}" for name in exchanged)]:
         streams.note(line)
     if not quiet:
-        streams.note(summary(rows, folder))
+        streams.note(summary(rows, folder, page))
     raise typer.Exit(exit_code(rows, on_fail))
 
 
-def summary(rows: list[dict[str, Any]], folder: Path) -> str:
+def pictures_of(qc: str, folder: Path) -> "tuple[Qc, Path]":
+    """Return the kind of picture of each pair, and the place of the page of all pairs.
+
+    Raises
+    ------
+    UsageProblem
+        If it is neither a kind nor the name of a page.
+    """
+    if qc in QC_KINDS:
+        return cast("Qc", qc), folder / "index.html"
+    if Path(qc).suffix.lower() not in (".html", ".htm"):
+        raise UsageProblem(
+            f"--qc {qc}: expected png, svg or html for a picture of each pair, or PAGE.html for the page of all pairs"
+        )
+    return "none", Path(qc)
+
+
+def summary(rows: list[dict[str, Any]], folder: Path, page: Path) -> str:
     """Say in one line what came of a batch."""
     counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
-    return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; pictures: {folder / 'index.html'}"
+    return f"{len(rows)} pairs: {told}. Results: {folder / 'results.csv'}; page to look and decide: {page}"
 
 
 def culprits(rows: list[dict[str, Any]]) -> list[str]:

@@ -109,6 +109,8 @@ def evaluate(
 
     Off a terminal each figure is a line metric, label, value, unit, tab-separated; with --pairs the interval and
     the number of pairs follow. Distances are between surfaces, in mm.
+
+    Example: stnreg evaluate fixed.nii.gz moved.nii.gz --fixed-labels labels.nii.gz --moved-labels moved-labels.nii.gz
     """
     from stnreg.reports import streams
 

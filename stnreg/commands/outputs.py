@@ -118,6 +118,7 @@ def check_outputs(
     from stnreg.core.files import check_input, check_output
     from stnreg.images.volume import check_image_output
     from stnreg.transforms.io.files import check_transform_output
+    from stnreg.transforms.io.h5 import check_h5
 
     if output is None and not transforms and json is None and not others:
         raise UsageProblem("nothing to write: give at least one of -o OUT.nii.gz, -t OUT.tfm, --json FILE")
@@ -133,6 +134,8 @@ def check_outputs(
         check_output(path, inputs)
         try:
             check_transform_output(path)
+            if path.suffix.lower() == ".h5":
+                check_h5(f"{path}: a transform in HDF5")
         except UsageProblem as error:
             hint = " -t names an output; for an initial transform, did you mean --init?" if path.is_file() else ""
             raise UsageProblem(f"{error}{hint}") from error

@@ -126,7 +126,7 @@ def register(
     Exit status: 0 done, 2 wrong usage, 3 rejected by the quality assessment (the outputs are written; --on-fail warn
     makes it 0), 4 a file that cannot be read, used or written.
 
-    Example: stnreg register MNI152 t1.nii.gz -o t1-in-mni.nii.gz
+    Example: stnreg register MNI152 t1.nii.gz -o t1-in-mni.nii.gz --qc check.html
     """
     begun = perf_counter()
     from stnreg.images.header_only import save_in_place

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.itk import itk_for
 from stnreg.errors import UsageProblem
 
 DEFAULT_RULE = "share:0.2"
@@ -65,7 +66,7 @@ def _threshold_rule(rule: str) -> Callable[[NDArray], NDArray[np.bool_]]:
 
 
 def _above_otsu(array: NDArray) -> NDArray[np.bool_]:
-    import SimpleITK as sitk
+    sitk = itk_for("Otsu's threshold")
 
     image = sitk.GetImageFromArray(np.ascontiguousarray(array, np.float32))
     otsu = sitk.OtsuThreshold(image, 0, 1, 256)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.itk import itk_for
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 
@@ -50,7 +51,7 @@ def find_slices(folder: Path) -> Slices:
     DataError
         If there is no DICOM file, or several series, or a series that is not one volume; the message names dcm2niix.
     """
-    import SimpleITK as sitk
+    sitk = itk_for("a DICOM series")
 
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
@@ -75,7 +76,7 @@ def read_slices(slices: Slices, folder: Path) -> NDArray[Any]:
     DataError
         If a slice is damaged, or has several numbers per voxel.
     """
-    import SimpleITK as sitk
+    sitk = itk_for("a DICOM series")
 
     planes = []
     for name in slices.files:
@@ -99,7 +100,7 @@ class _Head(NamedTuple):
 
 
 def _head(name: str, folder: Path) -> _Head:
-    import SimpleITK as sitk
+    sitk = itk_for("a DICOM series")
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(name)

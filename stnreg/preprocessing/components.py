@@ -21,16 +21,34 @@ def largest_component(mask: NDArray[np.bool_], grid: Grid, opening_mm: float) ->
     (z, y, x) bool or None
         None if nothing is left.
     """
-    import SimpleITK as sitk
+    from scipy import ndimage
 
-    radius = [max(round(opening_mm / 2 / float(s)), 1) for s in grid.spacing]
-    image = sitk.GetImageFromArray(mask.astype(np.uint8))
-    opened = sitk.BinaryErode(image, radius, boundaryToForeground=True)
-    parts = sitk.RelabelComponent(sitk.ConnectedComponent(opened), sortByObjectSize=True)
-    if not sitk.GetArrayViewFromImage(parts).any():
+    radius = np.array([max(round(opening_mm / 2 / float(s)), 1) for s in grid.spacing[::-1]])
+    opened = ndimage.binary_erosion(mask, ellipsoid(radius), border_value=1)
+    parts, count = ndimage.label(opened)
+    if count == 0:
         return None
-    grown = sitk.BinaryDilate(parts == 1, [r + 1 for r in radius])
-    return sitk.GetArrayFromImage(sitk.BinaryFillhole(sitk.And(grown, sitk.Cast(image, grown.GetPixelID())))) > 0
+    largest = parts == np.bincount(parts.reshape(-1))[1:].argmax() + 1
+    return filled(ndimage.binary_dilation(largest, ellipsoid(radius + 1)) & mask)
+
+
+def ellipsoid(radius: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return a structuring element of these radii in voxels, one per axis: what lies within half a voxel more."""
+    offsets = np.meshgrid(*(np.arange(-r, r + 1) / (r + 0.5) for r in radius), indexing="ij")
+    return np.sum(np.square(offsets), axis=0) <= 1
+
+
+def filled(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill the holes of a region of any number of axes: what is not connected with the border, face to face."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(~inside)
+    is_hole = np.ones(count + 1, bool)
+    for axis in range(inside.ndim):
+        for side in (0, -1):
+            is_hole[np.unique(parts.take(side, axis))] = False
+    is_hole[0] = False
+    return inside | is_hole[parts]
 
 
 def onto(mask: NDArray[np.bool_], grid: Grid, fine: Grid) -> NDArray[np.float32]:

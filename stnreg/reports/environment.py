@@ -15,7 +15,11 @@ from stnreg.errors import StnregError
 
 Status = Literal["ok", "missing", "wrong"]
 
-REQUIRED = ("numpy", "SimpleITK", "nibabel", "scipy", "isal", "pillow", "typer", "rich")
+REQUIRED = ("numpy", "nibabel", "scipy", "isal", "pillow", "typer", "rich")
+OPTIONAL = {
+    "SimpleITK": "for DICOM folders, lanczos and simulated pairs: pip install SimpleITK",
+    "h5py": "for transforms in .h5 where SimpleITK is missing: pip install h5py",
+}
 ONNXRUNTIMES = ("onnxruntime", "onnxruntime-gpu")
 TRAINING = ("torch", "onnx", "onnxscript", "safetensors")
 ENGINES = {
@@ -74,6 +78,9 @@ def _packages() -> Iterator[Finding]:
         fault = "both builds are installed and overwrite each other's files: uninstall both, then install one"
         none = "needed: pip install onnxruntime-gpu (or onnxruntime, without a GPU)"
         yield Finding("package", "onnxruntime", "wrong", fault if runtimes else none)
+    for name, how in OPTIONAL.items():
+        found = _version(name)
+        yield Finding("package", name, *(("ok", found) if found else ("missing", how)))
     for name in TRAINING:
         found = _version(name)
         how = "for `stnreg train`: pip install 'stnreg[train]'"

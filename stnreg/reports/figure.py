@@ -16,7 +16,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
 from stnreg.reports.deformation import JACOBIAN, draw_deformation, draw_legend
 from stnreg.reports.outlines import BRAIN, Outline, brain_box, codes_on
-from stnreg.reports.tiles import MARGIN_MM, PLANES, SHARES, Outlines, Slice, choose_slices, normal_of, sample
+from stnreg.reports.tiles import MARGIN_MM, PLANES, SHARES, Outlines, Slice, choose_slices, place_of, sample
 from stnreg.resampling.apply import TransformLike
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.displacement import DisplacementField
@@ -28,6 +28,8 @@ PANEL_PX = 300  # longest side of the fixed brain
 MARGIN_PX = 12
 LINE_PX = 18
 EDGE_RGB, FIXED_RGB = (255, 140, 0), (70, 200, 255)
+WEAK, STRONG = 0.015, 0.04
+"""Least slope of an edge, per pixel: of all its points, and of one."""
 BEFORE, AFTER = "before: where the headers put it", "after"
 Rows = list[tuple[str, list[Slice], list[NDArray[np.uint8]]]]
 
@@ -91,7 +93,7 @@ def draw_sheet(
     font = ImageFont.load_default(13)
     measure = ImageDraw.Draw(Image.new("RGB", (1, 1)))
     text = [part for line in title_lines for part in _broken(line, width - 2 * MARGIN_PX, measure, font)]
-    tall = [max(plane.shape[0] for plane in planes) + LINE_PX + MARGIN_PX for _, _, planes in rows]
+    tall = [max(plane.shape[0] for plane in planes) + 2 * LINE_PX + MARGIN_PX for _, _, planes in rows]
     sheet = Image.new("RGB", (width, MARGIN_PX + LINE_PX * len(text) + sum(tall)))
     draw, y = ImageDraw.Draw(sheet), MARGIN_PX // 2
     for line in text:
@@ -203,30 +205,33 @@ def _border(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _edges(plane: NDArray[np.floating], spacing_mm: float) -> NDArray[np.bool_]:
     """Canny edges of a plane, smoothed by at least 1.5 mm."""
-    import SimpleITK as sitk
+    from scipy import ndimage
 
-    image = sitk.GetImageFromArray(plane.astype(np.float32))
-    variance = max(1.5 / spacing_mm, 1.7) ** 2
-    edges = sitk.CannyEdgeDetection(image, lowerThreshold=0.02, upperThreshold=0.06, variance=[variance] * 2)
-    return sitk.GetArrayFromImage(edges) > 0
+    smooth = ndimage.gaussian_filter(plane.astype(np.float32), max(1.5 / spacing_mm, 1.7))
+    slope = np.stack(np.gradient(smooth))
+    steep = np.sqrt(np.square(slope).sum(axis=0))
+    # The steepest point along the gradient, of the three that are a pixel apart.
+    step, place = slope / np.maximum(steep, 1e-6), np.indices(plane.shape, np.float32)
+    ahead, behind = (ndimage.map_coordinates(steep, place + side * step, order=1, mode="nearest") for side in (1, -1))
+    edges = (steep >= ahead) & (steep > behind) & (steep > WEAK)
+    parts, count = ndimage.label(edges, np.ones((3, 3)))
+    return edges & (ndimage.maximum(steep, parts, np.arange(count + 1)) > STRONG)[parts]
 
 
 def _write_letters(draw: Any, one: Slice, plane: NDArray[np.uint8], x: int, y: int, font: Any) -> None:
-    """Write the letters of the four sides of a slice, and its place."""
+    """Write the letters of the four sides into a slice, and its place below it."""
     height, width = plane.shape[:2]
     _, _, _, left, right, top, bottom = PLANES[one.plane]
     places = (
-        (x + 3, y + height // 2),
-        (x + width - 12, y + height // 2),
-        (x + width // 2, y),
-        (x + width // 2, y + height - 18),
+        (left, x + 3, y + height // 2, "lm"),
+        (right, x + width - 3, y + height // 2, "rm"),
+        (top, x + width // 2, y + 3, "mt"),
+        (bottom, x + width // 2, y + height - 3, "mb"),
     )
-    for letter, place in zip((left, right, top, bottom), places, strict=True):
-        draw.text(place, letter, fill="silver", font=font)
-    axis = "xyz"[normal_of(one.plane)]
-    draw.text(
-        (x + 3, y + height - 18), f"{axis} {one.position_mm:+.0f} mm, slice {one.number}", fill="silver", font=font
-    )
+    for letter, across, down, anchor in places:
+        draw.text((across, down), letter, "silver", font, anchor, stroke_width=2, stroke_fill="black")
+    said = f"{place_of(one)}, slice {one.number}"
+    draw.text((x + width // 2, y + height + 2), said, "silver", font, "mt")
 
 
 def _broken(line: str, width: int, draw: Any, font: Any) -> list[str]:

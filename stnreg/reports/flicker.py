@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from stnreg.core.files import write_atomic
 from stnreg.images.volume import Volume
 from stnreg.reports.outlines import BRAIN, Outline, codes_on
-from stnreg.reports.tiles import PLANES, Outlines, Slice, bright, choose_slices, normal_of, picture, sample
+from stnreg.reports.tiles import PLANES, Outlines, Slice, bright, choose_slices, picture, place_of, sample
 from stnreg.resampling.apply import TransformLike, as_transform
 from stnreg.transforms.affine import Affine
 
@@ -26,7 +26,8 @@ GAP, HEAD, LINE = 6, 22, 17
 QUALITY = 70
 STYLE = """
 .stnreg-flicker { background: #000; font: 13px system-ui, sans-serif; max-width: 100%; height: auto; }
-.stnreg-flicker text { fill: #ddd; } .stnreg-flicker .faint { fill: #bbb; font-size: 10px; }
+.stnreg-flicker text { fill: #ddd; paint-order: stroke; stroke: #000; stroke-width: 2px; }
+.stnreg-flicker .faint { fill: #bbb; font-size: 10px; }
 .stnreg-flicker .turn { animation: stnreg-turn 2.4s infinite; }
 .stnreg-flicker .back { animation: stnreg-turn 2.4s -1.2s infinite; }
 .stnreg-flicker:hover .turn, .stnreg-flicker:hover .back { animation-play-state: paused; }
@@ -160,7 +161,7 @@ def _cells(slices: Sequence[Slice]) -> tuple[list[tuple[Slice, int, int, int, in
             cells.append((one, x, y, wide, tall, row))
             row += one.grid.size[1]
             x, tallest = x + wide + GAP, max(tallest, tall)
-        y, widest = y + tallest + GAP, max(widest, x)
+        y, widest = y + tallest + LINE, max(widest, x)  # the place of each slice stands below it
     return cells, widest, y
 
 
@@ -176,13 +177,12 @@ def _letters(cells: Sequence[tuple[Slice, int, int, int, int, int]]) -> str:
     written = []
     for one, x, y, wide, tall, _ in cells:
         _, _, _, left, right, top, bottom = PLANES[one.plane]
-        place = f"{'xyz'[normal_of(one.plane)]} {one.position_mm:+.0f} mm"
         for letter, dx, dy in (
             (left, 2, tall // 2),
             (right, wide - 9, tall // 2),
             (top, wide // 2, 10),
             (bottom, wide // 2, tall - 3),
-            (place, 2, tall - 3),
+            (place_of(one), 2, tall + LINE - 4),
         ):
             written.append(f'<text class="faint" x="{x + dx}" y="{y + dy}">{letter}</text>')
     return "".join(written)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
+from stnreg.preprocessing.components import ellipsoid, filled
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.result import RegistrationResult
 from stnreg.transforms.base import Transform
@@ -151,12 +152,13 @@ def _head(values: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
 
 def _filled(inside: NDArray[np.bool_], *, without_specks: bool = False) -> NDArray[np.bool_]:
     """Fill the holes of a region (z, y, x); in the plane, if there is one slice."""
-    import SimpleITK as sitk
+    from scipy import ndimage
 
-    image = sitk.GetImageFromArray((inside[0] if len(inside) == 1 else inside).astype(np.uint8))
+    region = inside[0] if len(inside) == 1 else inside
     if without_specks:
-        image = sitk.BinaryMorphologicalOpening(image, [1] * image.GetDimension())
-    return sitk.GetArrayFromImage(sitk.BinaryFillhole(image)).reshape(inside.shape) > 0
+        ball = ellipsoid(np.ones(region.ndim, int))
+        region = ndimage.binary_dilation(ndimage.binary_erosion(region, ball, border_value=1), ball)
+    return filled(region).reshape(inside.shape)
 
 
 def brain_box(fixed: Volume, outline: Outline | None, margin_mm: float) -> NDArray[np.float64]:

@@ -15,8 +15,10 @@ import numpy as np
 
 from stnreg.core.files import write_atomic
 from stnreg.geometry.affine import Parameters, from_parameters
+from stnreg.images.templates import is_shipped
 from stnreg.images.volume import Volume
 from stnreg.reports.assets import asset, filled, look_bar, script_json
+from stnreg.reports.sides import OPPOSITE, sides_of
 from stnreg.reports.tiles import Outlines, describe_tiles
 from stnreg.resampling.apply import TransformLike
 
@@ -46,7 +48,9 @@ def write_preview(
     write_atomic(path, json.dumps(describe_tiles(fixed, moving, fixed_to_moving, outlines, SPACING_MM)).encode())
 
 
-def write_study_page(path: Path, rows: Sequence[Mapping[str, Any]], files_of: Mapping[str, Mapping[str, Path]]) -> None:
+def write_study_page(
+    path: Path, rows: Sequence[Mapping[str, Any]], files_of: Mapping[str, Mapping[str, Path]]
+) -> list[str]:
     """Write one page of all pairs of a study.
 
     Parameters
@@ -58,12 +62,21 @@ def write_study_page(path: Path, rows: Sequence[Mapping[str, Any]], files_of: Ma
         The files of each pair, by id and name. `preview` is shown; the other files that exist are linked, relative to
         the folder of the page.
 
+    Returns
+    -------
+    exchanged : list of str
+        The ids of pairs in which left and right may be exchanged, see `stnreg.reports.sides`.
+
     Raises
     ------
     DataError
         If the page cannot be written.
     """
     folder = path.absolute().parent
+    previews = {str(row["id"]): _preview(files_of.get(str(row["id"]), {})) for row in rows}
+    votes = [row["status"] == "passed" for row in rows]
+    values = sides_of([*previews.values()], votes)
+    sides = {name: value for name, value, is_good in zip(previews, values, votes, strict=True) if is_good}
     counts = Counter(str(row["status"]) for row in rows)
     filters = "\n  ".join(
         f'<button data-filter="{html.escape(status)}" aria-pressed="true">'
@@ -78,10 +91,11 @@ def write_study_page(path: Path, rows: Sequence[Mapping[str, Any]], files_of: Ma
         filters=filters,
         decide=asset("decide.html"),
         look=look_bar(),
-        data=script_json(_data(rows, files_of, folder)),
+        data=script_json(_data(rows, previews, sides, files_of, folder)),
         script=asset("picture.js") + asset("viewer.js") + asset("decide.js") + asset("study.js"),
     )
     write_atomic(path, page.encode())
+    return [name for name, value in sides.items() if value is not None and value < OPPOSITE]
 
 
 def decision_key(place: Path) -> str:
@@ -90,20 +104,31 @@ def decision_key(place: Path) -> str:
 
 
 def _data(
-    rows: Sequence[Mapping[str, Any]], files_of: Mapping[str, Mapping[str, Path]], folder: Path
+    rows: Sequence[Mapping[str, Any]],
+    previews: Mapping[str, dict[str, Any] | None],
+    sides: Mapping[str, float | None],
+    files_of: Mapping[str, Mapping[str, Path]],
+    folder: Path,
 ) -> dict[str, Any]:
     shared: dict[str, str] = {}
     pairs, room = [], INLINE_CHARACTERS
     for row in sorted(rows, key=_badness):
         own = {name: file for name, file in files_of.get(str(row["id"]), {}).items() if file.is_file()}
-        preview = own.pop("preview", None)
+        own.pop("preview", None)
         pair, held = _pair(row, {name: _link(file, folder) for name, file in own.items()}), len(shared)
+        pair["sides"] = sides.get(pair["id"])
+        preview = previews[pair["id"]]
         if preview is not None and room > 0:
-            pair["tiles"] = tiles = _shared(json.loads(preview.read_text(encoding="utf-8")), shared)
+            pair["tiles"] = tiles = _shared(preview, shared)
             new = [*shared.values()][held:]
             room -= sum(len(text) for text in (*tiles.values(), *new) if isinstance(text, str))
         pairs.append(pair)
-    return {"key": decision_key(folder), "pairs": pairs, "shared": shared}
+    return {"key": decision_key(folder), "pairs": pairs, "shared": shared, "opposite": OPPOSITE}
+
+
+def _preview(files: Mapping[str, Path]) -> dict[str, Any] | None:
+    file = files.get("preview")
+    return json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else None
 
 
 def _shared(tiles: dict[str, Any], shared: dict[str, str]) -> dict[str, Any]:
@@ -125,7 +150,7 @@ def _pair(row: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
         "scale": _scale(row),
         "reasons": str(row.get("reasons") or ""),
         "figures": measures(row)
-        | {name: short(row[column]) for name, column in FIGURES.items() if row.get(column) not in (None, "")},
+        | {name: _told(name, row[column]) for name, column in FIGURES.items() if row.get(column) not in (None, "")},
         "links": dict(links),
         "tiles": None,
     }
@@ -134,14 +159,14 @@ def _pair(row: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
 def measures(row: Mapping[str, Any]) -> dict[str, str]:
     """Return rotation and scale as people read them."""
     told = {}
-    for name, unit, columns in (
-        ("rotation", " deg", [f"rotation_{axis}_deg" for axis in "xyz"]),
-        ("translation", " mm", [f"translation_{axis}_mm" for axis in "xyz"]),
-        ("scale", "", [f"scale_{axis}" for axis in "xyz"]),
+    for name, unit, digits, columns in (
+        ("rotation about x, y, z", "°", 1, [f"rotation_{axis}_deg" for axis in "xyz"]),
+        ("translation along x, y, z", " mm", 1, [f"translation_{axis}_mm" for axis in "xyz"]),
+        ("scale along x, y, z", "", 3, [f"scale_{axis}" for axis in "xyz"]),
     ):
         values = [number(row.get(column)) for column in columns]
         if None not in values:
-            told[name] = ", ".join(f"{value:.4g}" for value in values) + unit
+            told[name] = ", ".join(f"{value:.{digits}f}" for value in values) + unit
     return told
 
 
@@ -181,6 +206,12 @@ def short(value: Any) -> str:
     """Return a cell as people read it: a number with four digits."""
     found = None if isinstance(value, bool | int) else number(value)
     return str(value) if found is None else f"{found:.4g}"
+
+
+def _told(name: str, value: Any) -> str:
+    if name == "same person":
+        return {"True": "yes", "False": "no"}.get(str(value), str(value))
+    return "MNI152" if name == "fixed" and is_shipped(str(value)) else short(value)
 
 
 def _link(file: Path, folder: Path) -> str:

@@ -58,6 +58,11 @@ def normal_of(plane: int) -> int:
     return 3 - PLANES[plane][1] - PLANES[plane][2]
 
 
+def place_of(one: Slice) -> str:
+    """Return where a slice lies, as people read it: `x -12 mm` in RAS."""
+    return f"{'xyz'[normal_of(one.plane)]} {one.position_mm:+.0f} mm"
+
+
 def choose_slices(
     fixed: Volume, outline: Outline | None, spacing_mm: float, shares: tuple[float, ...] = SHARES
 ) -> list[Slice]:

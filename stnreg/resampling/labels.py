@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.itk import has_itk
 from stnreg.geometry.matrix import Matrix
+from stnreg.resampling.by_scipy import by_matrix
 
 CHUNK = 100_000
 """Voxels per chunk: their eight labels and weights fit into the cache."""
@@ -102,6 +104,8 @@ def _spread(array: NDArray[Any], axis: int, extreme: np.ufunc) -> NDArray[Any]:
 def _resample_mask(
     mask: NDArray[np.uint8], fixed_to_moving_index: Matrix, shape: tuple[int, ...], threads: int | None
 ) -> NDArray[np.uint8]:
+    if not has_itk():
+        return by_matrix(mask, fixed_to_moving_index, shape, "nearest", 0)
     import SimpleITK as sitk
 
     resampler = sitk.ResampleImageFilter()

@@ -5,14 +5,20 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnreg.core.itk import has_itk
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.affine import check_affine
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
+from stnreg.resampling.by_scipy import by_matrix
 from stnreg.resampling.labels import vote
 
 Interpolation = Literal["linear", "nearest", "bspline", "lanczos", "label"]
 INTERPOLATIONS = ("linear", "nearest", "bspline", "lanczos", "label")
+KEEPING = ("nearest", "label")
+"""Interpolations that keep the type of the image."""
+PLAIN = {"label": "nearest"}
+"""What comes before the vote on labels."""
 
 _ITK_NAME = {
     "linear": "sitkLinear",
@@ -35,7 +41,7 @@ def resample(
     """Resample a moving image to the fixed grid.
 
     ITK resamples between two images with identity geometry, by the affine from fixed index to moving index: it does
-    not support sheared grids.
+    not support sheared grids. Without SimpleITK, scipy does, except for lanczos.
 
     Parameters
     ----------
@@ -64,27 +70,41 @@ def resample(
     UsageProblem
         If the interpolation is none of these.
     """
-    import SimpleITK as sitk
-
     if interp not in INTERPOLATIONS:
         raise UsageProblem(f"expected an interpolation out of {', '.join(INTERPOLATIONS)}, got {interp!r}")
     if array.shape != moving_grid.shape:
         raise DataError(f"expected an array on the moving grid {moving_grid.shape}, got {array.shape}")
     index_to_index = moving_grid.lps_to_index @ check_affine(fixed_to_moving) @ fixed_grid.index_to_lps
-    keeps_type = interp in ("nearest", "label")
-    image = sitk.GetImageFromArray(_known_to_itk(array))
+    known = _known_to_itk(array)
+    if has_itk():
+        moved = _by_itk(known, index_to_index, fixed_grid, interp, background, threads)
+    else:
+        moved = by_matrix(known, index_to_index, fixed_grid.shape, PLAIN.get(interp, interp), background)
+    if interp == "label":
+        vote(known, index_to_index, moved, threads)
+    return moved.astype(array.dtype, copy=False) if interp in KEEPING else moved
+
+
+def _by_itk(
+    array: NDArray[Any],
+    index_to_index: Matrix,
+    fixed_grid: Grid,
+    interp: Interpolation,
+    background: float,
+    threads: int | None,
+) -> NDArray[Any]:
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(array)
     resampler = sitk.ResampleImageFilter()
     resampler.SetSize(fixed_grid.size)
     resampler.SetTransform(_itk_affine(index_to_index))
     resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
     resampler.SetDefaultPixelValue(float(background))
-    resampler.SetOutputPixelType(image.GetPixelID() if keeps_type else sitk.sitkFloat32)
+    resampler.SetOutputPixelType(image.GetPixelID() if interp in KEEPING else sitk.sitkFloat32)
     if threads is not None:
         resampler.SetNumberOfThreads(threads)
-    moved = np.asarray(_Held(resampler.Execute(image)))
-    if interp == "label":
-        vote(_known_to_itk(array), index_to_index, moved, threads)
-    return moved.astype(array.dtype, copy=False) if keeps_type else moved
+    return np.asarray(_Held(resampler.Execute(image)))
 
 
 class _Held:

@@ -5,10 +5,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.itk import has_itk
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
+from stnreg.resampling.by_scipy import at_indices
 from stnreg.resampling.labels import _CORNERS, CHUNK, _has_other_neighbours, _heaviest
-from stnreg.resampling.resample import _ITK_NAME, INTERPOLATIONS, Interpolation, _Held, _known_to_itk, resample
+from stnreg.resampling.resample import (
+    _ITK_NAME,
+    INTERPOLATIONS,
+    KEEPING,
+    PLAIN,
+    Interpolation,
+    _Held,
+    _known_to_itk,
+    resample,
+)
 from stnreg.transforms.base import Transform
 from stnreg.transforms.sampling import moved, slabs
 
@@ -28,7 +39,7 @@ def resample_through(
     """Resample a moving image to the fixed grid by any transform; otherwise as `resample`.
 
     Linear transforms are passed to `resample`, with identical results. For others each fixed voxel is mapped once to
-    its moving index, in double precision, and ITK interpolates there.
+    its moving index, in double precision, and ITK interpolates there, or scipy, as in `resample`.
 
     Parameters
     ----------
@@ -63,13 +74,16 @@ def resample_through(
     if volumes.shape[1:] != moving_grid.shape:
         raise DataError(f"expected an array on the moving grid {moving_grid.shape}, got {array.shape}")
     volumes = np.ascontiguousarray(_known_to_itk(volumes))
-    keeps_type = interp in ("nearest", "label")
+    keeps_type = interp in KEEPING
     found = np.empty((len(volumes), *fixed_grid.shape), volumes.dtype if keeps_type else np.float32)
     for slab in slabs(fixed_grid, SLAB_VOXELS):
         index = _moving_index(fixed_to_moving, moving_grid, fixed_grid, slab)
-        transform = _itk_displacement(index)
+        transform = _itk_displacement(index) if has_itk() else None
         for volume, place in zip(volumes, found, strict=True):
-            place[slab] = _sampled(volume, index, transform, interp, background, threads)
+            if transform is None:
+                place[slab] = _sampled_by_scipy(volume, index, interp, background)
+            else:
+                place[slab] = _sampled(volume, index, transform, interp, background, threads)
     found = found.reshape(*array.shape[:-3], *fixed_grid.shape)
     return found.astype(array.dtype, copy=False) if keeps_type else found
 
@@ -91,7 +105,7 @@ def _sampled(
     resampler.SetTransform(transform)
     resampler.SetInterpolator(getattr(sitk, _ITK_NAME[interp]))
     resampler.SetDefaultPixelValue(float(background))
-    resampler.SetOutputPixelType(image.GetPixelID() if interp in ("nearest", "label") else sitk.sitkFloat32)
+    resampler.SetOutputPixelType(image.GetPixelID() if interp in KEEPING else sitk.sitkFloat32)
     if threads is not None:
         resampler.SetNumberOfThreads(threads)
     found = np.asarray(_Held(resampler.Execute(image)))
@@ -100,6 +114,16 @@ def _sampled(
         resampler.SetDefaultPixelValue(0.0)
         resampler.SetOutputPixelType(mask.GetPixelID())
         _vote(array, index, found, np.asarray(_Held(resampler.Execute(mask))))
+    return found
+
+
+def _sampled_by_scipy(
+    array: NDArray[Any], index: NDArray[np.float64], interp: Interpolation, background: float
+) -> NDArray[Any]:
+    """Sample an image (z, y, x) at moving indices (3, z, y, x)."""
+    found = at_indices(array, index, PLAIN.get(interp, interp), background)
+    if interp == "label":
+        _vote(array, index, found, at_indices(_has_other_neighbours(array), index, "nearest", 0))
     return found
 
 

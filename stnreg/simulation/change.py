@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stnreg.core.itk import itk_for
 from stnreg.geometry.grid import Grid
 from stnreg.resampling.resample import Interpolation, resample
 from stnreg.simulation.fields import Array, blurred, smooth_field
@@ -136,7 +137,7 @@ def sample(
     """
     if change is None:
         return resample(array, grid, onto, onto_to_array, interp=interp)
-    import SimpleITK as sitk
+    sitk = itk_for("a simulation")
 
     index_to_index = grid.lps_to_index @ np.asarray(onto_to_array) @ onto.index_to_lps
     affine = sitk.AffineTransform(3)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from stnreg.core.files import write_atomic
+from stnreg.core.itk import itk_for
 from stnreg.errors import DataError, UsageProblem
 from stnreg.images.volume import save_volume
 from stnreg.simulation.pair import PairRecipe, Plan
@@ -118,7 +119,7 @@ def _made(recipe: PairRecipe, folder: Path, missing: list[tuple[str, int]], seed
 
 
 def _one_thread() -> None:
-    import SimpleITK as sitk
+    sitk = itk_for("a simulation")
 
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
 

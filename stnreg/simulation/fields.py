@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.itk import itk_for
 from stnreg.geometry.grid import Grid
 from stnreg.resampling.resample import resample
 
@@ -33,7 +34,7 @@ def stretched(coarse: Array, shape: Shape) -> Array:
 
 def blurred(image: Array, *sigma_voxels: float) -> Array:
     """Blur by a Gaussian; one sigma for all axes, or three along (x, y, z). Axes with zero are not blurred."""
-    import SimpleITK as sitk
+    sitk = itk_for("a simulation")
 
     widths = list(sigma_voxels) * 3 if len(sigma_voxels) == 1 else list(sigma_voxels)
     if max(widths) <= 0:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stnreg.cli import main
-from stnreg.commands.batch import culprits
+from stnreg.commands.batch import culprits, pictures_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FIXED, MOVING = EXAMPLES / "fixed.nii.gz", EXAMPLES / "moving.nii.gz"
@@ -170,12 +170,28 @@ def test_one_line_takes_images_to_a_template(dataset, tmp_path):
         (("--bids", EXAMPLES, "--fixed", "MNI152", MOVING), "leave out the images"),
         (("--fixed", "MNI152", MOVING, "--suffix", "T2w"), "--bids DATASET"),
         (("--fixed", "MNI152", MOVING, "--to", "affine", "--dof", 12), "choose one"),
+        (("--fixed", "MNI152", MOVING, "--qc", "page.pdf"), "PAGE.html"),
     ],
 )
 def test_what_is_not_clear_is_refused(words, said, tmp_path, capsys):
     assert run("batch", *words, "-o", tmp_path / "out") == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_qc_is_a_kind_of_picture_or_the_place_of_the_page():
+    assert pictures_of("none", Path("out")) == ("none", Path("out/index.html"))
+    assert pictures_of("html", Path("out")) == ("html", Path("out/index.html"))
+    assert pictures_of("page.html", Path("out")) == ("none", Path("page.html"))
+
+
+def test_what_cannot_be_written_at_the_end_is_refused_at_the_beginning(table, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("stnreg.transforms.io.h5.has_itk", lambda: False)
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    assert run("batch", table, "-o", tmp_path / "out", "--bids", "--deform") == 2
+    assert "pip install h5py" in capsys.readouterr().err
+    assert run("register", FIXED, MOVING, "--deform", "-t", tmp_path / "a.h5") == 2
+    assert "pip install h5py" in capsys.readouterr().err
 
 
 def test_a_pair_network_deforms_nothing(table, tmp_path, capsys):

@@ -161,6 +161,37 @@ def test_a_small_study_prints_all_its_cards(browser, preview, tmp_path, quiet):
     assert quiet(), browser.said
 
 
+def test_it_can_be_used_by_keyboard_alone(browser, opened, quiet):
+    browser.value("$('import').focus()")
+    assert browser.value("document.activeElement.id") == "import", "it is hidden from the eye alone"
+    browser.value("show(order[20].id)")
+    assert browser.value("document.activeElement.id") == "dialog", "its name is read first, not a button"
+    browser.key("n", "n")
+    assert browser.value("document.activeElement.id") == "note"
+    browser.key("Enter", "\r")
+    assert browser.value("document.activeElement.id") == "dialog"
+    browser.key("r")
+    assert browser.value("decisions.of(open).decision") == "reject"
+    assert browser.value("$('name').closest('[aria-live]') !== null"), "the next pair is announced"
+    browser.value("$('close').click(); show(pairs.find(p => !p.tiles).id)")
+    assert browser.value("getComputedStyle(document.querySelector('.look')).display") == "none"
+    assert quiet(), browser.said
+
+
+def test_exchanged_sides_are_named_and_come_before_what_passed(browser, preview, tmp_path, quiet, monkeypatch):
+    (tmp_path / "a.json").write_text(json.dumps(preview))
+    rows = [row | {"status": "passed"} for row in rows_of(4)]
+    monkeypatch.setattr("stnreg.reports.study.sides_of", lambda previews, votes: [0.2, None, -0.3, 0.1])
+    files = {row["id"]: {"preview": tmp_path / "a.json"} for row in rows}
+    assert write_study_page(tmp_path / "index.html", rows, files) == ["pair-002"]
+    browser.open(tmp_path / "index.html")
+    assert browser.value("order[0].id") == "pair-002"
+    assert browser.value("order.map(p => p.badge.textContent.includes('exchanged'))") == [True, False, False, False]
+    browser.value("show('pair-002')")
+    assert "correlation -0.30" in browser.value("$('why').textContent")
+    assert quiet(), browser.said
+
+
 def test_a_page_that_is_too_large_leaves_pictures_out(preview, tmp_path, monkeypatch):
     monkeypatch.setattr("stnreg.reports.study.INLINE_CHARACTERS", 1)
     (tmp_path / "a.json").write_text(json.dumps(preview))

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stnreg.core.itk import has_itk
 from stnreg.geometry.grid import Grid
 from stnreg.registration.series.contrast import contrast_difference
 from stnreg.registration.series.lattice import Lattice, bending, block_sums, gather, solve, synthesize
+from stnreg.resampling.by_scipy import at_indices
 
 Array = np.ndarray
 STEP_MM = 3.0  # the brain moves less near the skull than inside, within millimetres
@@ -117,6 +119,10 @@ def warped(image: Array, displacement: Array, threads: int) -> Array:
         x, y, z components, in voxels.
     threads : int
     """
+    if not has_itk():
+        z, y, x = (np.arange(count) for count in image.shape)
+        index = np.stack([displacement[0] + x, displacement[1] + y[:, None], displacement[2] + z[:, None, None]])
+        return at_indices(image.astype(np.float32), index, "linear", None)
     import SimpleITK as sitk
 
     vectors = np.ascontiguousarray(np.moveaxis(displacement, 0, -1), np.float64)

@@ -88,7 +88,7 @@ function connectDecision(bar, decisions, current, changed) {
   const decide = (word) => { decisions.toggle(current(), word); refresh(); changed(); };
   for (const button of buttons) button.addEventListener("click", () => decide(button.dataset.decide));
   note.addEventListener("input", () => { decisions.set(current(), { note: note.value }); changed(); });
-  note.addEventListener("keydown", (event) => { if (event.key === "Enter") note.blur(); });
+  note.addEventListener("keydown", (event) => { if (event.key === "Enter") { note.blur(); bar.closest("dialog")?.focus(); } });
   return {
     refresh,
     keys: { a: () => decide("accept"), r: () => decide("reject"), u: () => decide("unsure"), n: () => note.focus() },

@@ -24,6 +24,10 @@ function isOutlier(pair, measure) {
   return value !== null && range !== null && (value < range[0] || value > range[1]);
 }
 
+// Left and right may be exchanged: what differs between the sides is opposite to that of the other scans.
+const isExchanged = (pair) => number(pair.sides) !== null && pair.sides < DATA.opposite;
+const EXCHANGED = "Left and right exchanged?";
+
 function tilesOf(pair) {
   const shared = DATA.shared, tiles = { ...pair.tiles };
   for (const name of ["fixed", "fixed_codes"]) if (tiles[name] in shared) tiles[name] = shared[tiles[name]];
@@ -84,7 +88,7 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "400px" });
 
 function worth(pair, by) {
-  if (by === "worst") return RANK.indexOf(pair.status) * 10 + (number(pair.score) ?? -1);
+  if (by === "worst") return RANK.indexOf(pair.status) * 10 + (number(pair.score) ?? -1) - (isExchanged(pair) ? 5 : 0);
   if (by === "id") return pair.id;
   if (by === "decision") return ["", ...WORDS].indexOf(decisions.of(pair.id).decision);
   return number(pair[by]) ?? -Infinity;
@@ -149,7 +153,7 @@ function histogram() {
 
 function refresh(pair) {
   const { decision, note } = decisions.of(pair.id), outlying = Object.keys(LIMITS).filter((measure) => isOutlier(pair, measure));
-  pair.badge.textContent = [decision, outlying.length ? `outlier: ${outlying.join(", ")}` : ""].filter(Boolean).join("; ");
+  pair.badge.textContent = [decision, isExchanged(pair) ? EXCHANGED : "", outlying.length ? `outlier: ${outlying.join(", ")}` : ""].filter(Boolean).join("; ");
   pair.entry.dataset.decision = decision;
   pair.noted.textContent = note;
 }
@@ -172,11 +176,15 @@ async function show(id) {
   $("verdict").className = pair.status.replace(" ", "-");
   const shown = order.filter((other) => !other.entry.hidden);
   $("place").textContent = `${shown.indexOf(pair) + 1} of ${shown.length}`;
-  $("why").textContent = pair.reasons ?? "";
+  $("why").textContent = [pair.reasons, isExchanged(pair) ? `${EXCHANGED} What differs between the sides is opposite to that of the other scans (correlation ${pair.sides.toFixed(2)}).` : ""].filter(Boolean).join(" ");
   $("figures").textContent = Object.entries(pair.figures).map(([name, value]) => `${name} ${value}`).join("; ");
   $("links").replaceChildren(...Object.entries(pair.links).flatMap(([what, href]) => [Object.assign(document.createElement("a"), { href, textContent: what }), " "]));
   deciding.refresh();
-  if (!$("dialog").open) $("dialog").showModal();
+  $("dialog").classList.toggle("bare", !pair.tiles);
+  if (!$("dialog").open) {
+    $("dialog").showModal();
+    $("dialog").focus();  // not on its first button: what is read first is the name, and keys reach the page
+  }
   built = [];
   $("tiles").replaceChildren();
   if (!pair.tiles) return;

@@ -15,18 +15,33 @@ from typing import Any
 import numpy as np
 
 from stnreg.core.files import check_input, check_output, write_atomic
+from stnreg.core.itk import has_itk
 from stnreg.errors import TransformError
+from stnreg.geometry.affine import compose
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.h5_by_h5py import h5py_for, packed, read_members
 from stnreg.transforms.io.hdf5_bytes import without_times
 from stnreg.transforms.io.itk import HDF5_LIMIT_S, check_invertible
 
 OURS = b"\nWritten by stnreg.\n"
 """The end of our files, beyond that of the HDF5 in them; readers leave it alone."""
+
+
+def check_h5(purpose: str) -> None:
+    """Check that transforms in HDF5 can be written and read here.
+
+    Raises
+    ------
+    UsageProblem
+        If neither SimpleITK nor h5py is installed.
+    """
+    if not has_itk():
+        h5py_for(purpose)
 
 
 def load_h5(path: str | os.PathLike[str]) -> Chain:
@@ -44,9 +59,15 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
     DataError
         If there is no such file.
     """
+    found = check_input(path)
+    if not has_itk():
+        members = read_members(found)
+        matrices = [member.matrix for member in members if member.matrix is not None]
+        if len(matrices) == len(members):
+            return Chain((Affine(check_invertible(compose(*matrices), found)),))
+        return Chain(tuple(reversed(members)))
     import SimpleITK as sitk
 
-    found = check_input(path)
     _check_readable(found)
     transform = sitk.ReadTransform(str(found))
     if transform.GetDimension() != 3:
@@ -75,11 +96,15 @@ def save_h5(path: str | os.PathLike[str], fixed_to_moving: Transform, grid: Grid
     DataError
         If the file cannot be written.
     """
+    check_output(path)
+    members = [_plain(member, grid, path) for member in reversed(Chain((fixed_to_moving,)).members)]
+    members = members or [Affine(np.eye(4))]
+    if not has_itk():
+        write_atomic(path, packed(members), OURS)
+        return
     import SimpleITK as sitk
 
-    check_output(path)
-    members = [_to_itk(member, grid, path) for member in reversed(Chain((fixed_to_moving,)).members)]
-    composite = sitk.CompositeTransform(members or [sitk.AffineTransform(3)])
+    composite = sitk.CompositeTransform([_to_itk(member) for member in members])
     with tempfile.TemporaryDirectory() as folder:
         beside = Path(folder) / "composite.h5"
         sitk.WriteTransform(composite, str(beside))
@@ -130,20 +155,27 @@ def _matrix(transform: Any) -> Matrix:
     return matrix
 
 
-def _to_itk(member: Transform, grid: Grid | None, path: str | os.PathLike[str]) -> Any:
-    import SimpleITK as sitk
-
+def _plain(member: Transform, grid: Grid | None, path: str | os.PathLike[str]) -> Affine | DisplacementField:
+    """Return a transform as one of the two kinds that are written."""
     if member.matrix is not None:
-        affine = sitk.AffineTransform(3)
-        affine.SetMatrix(member.matrix[:3, :3].ravel().tolist())
-        affine.SetTranslation(member.matrix[:3, 3].tolist())
-        return affine
+        return Affine(member.matrix)
     if not isinstance(member, DisplacementField):
         if grid is None:
             raise TransformError(f"{path}: expected a grid on which to sample a {type(member).__name__} for ITK")
         member = member.to_displacement(grid)
     if not member.grid.is_orthonormal:
         raise TransformError(f"{path}: expected a field on a grid at right angles, as ITK has them; it is sheared")
+    return member
+
+
+def _to_itk(member: Affine | DisplacementField) -> Any:
+    import SimpleITK as sitk
+
+    if isinstance(member, Affine):
+        affine = sitk.AffineTransform(3)
+        affine.SetMatrix(member.matrix[:3, :3].ravel().tolist())
+        affine.SetTranslation(member.matrix[:3, 3].tolist())
+        return affine
     image = sitk.GetImageFromArray(np.moveaxis(member.vectors, 0, -1).astype(np.float64), isVector=True)
     image.SetSpacing(member.grid.spacing.tolist())
     image.SetOrigin(member.grid.origin.tolist())

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from stnreg.core.itk import has_itk, itk_for
 from stnreg.errors import DataError, TransformError
 from stnreg.geometry.affine import compose, invert
 from stnreg.geometry.matrix import Matrix
@@ -43,7 +44,7 @@ def read_itk(content: bytes, path: Path) -> Matrix:
     if content.startswith(HDF5_HEAD):
         return _read_hdf5(path)
     members = [matlab.read_transform(content, path)] if matlab.is_matlab4(content) else _text_members(content, path)
-    matrices = [_matrix_of(*member, path) for member in members]
+    matrices = [linear_of(*member, path) for member in members]
     # A composite lists its members last-applied first, in the order of a matrix product.
     return check_invertible(compose(*matrices), path)
 
@@ -113,7 +114,14 @@ def _text_members(content: bytes, path: Path) -> list[tuple[str, list[float], li
     return members[1:] if is_composite else members
 
 
-def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], path: Path) -> Matrix:
+def linear_of(name: str, parameters: Sequence[float], fixed: Sequence[float], path: Path) -> Matrix:
+    """Return the matrix of one transform: ITK's name of its class, and its numbers.
+
+    Raises
+    ------
+    TransformError
+        If it is not linear, not 3-D, or its numbers do not fit its class.
+    """
     match = _CLASS.match(name)
     if match is None:
         raise TransformError(f"{path}: {name!r} is no ITK transform class.")
@@ -136,7 +144,14 @@ def _matrix_of(name: str, parameters: Sequence[float], fixed: Sequence[float], p
 
 
 def _read_hdf5(path: Path) -> Matrix:
-    """Let ITK read an HDF5 file in another process: a damaged file can crash ITK."""
+    """Let ITK read an HDF5 file in another process: a damaged file can crash ITK. Without SimpleITK h5py reads it."""
+    if not has_itk():
+        from stnreg.transforms.io.h5_by_h5py import read_members
+
+        matrices = [member.matrix for member in read_members(path)]
+        if any(matrix is None for matrix in matrices):
+            raise TransformError(f"{path}: is not a linear 3-D transform, and one is expected here.")
+        return check_invertible(compose(*(matrix for matrix in matrices if matrix is not None)), path)
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"from {__name__} import _say_hdf5; _say_hdf5()", str(path)],
@@ -155,7 +170,7 @@ def _read_hdf5(path: Path) -> Matrix:
 
 def _say_hdf5() -> None:
     """Print the matrix of the HDF5 file in `sys.argv`, or the error, as JSON."""
-    import SimpleITK as sitk
+    sitk = itk_for("a transform in HDF5 (.h5)")
 
     try:
         transform: Any = sitk.ReadTransform(sys.argv[1])

@@ -13,6 +13,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.io.files import load_transform
 from stnreg.transforms.io.h5 import load_h5, save_h5
 from stnreg.transforms.velocity import VelocityField
 
@@ -114,3 +115,35 @@ def test_what_cannot_be_used_is_refused(smooth: Any, sheared_grid: Grid, tmp_pat
         load_h5(tmp_path / "spline.h5")
     with pytest.raises(DataError, match="no such file"):
         load_h5(tmp_path / "missing.h5")
+
+
+@pytest.fixture
+def without_itk(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("h5py", reason="needs h5py: pip install 'stnreg[peers]'")
+    for name in ("h5", "itk"):
+        monkeypatch.setattr(f"stnreg.transforms.io.{name}.has_itk", lambda: False)
+
+
+def test_h5py_writes_what_itk_reads(smooth: Any, inside: Any, tmp_path: Path, without_itk: None) -> None:
+    chain, points = smooth(SMALL).then(MOVE), inside(SMALL, 50)
+    for name in ("a.h5", "b.h5"):
+        save_h5(tmp_path / name, chain)
+    theirs = sitk.ReadTransform(str(tmp_path / "a.h5"))
+    assert apart([theirs.TransformPoint(p) for p in points.tolist()], chain.map_points(points)) < 1e-3
+    assert (tmp_path / "a.h5").read_bytes() == (tmp_path / "b.h5").read_bytes()
+
+
+def test_h5py_reads_what_itk_writes(smooth: Any, inside: Any, tmp_path: Path, request: Any) -> None:
+    chain, points = smooth(SMALL).then(MOVE), inside(SMALL)
+    save_h5(tmp_path / "a.h5", chain)
+    save_h5(tmp_path / "linear.h5", MOVE)
+    request.getfixturevalue("without_itk")
+    again = load_h5(tmp_path / "a.h5")
+    assert [type(member) for member in again.members] == [DisplacementField, Affine]
+    assert apart(again.map_points(points), chain.map_points(points)) < 1e-3
+    assert np.allclose(load_transform(tmp_path / "linear.h5"), MOVE.matrix)
+    with pytest.raises(TransformError, match="not a linear"):
+        load_transform(tmp_path / "a.h5")
+    (tmp_path / "cut.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:3000])
+    with pytest.raises(TransformError, match="cut short or damaged"):
+        load_h5(tmp_path / "cut.h5")
