@@ -22,7 +22,6 @@ from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
 FINE_MM = 1.25  # up to such voxels, what linear interpolation between them loses is small
-TIMES = 2  # that warps on coarser ones are made each other's inverse; once leaves 0.01 mm more between people
 
 Warps = Sequence[DisplacementField | None]
 
@@ -146,12 +145,10 @@ def _agreeing(warps: Warps, frame: Frame, pool: ThreadPoolExecutor) -> Warps:
     """Return two warps made each other's inverse, as those who read them interpolate between coarse voxels.
 
     As the flows of a `VelocityField` do, each takes back half of what the other leaves of the identity. Exchange the
-    images, and the two change places.
+    images, and the two change places. Once is enough: what makes them agree also smooths them a little.
     """
     there = frame.to_moving @ invert(frame.to_fixed)
-    for _ in range(TIMES):
-        warps = list(pool.map(_mended, warps, warps[::-1], (there, invert(there))))
-    return warps
+    return list(pool.map(_mended, warps, warps[::-1], (there, invert(there))))
 
 
 def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix) -> DisplacementField:

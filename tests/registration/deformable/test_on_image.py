@@ -72,4 +72,4 @@ def test_warps_on_coarse_voxels_are_made_each_others_inverse(monkeypatch):
 
     mended = off_mm()
     monkeypatch.setattr(on_image, "FINE_MM", 2.0)
-    assert mended < 0.6 * off_mm()
+    assert mended < 0.7 * off_mm()
