@@ -84,7 +84,7 @@ def batch(
         typer.Option(
             metavar="none|png|svg|html|PAGE.html",
             help="Picture of each pair besides: png, svg (flickers between before and after) or html (a page of its "
-            "own). PAGE.html is where to write the page of all pairs; DIR/index.html when left out.",
+            "own). PAGE.html: the place of the page of all pairs; DIR/index.html when left out.",
         ),
     ] = "none",
     to: To = None,
