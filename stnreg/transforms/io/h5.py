@@ -73,7 +73,9 @@ def load_h5(path: str | os.PathLike[str]) -> Chain:
     if transform.GetDimension() != 3:
         raise TransformError(f"{path}: is a transform of {transform.GetDimension()}-D points; 3-D was expected.")
     if transform.IsLinear():
-        return Chain((Affine(check_invertible(_matrix(transform), found)),))
+        members = _members(transform)
+        one = members[0] if len(members) == 1 else transform
+        return Chain((Affine(check_invertible(_matrix(one), found)),))
     return Chain(tuple(_member(member, found) for member in reversed(_members(transform))))
 
 
@@ -148,9 +150,17 @@ def _member(transform: Any, path: Path) -> Transform:
 
 
 def _matrix(transform: Any) -> Matrix:
+    import SimpleITK as sitk
+
+    matrix = np.eye(4)
+    if transform.GetTransformEnum() == sitk.sitkAffine:
+        affine = sitk.AffineTransform(transform)
+        if not any(affine.GetCenter()):  # as we write it: to the last digit, which mapped points would lose
+            matrix[:3, :3] = np.reshape(affine.GetMatrix(), (3, 3))
+            matrix[:3, 3] = affine.GetTranslation()
+            return matrix
     start = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     axes = [np.array(transform.TransformPoint(axis)) - start for axis in np.eye(3).tolist()]
-    matrix = np.eye(4)
     matrix[:3] = np.stack([*axes, start], axis=1)
     return matrix
 

@@ -147,3 +147,14 @@ def test_h5py_reads_what_itk_writes(smooth: Any, inside: Any, tmp_path: Path, re
     (tmp_path / "cut.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:3000])
     with pytest.raises(TransformError, match="cut short or damaged"):
         load_h5(tmp_path / "cut.h5")
+
+
+def test_an_affine_comes_back_to_the_last_digit(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        matrix = np.eye(4)
+        matrix[:3] += rng.normal(0, 0.1, (3, 4))
+        matrix[:3, 3] *= 1000
+        path = tmp_path / f"{number}.h5"
+        save_h5(path, Affine(matrix))
+        assert np.array_equal(load_h5(path).matrix, matrix)
