@@ -87,9 +87,8 @@ def _in_doubt(steps: Array) -> NDArray[np.bool_]:
         edges: NDArray[np.bool_] = np.any(np.abs(np.diff(steps, axis=axis + 1)) >= SURE, axis=0)
         for other in range(3):
             if other != axis:
-                first, second = ([slice(None)] * 3 for _ in range(2))
-                first[other], second[other] = FIRST, SECOND
-                edges = edges[tuple(first)] | edges[tuple(second)]
+                first, second = _sides(other)
+                edges = edges[first] | edges[second]
         found |= edges
     return found
 
@@ -137,11 +136,10 @@ def grown(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return a mask (z, y, x) with all 26 neighbours of its voxels."""
     out = mask
     for axis in range(3):
-        first, second = ([slice(None)] * 3 for _ in range(2))
-        first[axis], second[axis] = FIRST, SECOND
+        first, second = _sides(axis)
         wide = out.copy()
-        wide[tuple(first)] |= out[tuple(second)]
-        wide[tuple(second)] |= out[tuple(first)]
+        wide[first] |= out[second]
+        wide[second] |= out[first]
         out = wide
     return out
 
@@ -150,10 +148,15 @@ def _of_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which cells, (z - 1, y - 1, x - 1), have a corner in a mask."""
     out = mask
     for axis in range(3):
-        first, second = ([slice(None)] * 3 for _ in range(2))
-        first[axis], second[axis] = FIRST, SECOND
-        out = out[tuple(first)] | out[tuple(second)]
+        first, second = _sides(axis)
+        out = out[first] | out[second]
     return out
+
+
+def _sides(axis: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return what takes all but the last, and all but the first, of (z, y, x) along an axis."""
+    before = (slice(None),) * axis
+    return (*before, FIRST), (*before, SECOND)
 
 
 def det(p: Array, q: Array, r: Array) -> Array:

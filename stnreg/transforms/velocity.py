@@ -90,7 +90,7 @@ class VelocityField(Transform):
         return found
 
     def forget_steps(self) -> None:
-        """Keep the flows alone, and not how they came to be: a tenth of the memory."""
+        """Keep the flows alone, and not how they came to be, which takes several times their memory."""
         self.exponential()
         for one in (self, self.inverse()):
             one.__dict__.pop("_both", None)

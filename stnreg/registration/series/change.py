@@ -35,14 +35,14 @@ MARGIN_VOXELS = 8
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
 SHIFT_MM = 0.0037
-"""How far a boundary seems to move, all of it alike, where nothing changed: root mean square over simulated pairs.
+"""How far a boundary seems to move, all of it alike, where nothing changed: set by hand from six simulated pairs.
 
 It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
 alignment. Of a region it is this times the area of its boundary over its volume: 0.05 % of a brain, 0.2 % of small
 ventricles.
 """
 CHANGE_SHARE = 0.02
-"""Standard error of a change as a share of it: root mean square over simulated growths of ventricles of 10 to 20 %."""
+"""Standard error of a change as a share of it: set by hand from simulated growths of ventricles of 10 to 20 %."""
 
 
 @dataclass(frozen=True, eq=False)
