@@ -1,5 +1,8 @@
 """Velocity fields: a flow, its inverse, and no folds."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -41,9 +44,27 @@ def test_the_inverse_is_the_flow_back(smooth, inside, grid):
     assert velocity.exponential().count_folds().digital == 0
 
 
-def test_the_inverse_of_the_inverse_is_the_field_itself(smooth, grid):
+def test_the_inverse_of_the_inverse_is_the_field_with_the_flow_that_is_at_hand(smooth, grid):
     velocity = VelocityField(smooth(grid).vectors, grid)
-    assert velocity.inverse().inverse() is velocity
+    again = velocity.inverse().inverse()
+    assert (again.vectors == velocity.vectors).all()
+    assert again.exponential() is velocity.exponential()
+    assert velocity.inverse().exponential() is again.inverse().exponential()
+    assert velocity.inverse().exponential() is not velocity.exponential()
+
+
+def test_flows_are_freed_with_the_last_field_that_needs_them(smooth, grid):
+    velocity = VelocityField(smooth(grid).vectors, grid)
+    inverse = velocity.inverse()
+    flow = weakref.ref(inverse.exponential())
+    gc.disable()  # what only the garbage collector frees stays for long, and takes a gigabyte in a registration
+    try:
+        del inverse
+        assert flow() is velocity.inverse().exponential()
+        del velocity
+        assert flow() is None
+    finally:
+        gc.enable()
 
 
 @given(st.integers(0, 1000), st.floats(0.5, 12))
