@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stnreg.geometry.grid import Grid
-from stnreg.transforms.sampling import Vectors, interpolate, slabs, voxel_points
+from stnreg.transforms.sampling import Vectors, interpolate, slabs
 
 Mask = NDArray[np.bool_]
 
@@ -58,8 +58,10 @@ def followed(steps: Vectors, by: Vectors, *, add: bool = True) -> Vectors:
     grid = Grid(steps.shape[:0:-1], np.eye(4))
     found = np.empty_like(steps)
     for slab in slabs(grid):
-        at: NDArray[np.float32] = voxel_points(grid, slab).astype(np.float32)
-        at += by[:, slab]
+        at = by[:, slab].copy()
+        for place, count, axis in zip(at, grid.size, (2, 1, 0), strict=True):
+            own = np.arange(count, dtype=np.float32)[slab if axis == 0 else slice(None)]
+            place += own.reshape([-1 if a == axis else 1 for a in range(3)])
         values = interpolate(steps, at.reshape(3, -1)).reshape(at.shape)
         found[:, slab] = values + by[:, slab] if add else values
     return found

@@ -60,7 +60,7 @@ class VelocityField(Transform):
         """Check the array, as for a displacement field."""
         object.__setattr__(self, "vectors", DisplacementField(self.vectors, self.grid).vectors)
 
-    @property
+    @cached_property
     def squarings(self) -> int:
         """Number of squarings, by the largest velocity: the first step is at most `FIRST_STEP`."""
         steps = turned(self.grid.lps_to_index[:3, :3], self.vectors)

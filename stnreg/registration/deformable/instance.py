@@ -6,6 +6,7 @@ correlation, in small windows, so that contrasts may differ. Each step is smooth
 Alzheimer's & Dementia 12, P126, 2016). Exchange the heads, and the residual changes its sign.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from stnreg.transforms.sampling import interpolate, slabs, voxel_points
 Array = NDArray[np.float32]
 FEW = 6
 """So many smoothings are done one by one; boxes in place of more of them are faster."""
+
+BOXES = 3
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,9 @@ ONE_PERSON = InstanceSettings(steps=20, more_steps=0, rate=3.0, reach=2)
 """Where both images show one person: larger windows and more steps, for what is small and smooth."""
 
 
-def residual(fixed: Array, moving: Array, weight: Array, settings: InstanceSettings | None = None) -> Array:
+def residual(
+    fixed: Array, moving: Array, weight: Array, settings: InstanceSettings | None = None, threads: int = 1
+) -> Array:
     """Find what is left between two heads that have been brought halfway.
 
     Parameters
@@ -67,6 +72,8 @@ def residual(fixed: Array, moving: Array, weight: Array, settings: InstanceSetti
     weight : (z, y, x) float32
         How much each voxel counts, 0 to 1.
     settings : InstanceSettings, optional
+    threads : int
+        Of which two are used; the result is the same.
 
     Returns
     -------
@@ -80,13 +87,13 @@ def residual(fixed: Array, moving: Array, weight: Array, settings: InstanceSetti
         return found
     fixed, moving, weight = (np.ascontiguousarray(a[part]) for a in (fixed, moving, weight))
     velocity = np.zeros((3, *fixed.shape), np.float32)
-    for _ in range(settings.steps):
-        half = velocity * np.float32(0.5)
-        a, b = moved(fixed, -half), moved(moving, half)
-        step = _ascent(a, b, weight, settings)
-        step = _blurred(step, settings.smoothings)
-        longest = float(np.sqrt(np.square(step).sum(0).max()))
-        velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
+    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+        for _ in range(settings.steps):
+            half = velocity * np.float32(0.5)
+            a, b = pool.map(moved, (fixed, moving), (-half, half))
+            step = _smooth_ascent(a, b, weight, settings, pool)
+            longest = float(np.sqrt(np.square(step).sum(0).max()))
+            velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
     found[(slice(None), *part)] = velocity
     return found
 
@@ -100,6 +107,20 @@ def moved(image: Array, steps: Array) -> Array:
         at += steps[:, slab]
         found[slab] = interpolate(image[None], at.reshape(3, -1))[0].reshape(at.shape[1:])
     return found
+
+
+def _smooth_ascent(
+    a: Array, b: Array, weight: Array, settings: InstanceSettings, pool: ThreadPoolExecutor
+) -> Array:  # fmt: skip
+    """Return the direction of ascent, (3, z, y, x), smoothed: in two halves along z, which run side by side."""
+    count, margin = len(a), 2 * settings.reach + 1 + _reach(settings.smoothings)
+
+    def within(first: int, last: int) -> Array:
+        start, stop = max(first - margin, 0), min(last + margin, count)
+        step = _ascent(a[start:stop], b[start:stop], weight[start:stop], settings)
+        return _blurred(step, settings.smoothings)[:, first - start : last - start]
+
+    return np.concatenate(list(pool.map(within, (0, count // 2), (count // 2, count))), axis=1)
 
 
 def _ascent(a: Array, b: Array, weight: Array, settings: InstanceSettings) -> Array:
@@ -145,11 +166,17 @@ def _blurred(vectors: Array, smoothings: int) -> Array:
         for _ in range(smoothings):
             vectors = _smoothed(vectors)
         return vectors
-    # A smoothing has a variance of 1/2, three boxes of w voxels one of (w^2 - 1) / 4.
-    reach = max(round((float(np.sqrt(2 * smoothings + 1)) - 1) / 2), 1)
-    for _ in range(3):
-        vectors = np.stack([_window_mean(one, reach) for one in vectors])
+    for _ in range(BOXES):
+        vectors = np.stack([_window_mean(one, _reach(smoothings) // BOXES) for one in vectors])
     return vectors
+
+
+def _reach(smoothings: int) -> int:
+    """Return how many voxels so many smoothings reach."""
+    if smoothings <= FEW:
+        return smoothings
+    # A smoothing has a variance of 1/2, three boxes of w voxels one of (w^2 - 1) / 4.
+    return BOXES * max(round((float(np.sqrt(2 * smoothings + 1)) - 1) / 2), 1)
 
 
 def _smoothed(vectors: Array) -> Array:

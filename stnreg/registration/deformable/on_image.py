@@ -117,10 +117,9 @@ def unfolded_on(
             watched = unfolded(watched, threads)
             velocity = watched.velocity
             warps: Warps = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
-            folds, marks = _folds_of(warps, to_images, velocity.grid)
-            if not marks.any() and _are_coarse(warps):
+            if _are_coarse(warps):
                 warps = _agreeing(warps, frame, pool)
-                folds, marks = _folds_of(warps, to_images, velocity.grid)
+            folds, marks = _folds_of(warps, to_images, velocity.grid, pool)
             if not marks.any() or number == ROUNDS - 1:
                 break
             watched = watched.changed_to(smoothed_near(velocity.vectors, marks), threads)
@@ -157,15 +156,14 @@ def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix)
 
 
 def _folds_of(
-    warps: Warps, to_images: tuple[Matrix, Matrix], grid: Grid
-) -> tuple[tuple[Folds, ...], np.ndarray]:  # fmt: skip
+    warps: Warps, to_images: tuple[Matrix, Matrix], grid: Grid, pool: ThreadPoolExecutor
+) -> tuple[tuple[Folds, ...], np.ndarray]:
     """Count the folds of the warps, and return the voxels of the frame, (z, y, x) on `grid`, near which they are."""
     marks = np.zeros(grid.shape, bool)
     counts = []
-    for warp, to_image in zip(warps, to_images, strict=True):
-        if warp is None:
-            continue
-        folds, where = find_folds(warp.vectors, warp.grid)
+    there = [(warp, to_image) for warp, to_image in zip(warps, to_images, strict=True) if warp is not None]
+    found = pool.map(lambda one: find_folds(one[0].vectors, one[0].grid), there)
+    for (warp, to_image), (folds, where) in zip(there, found, strict=True):
         counts.append(folds)
         index = np.argwhere(where)[:, ::-1].astype(float)
         to_frame = grid.lps_to_index @ invert(to_image) @ warp.grid.index_to_lps

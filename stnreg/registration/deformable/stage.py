@@ -151,7 +151,7 @@ class Deform:
     ) -> Array:
         a, b = meet(fixed, moving, velocity, region, self.threads)
         weight = region.faded(region.cut(a.brain & b.brain)) == 1
-        found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings)
+        found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings, self.threads)
         return found * np.float32(region.grid.spacing.min())
 
     def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stnreg.registration.deformable.velocity import LATTICE_VOXELS, smoothed
+from stnreg.registration.deformable.instance import box_around
+from stnreg.registration.deformable.velocity import LATTICE_VOXELS, gaussian_reach, smoothed
 from stnreg.registration.refine.region import box_mean
 from stnreg.transforms.jacobian import smallest_determinant
 from stnreg.transforms.squaring import Squared
@@ -107,10 +108,15 @@ def eased(watched: Watched, threads: int = 1) -> VelocityField:
 def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
     """Smooth a velocity (3, z, y, x) around the places of a mask (z, y, x)."""
     reach, sigma, gain, times = FIRST if mild else LATER
-    share = close.astype(np.float32)
+    part = box_around(close, reach * times + gaussian_reach(sigma))
+    out = vectors.copy()
+    if part is None:
+        return out
+    share = close[part].astype(np.float32)
     for _ in range(times):
         share = box_mean(share, [reach] * 3)
-    out: Array = vectors + np.minimum(gain * share, 1) * (smoothed(vectors, sigma) - vectors)
+    here = vectors[(slice(None), *part)]
+    out[(slice(None), *part)] += np.minimum(gain * share, 1) * (smoothed(here, sigma) - here)
     return out
 
 

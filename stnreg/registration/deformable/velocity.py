@@ -123,9 +123,14 @@ def prepared(coefficients: Array, excluded: Array, stiffness_mm: float, spacing_
     return out
 
 
+def gaussian_reach(sigma: float) -> int:
+    """Return how many voxels a Gaussian reaches to either side, sigma in voxels."""
+    return max(int(np.ceil(3 * sigma)), 1)
+
+
 def smoothed(values: Array, sigma: float) -> Array:
     """Smooth (3, z, y, x) by a Gaussian, sigma in voxels."""
-    reach = max(int(np.ceil(3 * sigma)), 1)
+    reach = gaussian_reach(sigma)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     kernel = (kernel / kernel.sum()).astype(np.float32)
     for axis in (1, 2, 3):
