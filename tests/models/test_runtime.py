@@ -103,3 +103,22 @@ def test_on_a_gpu_networks_compute_in_full_precision(monkeypatch, network):
     with pytest.raises(DataError, match="no GPU here"):
         session.open_session(str(network()), device="cuda:1")
     assert asked["providers"] == [(session.CUDA, {"device_id": 1, "use_tf32": 0}), session.CPU]
+
+
+@pytest.mark.parametrize(("provider", "freed"), [(session.CPU, True), (session.CUDA, False)])
+def test_memory_is_given_back_on_the_cpu_alone(provider, freed, network):
+    options = []
+
+    class Session:
+        def get_providers(self):
+            return [provider]
+
+        def run(self, outputs, inputs, how):
+            options.append(how)
+            return [np.zeros(1, np.float32)]
+
+    for give_back in (False, True):
+        session.run_network(Session(), find(str(network)), {}, "theta", give_back=give_back)
+    assert options[0] is None
+    entry = "memory.enable_memory_arena_shrinkage"
+    assert (options[1].get_run_config_entry(entry) if options[1] else "") == ("cpu:0" if freed else "")

@@ -46,7 +46,7 @@ class VelocityNetwork:
     def predict(self, fixed: Appearance, moving: Appearance) -> Array:
         """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame."""
         given = {"pair": np.stack([fixed.image, moving.image])[None].astype(np.float32)}
-        return run_network(self.session, self.weights, given, "velocity")[0]
+        return run_network(self.session, self.weights, given, "velocity", give_back=True)[0]
 
 
 def open_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:
