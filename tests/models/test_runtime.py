@@ -118,7 +118,7 @@ def test_memory_is_given_back_on_the_cpu_alone(provider, freed, network):
             return [np.zeros(1, np.float32)]
 
     for give_back in (False, True):
-        session.run_network(Session(), find(str(network)), {}, "theta", give_back=give_back)
+        session.run_network(Session(), find(str(network())), {}, "theta", give_back=give_back)
     assert options[0] is None
     entry = "memory.enable_memory_arena_shrinkage"
     assert (options[1].get_run_config_entry(entry) if options[1] else "") == ("cpu:0" if freed else "")
