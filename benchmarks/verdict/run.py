@@ -1,7 +1,7 @@
 """Good and failed registrations of every kind, what the verdict says of each, and all that could be measured of it.
 
     python -m benchmarks.verdict.run --split validation|dev [--refine] [--dof 6 7 9 12] [--partners 8]
-                                [--score-only] [--csv FILE] [--trial]
+                                [--heads N] [--score-only] [--csv FILE] [--trial]
 
 Writes one line per outcome to a CSV (what is there is not done again) and prints the table of `benchmarks.verdict.roc`.
 
@@ -112,7 +112,7 @@ class Bench:
             start = compose(fit_pair(e, f), away)
         options = RegistrationOptions(dof=dof, refine=self.refine, threads=1)
         row |= {"weights": self.weights, "dof": dof}
-        if start is not None and dof < 12 and np.linalg.det(start[:3, :3]) <= 0:  # refused before it is assessed
+        if start is not None and np.linalg.det(start[:3, :3]) <= 0:  # refused before it is assessed
             return row | {"passed": False, "gate": False, "people": 1 + (a.head is not b.head), "outcome": "failed"}
         found = register_with_retry(pair, (e, f), self.model, start, options)
         (e, f), fixed_to_moving, verdict = found.encodings, found.affine, found.verdict
@@ -182,10 +182,13 @@ def wrong(kind: str, middle: np.ndarray, rng: np.random.Generator) -> np.ndarray
 WRONG = ("turned", "shifted", "turned", "scaled", "shifted", "turned", "shifted", "mirrored")
 
 
-def trials(names: list[str], partners: int) -> Iterator[Trial]:
-    """Plan every outcome, head by head, the same in every run; each pair is followed by a wrong start of its own."""
+def trials(names: list[str], partners: int, heads: int | None = None) -> Iterator[Trial]:
+    """Plan every outcome, head by head, the same in every run; each pair is followed by a wrong start of its own.
+
+    Of `heads` the first so many are fixed images; all of them by default.
+    """
     number = 0
-    for k, name in enumerate(names):
+    for k, name in enumerate(names[:heads]):
         whole = f"{name}:whole"
         others = [names[(k + step) % len(names)] for step in range(1, len(names))]
         pairs = [(f"{name}:{kind}", f"one, {kind}") for kind in ONE_PERSON]
@@ -227,6 +230,7 @@ def main() -> None:
     parser.add_argument("--refine", action="store_true", help="refine what the network found, and the wrong starts")
     parser.add_argument("--dof", type=int, nargs="+", choices=(6, 7, 9, 12), default=[12], help="degrees of freedom")
     parser.add_argument("--partners", type=int, default=8, help="heads that each head is paired with, straight")
+    parser.add_argument("--heads", type=int, help="heads that are fixed images, all if left out; fewer take less time")
     parser.add_argument("--score-only", action="store_true", help="leave out what a better score could be made of")
     parser.add_argument("--trial", action="store_true", help="three heads alone: to see that it runs")
     parser.add_argument("--csv", type=Path, help="where outcomes go; benchmarks/results/verdict-SPLIT.csv if left out")
@@ -234,7 +238,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     heads = load_heads(options.split)
-    planned = [*contrast_trials(options.split, 3), *trials([h.name for h in heads], options.partners)]
+    planned = [*contrast_trials(options.split, 3), *trials([h.name for h in heads], options.partners, options.heads)]
     if options.trial:
         planned = [*contrast_trials(options.split, 1), *trials([h.name for h in heads[:3]], 1)]
     words = {"refined": options.refine, "by-dof": options.dof != [12], "trial": options.trial}

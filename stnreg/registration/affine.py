@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
+import numpy as np
+
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
@@ -54,7 +56,8 @@ def register_affine(
     clock = clock or Clock()
     found = run_stage(Estimate(encodings, options.dof), pair, None if initial is None else Affine(initial), clock)
     refined = None
-    if options.refine:
+    # Where structures were found in places that make no sense, the least squares on them can be a reflection: no start.
+    if options.refine and not is_reflection(found.transform):
         stage_of_dof = partial(Refine, encodings, threads=options.thread_count, by_structures=initial is None)
         found = run_stage(stage_of_dof(options.dof), pair, found.transform, clock)
         refined = confirm_mirror(found.findings, pair, stage_of_dof, clock)
@@ -64,6 +67,11 @@ def register_affine(
     matrix = found.transform.matrix
     assert matrix is not None
     return Findings(found.transform, matrix, found.findings, encodings, refined)
+
+
+def is_reflection(transform: Transform) -> bool:
+    """Return whether an affine exchanges left and right, or is flat."""
+    return transform.matrix is not None and float(np.linalg.det(transform.matrix[:3, :3])) <= 0
 
 
 def confirm_mirror(refined: Refined, pair: ImagePair, stage_of_dof: Callable[[int], "Refine"], clock: Clock) -> Refined:

@@ -119,4 +119,9 @@ def initial_transform(init: str, pair: ImagePair) -> tuple[Matrix | None, tuple[
         raise TransformError(
             f"{init}: is non-linear, and a registration starts from a linear transform. Give the affine alone."
         )
+    if float(np.linalg.det(chain.matrix[:3, :3])) <= 0:
+        raise TransformError(
+            f"{init}: exchanges left and right (its determinant is not positive), and so would what starts from it. "
+            "Give a transform without a reflection. If an image is stored mirrored, correct its header first."
+        )
     return chain.matrix, chain.warnings

@@ -91,3 +91,11 @@ def test_a_mirror_is_spoken_of_only_if_it_fits_better_at_both_numbers_of_dof(pai
     assert asked == [other]
     assert not confirm_mirror(refined(0.01), pair, stage_of_dof, Clock()).mirrored
     assert asked == [other], "where nothing is said of a mirror, nothing is confirmed"
+
+
+def test_what_exchanges_left_and_right_is_not_refined_but_rejected(pair, encodings):
+    mirrored = np.diag([-1.0, 1, 1, 1]) @ fit_pair(*encodings)
+    found = register_affine(pair, encodings, mirrored, _options())
+    assert found.refined is None
+    assert not found.verdict.passed
+    assert any("left and right" in reason for reason in found.verdict.reasons)

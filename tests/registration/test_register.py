@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import stnreg
-from stnreg.errors import DataError, UsageProblem
+from stnreg.errors import DataError, TransformError, UsageProblem
 from stnreg.geometry.affine import apply_affine, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume, load_volume
@@ -123,6 +123,13 @@ def test_a_start_from_a_file_is_kept_by_a_network_that_needs_none(head, tmp_path
     moving = _rescanned(head, "LPS", start)
     found = stnreg.register(head, moving, init=str(tmp_path / "start.tfm"), dof=6, threads=2).fixed_to_moving
     assert mean_error_mm(found, start, head.grid.corners_lps()) < 0.5
+
+
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_start_that_exchanges_left_and_right_is_refused_by_name(head, tmp_path, dof):
+    save_transform(tmp_path / "mirror.tfm", np.diag([-1.0, 1, 1, 1]))
+    with pytest.raises(TransformError, match=r"mirror\.tfm: exchanges left and right.*without a reflection"):
+        stnreg.register(head, head, init=str(tmp_path / "mirror.tfm"), dof=dof, threads=2)
 
 
 def test_refinement_brings_a_moved_head_closer(head):
