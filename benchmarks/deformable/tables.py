@@ -1,6 +1,6 @@
 """The tables of `benchmarks.deformable.run`, from its CSV, as markdown.
 
-    python -m benchmarks.deformable.tables [CSV] [--rows A,B]
+    python -m benchmarks.deformable.tables [CSV] [--rows A,B] [--sentence]
 
 `label Dice` or `error mm` are means over pairs; `gain` is over our affine, which peers start from too unless their name
 ends in `-own`. Means of methods that ran different pairs do not compare; the paired column does. `against best peer` is
@@ -8,7 +8,8 @@ the mean paired difference to the peer with the best mean gain, on the pairs tha
 interval. `worse than affine` counts pairs that lost; a method that gave up counts, and its pair as the affine left it.
 `folds` are pairs with a fold on the fixed grid, by central differences and by the digital criterion, and the mean
 volume that is turned over, in per cent. `SD log J` is over the fixed brain, without the affine, folded voxels left out.
-Seconds are medians of whole processes, one thread each, in brackets of their processor time.
+Seconds are medians of whole processes, one thread each, in brackets of their processor time. `--sentence` prints what is
+said of the first row in short.
 """
 
 import argparse
@@ -110,17 +111,41 @@ def of_ours(row: list[Line]) -> str:
     )
 
 
+def sentence(row: list[Line]) -> str:
+    """Say in short how our method stands against the best peer, on the pairs that both ran."""
+    mine = [line for line in row if line["method"] == OURS]
+    peer = best_peer(row)
+    theirs = {line["pair"]: line for line in row if line["method"] == peer}
+    both = [line for line in mine if line["pair"] in theirs]
+    folds = int((numbers(mine, "folds_central", 0) + numbers(mine, "folds_digital", 0) > 0).sum())
+    said = (
+        f"Between two people `--deform` raises the mean label Dice from {numbers(mine, 'dice_before').mean():.2f} to "
+        f"{figure(mine).mean():.2f} ({len(mine)} pairs), with folds in {folds} of them."
+    )
+    if not both:
+        return said
+    of_peer = figure([theirs[line["pair"]] for line in both]).mean()
+    return (
+        f"{said} The best other tool, `{peer}`, reaches {of_peer:.2f} on the {len(both)} pairs that it was run on, and "
+        f"stnreg {figure(both).mean():.2f} on these."
+    )
+
+
 def main() -> None:
     """Print the tables of the rows that there are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("csv", nargs="?", type=Path, default=RESULTS / "deformable.csv")
     parser.add_argument("--rows", default=",".join(ROWS))
+    parser.add_argument("--sentence", action="store_true", help="the first of these rows, in short")
     options = parser.parse_args()
     lines = read(options.csv)
     rows = {name: [line for line in lines if line["row"] == name] for name in options.rows.split(",")}
     rows = {name: mine for name, mine in rows.items() if mine}
     if not rows:
         raise SystemExit(f"{options.csv}: none of these rows is there yet; run `python -m benchmarks.deformable.run`")
+    if options.sentence:
+        print(sentence(next(iter(rows.values()))))
+        return
     for name, mine in rows.items():
         print(f"**{ROWS[name].title}** (`{name}`)\n")
         print("\n".join(table(mine)), end="\n\n")

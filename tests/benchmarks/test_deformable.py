@@ -41,6 +41,16 @@ def test_the_difference_is_paired_and_a_method_that_gave_up_has_lost():
     assert cells(rows, "ants-syn")["label Dice"] == "0.5000"
 
 
+def test_the_sentence_compares_the_pairs_that_both_ran():
+    ours = [line("stnreg-deform", k, dice=0.7 + 0.02 * k, folds_digital=int(k == 2)) for k in range(4)]
+    said = tables.sentence(
+        [*ours, *(line("greedy-deform", k, dice=0.6) for k in range(2)), line("ants-syn", 3, dice=0.55)]
+    )
+    assert "from 0.50 to 0.73 (4 pairs), with folds in 1 of them" in said
+    assert "`greedy-deform`, reaches 0.60 on the 2 pairs that it was run on, and stnreg 0.71 on these" in said
+    assert tables.sentence(ours).endswith("in 1 of them.")
+
+
 def test_an_error_is_better_where_it_is_smaller():
     ours = [line("stnreg-deform", 0, dice_before="", error_before_mm=3, error_mm=1)]
     worse = [line("greedy-deform", 0, dice_before="", error_before_mm=3, error_mm=4)]
