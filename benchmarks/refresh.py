@@ -15,11 +15,17 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-BEGIN, OLD = r"(<!-- printed by: (?P<command>[^\n]*) -->\n", r"(?P<old>.*?)"
+# What was printed never reaches into the next block, also where it is empty yet.
+BEGIN, OLD = r"(<!-- printed by: (?P<command>[^\n]*) -->\n", r"(?P<old>(?:(?!<!-- printed by: ).)*?)"
 BLOCKS = (
     re.compile(BEGIN + r"```text\n)" + OLD + r"(```\n)", re.DOTALL),
-    re.compile(BEGIN + r"\n)" + OLD + r"(\n<!-- end -->\n)", re.DOTALL),
+    re.compile(BEGIN + r"\n)" + OLD + r"(\n?<!-- end -->\n)", re.DOTALL),
 )
+
+
+def ending(end: str) -> str:
+    """Return the end of a block, with an empty line before a mark."""
+    return end if end.startswith(("```", "\n")) else f"\n{end}"
 
 
 def printed(command: str) -> str:
@@ -41,7 +47,8 @@ def main() -> None:
     def fill(match: re.Match[str]) -> str:
         command = match["command"]
         print(f"{'running' if options.only in command else 'keeping'}: {command}", file=sys.stderr)
-        return match[1] + (printed(command) if options.only in command else match["old"]) + match[4]
+        text = printed(command) if options.only in command else match["old"]
+        return match[1] + text + (ending(match[4]) if text else match[4])
 
     for document in options.documents:
         text = document.read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ the mean paired difference to the peer with the best mean gain, on the pairs tha
 interval. `worse than affine` counts pairs that lost; a method that gave up counts, and its pair as the affine left it.
 `folds` are pairs with a fold on the fixed grid, by central differences and by the digital criterion, and the mean
 volume that is turned over, in per cent. `SD log J` is over the fixed brain, without the affine, folded voxels left out.
-Seconds are medians of whole processes, one thread each, in brackets of their processor time. `--sentence` prints what is
-said of the first row in short.
+Seconds are medians of whole processes, one thread each, in brackets of their processor time. `--sentence` prints what
+is said of the first row in short.
 """
 
 import argparse
@@ -126,8 +126,8 @@ def sentence(row: list[Line]) -> str:
         return said
     of_peer = figure([theirs[line["pair"]] for line in both]).mean()
     return (
-        f"{said} The best other tool, `{peer}`, reaches {of_peer:.2f} on the {len(both)} pairs that it was run on, and "
-        f"stnreg {figure(both).mean():.2f} on these."
+        f"{said}\nThe best other tool, `{peer}`, reaches {of_peer:.2f} on the {len(both)} pairs that it was run on,\n"
+        f"and stnreg {figure(both).mean():.2f} on these."
     )
 
 
