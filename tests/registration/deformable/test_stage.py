@@ -11,7 +11,7 @@ from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.deformable.stage import Deform
-from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.registration.deformable.velocity import VelocityNetwork, open_velocity_network
 from stnreg.registration.pair import ImagePair
 from stnreg.transforms.affine import Affine
 
@@ -73,6 +73,19 @@ def test_it_deforms_without_folds_and_brings_structures_together(example):
     assert found.folds_central == found.folds_digital == 0
     assert found.agreement_after >= found.agreement_before
     assert 0 < found.largest_mm < 40
+
+
+def test_the_network_looks_again_where_the_heads_have_met(example, monkeypatch):
+    looked, predict = [], VelocityNetwork.predict
+
+    def watched(network, fixed, moving):
+        looked.append(float(np.abs(fixed.image - moving.image)[fixed.brain & moving.brain].mean()))
+        return predict(network, fixed, moving)
+
+    monkeypatch.setattr(VelocityNetwork, "predict", watched)
+    example.deform(example.fixed, example.moving, example.affine)
+    first, second = looked
+    assert second < 0.9 * first
 
 
 def test_exchanged_images_give_the_inverse(example):
