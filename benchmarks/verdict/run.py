@@ -20,7 +20,7 @@ with an image of no head has failed whatever comes out, and so has a transform t
 import argparse
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
@@ -37,7 +37,7 @@ from stnreg.errors import GeometryError
 from stnreg.geometry.affine import Parameters, apply_affine, compose, from_parameters, invert, nearest_dof
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights, find
-from stnreg.registration.affine import refinement_stats
+from stnreg.registration.affine import refinement_stats, register_affine
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.load import load as load_encoder
 from stnreg.registration.options import RegistrationOptions
@@ -114,7 +114,10 @@ class Bench:
         row |= {"weights": self.weights, "dof": dof}
         if start is not None and np.linalg.det(start[:3, :3]) <= 0:  # refused before it is assessed
             return row | {"passed": False, "gate": False, "people": 1 + (a.head is not b.head), "outcome": "failed"}
-        found = register_with_retry(pair, (e, f), self.model, start, options)
+        if e.has_head and f.has_head:
+            found = register_with_retry(pair, (e, f), self.model, start, options)
+        else:  # as `register` does
+            found = register_affine(pair, (e, f), start, replace(options, refine=False))
         (e, f), fixed_to_moving, verdict = found.encodings, found.affine, found.verdict
         stats = refinement_stats(found.refined)
         if found.refined is not None:
