@@ -99,7 +99,7 @@ Stiffness = Annotated[
         "--stiffness",
         metavar="MM",
         help="With --deform: smooth the deformation by a Gaussian of this standard deviation, in mm. Larger is "
-        "smoother; 0 leaves it as the network predicts it. 1.5 between two people when left out, and 10 where both "
+        "smoother; 0 leaves it as the network predicts it. 1.5 between two people when left out, and 12 where both "
         "images show one person.",
     ),
 ]

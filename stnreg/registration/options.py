@@ -10,7 +10,7 @@ from stnreg.images.volume import HeaderSource
 Dof = Literal[6, 7, 9, 12]
 DEFAULT_MODEL = "anatomy"
 MAX_STIFFNESS_MM = 50.0
-TWO_PEOPLE_STIFFNESS_MM, ONE_PERSON_STIFFNESS_MM = 1.5, 10.0
+TWO_PEOPLE_STIFFNESS_MM, ONE_PERSON_STIFFNESS_MM = 1.5, 12.0
 """Without a stiffness of the user's. One head changes smoothly, and noise must not read as change."""
 
 
@@ -38,7 +38,7 @@ class RegistrationOptions:
         Whether to estimate a deformation after the affine, a smooth map without folds. Anatomy networks only.
     stiffness_mm : float, optional
         Standard deviation of the Gaussian that the velocity of the deformation is smoothed by, mm. 0 leaves it as the
-        network predicts it; larger is smoother and fits less. By default 1.5 between two people, and 10 where the
+        network predicts it; larger is smoother and fits less. By default 1.5 between two people, and 12 where the
         refinement of the affine found that both images show one person.
     volume : int or "mean", optional
         Which volume of a 4-D image to register, from 0. Required if an image has several.

@@ -56,7 +56,7 @@ class InstanceSettings:
         return replace(self, smoothings=max(self.smoothings, round(2 * sigma_voxels**2)))
 
 
-ONE_PERSON = InstanceSettings(steps=20, more_steps=0, rate=3.0, reach=2)
+ONE_PERSON = InstanceSettings(steps=30, more_steps=0, rate=3.0, reach=2)
 """Where both images show one person: larger windows and more steps, for what is small and smooth."""
 
 

@@ -88,7 +88,8 @@ class Deform:
         Standard deviation of the Gaussian that the velocity is smoothed by, mm; 0 leaves it as predicted.
     threads : int
     one_person : bool
-        Whether both images show one person: its shape changes smoothly, and what is left is followed further.
+        Whether both images show one person: its shape changes smoothly and little. The intensities alone are followed,
+        and further.
     """
 
     encodings: Encodings
@@ -107,7 +108,9 @@ class Deform:
         frame = frame_between(a, b, transform.matrix)
         fixed, moving = self._appearances(pair, frame)
         region = Surroundings.of(fixed.brain | moving.brain, self.network.box)
-        vectors = self._predicted(fixed, moving, region)
+        # One person's shape is nearer to itself than to what the network has seen of two people.
+        unmoved = np.zeros((3, *region.grid.shape), np.float32)
+        vectors = unmoved if self.one_person else self._predicted(fixed, moving, region)
         vectors = self._followed(fixed, moving, vectors, region)
         deformed = unfolded_on(vectors, region.grid, frame, (pair.fixed.grid, pair.moving.grid), self.threads)
         found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings, self.stiffness_mm)

@@ -12,8 +12,12 @@ from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.deformable.stage import Deform
 from stnreg.registration.deformable.velocity import VelocityNetwork, open_velocity_network
+from stnreg.registration.options import ONE_PERSON_STIFFNESS_MM, TWO_PEOPLE_STIFFNESS_MM
 from stnreg.registration.pair import ImagePair
+from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
+from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.sampling import voxel_points
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -27,9 +31,10 @@ class Example:
         self.heads = open_encoder(self.fixed.model, 1, "auto").model.fine
         self.found = self.deform(self.fixed, self.moving, self.affine)
 
-    def deform(self, fixed, moving, affine, threads=1, masks=None):
+    def deform(self, fixed, moving, affine, threads=1, masks=None, one_person=False):
         network = open_velocity_network("velocity", threads, "cpu")
-        stage = Deform((fixed.encoding, moving.encoding), self.heads, network, 1.5, threads)
+        stiffness_mm = ONE_PERSON_STIFFNESS_MM if one_person else TWO_PEOPLE_STIFFNESS_MM
+        stage = Deform((fixed.encoding, moving.encoding), self.heads, network, stiffness_mm, threads, one_person)
         return stage(ImagePair(fixed.volume, moving.volume, masks or {}), Affine(affine)).findings
 
     @property
@@ -86,6 +91,23 @@ def test_the_network_looks_again_where_the_heads_have_met(example, monkeypatch):
     example.deform(example.fixed, example.moving, example.affine)
     first, second = looked
     assert second < 0.9 * first
+
+
+def test_one_person_is_followed_by_the_intensities_alone(example, monkeypatch):
+    monkeypatch.setattr(VelocityNetwork, "predict", lambda *_: pytest.fail("the network knows two people"))
+    volume = example.fixed.volume
+    points = voxel_points(volume.grid)
+    off = points - apply_affine(example.fixed.encoding.template_to_lps, np.zeros(3))[:, None, None, None]
+    bump = np.exp(-0.5 * np.square(off).sum(0) / 35**2)
+    bend = DisplacementField(np.array([5.0, -4, 4])[:, None, None, None] * bump, volume.grid)
+    bent = resample_through(volume.array, volume.grid, volume.grid, bend, interp="linear")
+    found = example.deform(
+        replace(example.fixed, volume=replace(volume, array=bent)), example.fixed, np.eye(4), one_person=True
+    )
+    at, far = example.brain_points, np.linalg.norm(bend.map_points(example.brain_points) - example.brain_points, axis=1)
+    error = np.linalg.norm(found.transform.map_points(at) - bend.map_points(at), axis=1)
+    assert far.mean() > 1.5
+    assert error.mean() < 0.1 * far.mean()
 
 
 def test_exchanged_images_give_the_inverse(example):
