@@ -57,10 +57,10 @@ class AnatomyRegistration:
     def _encode(self, pair: ImagePair, threads: int, deadline: Deadline) -> Encodings:
         fixed, moving = pair.fixed_encoded, pair.moving_encoded
         if fixed is None and moving is None:
-            return self.encoder.encode_images(*pair.images, threads, deadline)
+            return self.encoder.encode_images(*pair.means, threads, deadline)
         return (
-            self.encoder.encode_image(pair.images[0], deadline) if fixed is None else fixed.encoding,
-            self.encoder.encode_image(pair.images[1], deadline) if moving is None else moving.encoding,
+            self.encoder.encode_image(pair.means[0], deadline) if fixed is None else fixed.encoding,
+            self.encoder.encode_image(pair.means[1], deadline) if moving is None else moving.encoding,
         )
 
 

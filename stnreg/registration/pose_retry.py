@@ -108,12 +108,12 @@ def retry_pose(
 
     with one_blas_thread():
         poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
-        poses = poses or islice(encode_poses(*pair.images[uncertain], model), POSES)
+        poses = poses or islice(encode_poses(pair.means[uncertain], model), POSES)
         candidates = [encoding for encoding in takewhile(lambda _: not deadline.is_over, poses) if _is_head(encoding)]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
     best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
     with one_blas_thread():
-        settled = [encode_from(*pair.images[uncertain], one.template_to_lps, model) for one in best]
+        settled = [encode_from(pair.means[uncertain], one.template_to_lps, model) for one in best]
     for encoding in _by_agreement(settled, paired, same_pose_mm)[:TRIED]:
         if deadline.is_over:
             break
@@ -148,4 +148,4 @@ def _encode_from_pair(
     """Encode the uncertain image again, from the pose that the other image and the refined transform give."""
     certain_to_uncertain = fixed_to_moving if uncertain else invert(fixed_to_moving)
     pose = nearest_dof(compose(certain_to_uncertain, encodings[1 - uncertain].template_to_lps), (0, 0, 0), 7)
-    return encode_from(*pair.images[uncertain], pose, model)
+    return encode_from(pair.means[uncertain], pose, model)

@@ -49,3 +49,34 @@ def block_mean(array: np.ndarray, grid: Grid, spacing_mm: float) -> tuple[np.nda
     block_to_index = np.diag([fx, fy, fz, 1.0])
     block_to_index[:3, 3] = first + (np.array([fx, fy, fz]) - 1) / 2
     return out, Grid((nx, ny, nz), grid.index_to_lps @ block_to_index)
+
+
+class BlockMeans:
+    """One image averaged to blocks of several sizes, each at most once; larger blocks are averaged from smaller ones.
+
+    Parameters
+    ----------
+    array : (z, y, x) ndarray
+        Any real type.
+    grid : Grid
+        Grid of `array`.
+    """
+
+    def __init__(self, array: np.ndarray, grid: Grid) -> None:
+        self.array, self.grid = array, grid
+        self._known: dict[tuple[int, int, int], tuple[np.ndarray, Grid]] = {}
+
+    def at(self, spacing_mm: float) -> tuple[np.ndarray, Grid]:
+        """Return what `block_mean` does; not to be written to."""
+        wanted = shrink_factors(self.grid, spacing_mm)
+        if wanted not in self._known:
+            self._known[wanted] = block_mean(*self._source(wanted, spacing_mm), spacing_mm)
+        return self._known[wanted]
+
+    def _source(self, wanted: tuple[int, int, int], spacing_mm: float) -> tuple[np.ndarray, Grid]:
+        """Return known means whose blocks make up the wanted ones; the image itself if there are none."""
+        for factors, (means, grid) in self._known.items():
+            steps = shrink_factors(grid, spacing_mm)
+            if all(a * b == c for a, b, c in zip(factors, steps, wanted, strict=True)):
+                return means, grid
+        return self.array, self.grid

@@ -8,7 +8,7 @@ import pytest
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import closest_canonical
-from stnreg.resampling.block_mean import block_mean
+from stnreg.resampling.block_mean import BlockMeans, block_mean
 
 GRID = Grid.from_parts(
     (13, 10, 11), (0.9, 1.1, 1.4), (-7, 3, 12), np.linalg.qr(np.eye(3) + 0.1)[0] @ np.diag([-1, -1, 1])
@@ -42,3 +42,14 @@ def test_a_mean_lies_in_the_middle_of_its_block():
     means, grid = block_mean(np.broadcast_to(axis, GRID.shape), GRID, 3.0)
     centers = apply_affine(GRID.lps_to_index @ grid.index_to_lps, np.array([[0.0, 0, 0], [1, 0, 0]]))
     assert means[0, 0, :2] == pytest.approx(centers[:, 0])
+
+
+@pytest.mark.parametrize("spacings", [(2.0, 4.0), (4.0, 2.0), (2.0, 3.0, 6.0)])
+def test_shared_means_are_those_of_each_size(spacings):
+    means = BlockMeans(ARRAY, GRID)
+    for spacing_mm in spacings:
+        expected, expected_grid = block_mean(ARRAY, GRID, spacing_mm)
+        found, found_grid = means.at(spacing_mm)
+        assert found == pytest.approx(expected, abs=1e-6)
+        assert found_grid.is_close(expected_grid, 1e-9)
+        assert means.at(spacing_mm)[0] is found
