@@ -20,9 +20,13 @@ from stnreg.registration.anatomy.pose import distinct
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
+from stnreg.registration.refine.coarse import coarse_correlation
+from stnreg.registration.refine.region import Region
 
 POSES = 7  # candidate poses that are encoded
 TRIED = 2  # and of those, how many are refined
+# Of the local correlation at the coarsest level, for a pose to be refined: of one head it is 0.9, of a wrong pose 0.4.
+LEAST_COARSE = 0.5
 
 
 def register_with_retry(
@@ -109,7 +113,11 @@ def retry_pose(
     with one_blas_thread():
         poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
         poses = poses or islice(encode_poses(pair.means[uncertain], model), POSES)
-        candidates = [encoding for encoding in takewhile(lambda _: not deadline.is_over, poses) if _is_head(encoding)]
+        candidates = [
+            encoding
+            for encoding in takewhile(lambda _: not deadline.is_over, poses)
+            if _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof)
+        ]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
     best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
     with one_blas_thread():
@@ -127,6 +135,21 @@ def retry_pose(
 
 def _is_head(encoding: Encoding) -> bool:
     return encoding.residual_mm <= encoding.calibration.max_residual_mm
+
+
+def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int) -> bool:
+    """Return whether the intensities agree at all where a candidate pose puts them; if not, it is not refined.
+
+    Where the structures of both images lie as in a head, the refinement compares contrasts by mutual information too,
+    which this says nothing of.
+    """
+    if all(one.is_placed for one in encodings):
+        return True
+    fixed, moving = (
+        (means, Region((one.brain, one.maps_grid), pair.masks.get(f"{side}_mask"), pair.masks.get(f"{side}_exclude")))
+        for side, means, one in zip(("fixed", "moving"), pair.means, encodings, strict=True)
+    )
+    return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= LEAST_COARSE
 
 
 def _by_agreement(
