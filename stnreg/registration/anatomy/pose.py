@@ -115,7 +115,7 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
         if all(one.certain_ml <= least_ml for one in found):
             raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
-        if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
+        if first.fit_residual_mm > limits.clear_mm and _is_far(first, center_lps, limits):
             first = upright(first)
         yield FoundPose(first.template_to_lps)
     found[0] = first
@@ -200,10 +200,10 @@ def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwo
     return _pose_in(brightened(network_input(array, grid, cube), factor), cube, network)
 
 
-def _is_off_center(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
-    """Return whether the head is far from the centre of the cube, and its residual is not small."""
+def _is_far(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
+    """Return whether the head is turned, or far from the centre of the cube."""
     distance_mm = np.linalg.norm(pose.template_to_lps[:3, 3] - center_lps)
-    return bool(distance_mm > limits.center_mm and pose.fit_residual_mm > limits.clear_mm)
+    return bool(_angle_deg(pose.template_to_lps) > limits.upright_deg or distance_mm > limits.center_mm)
 
 
 def _angle_deg(template_to_lps: Array) -> float:
