@@ -25,8 +25,9 @@ from stnreg.registration.refine.region import Region
 
 POSES = 7  # candidate poses that are encoded
 TRIED = 2  # and of those, how many are refined
-# Of the local correlation at the coarsest level, for a pose to be refined: of one head it is 0.9, of a wrong pose 0.4.
-LEAST_COARSE = 0.5
+# Local correlation at the coarsest level, for a candidate to be followed: of a pose as it was found, and as the fine
+# network corrects it. Of one head it is 0.6 and more, and 0.9 and more; of a wrong pose mostly below 0.4.
+LEAST_COARSE, LEAST_CORRECTED = 0.5, 0.7
 
 
 def register_with_retry(
@@ -110,18 +111,25 @@ def retry_pose(
     def paired(encoding: Encoding) -> Encodings:
         return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
 
+    def corrected(encoding: Encoding) -> Encoding:
+        return encode_from(pair.means[uncertain], encoding.template_to_lps, model, passes=1)
+
     with one_blas_thread():
         poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
         poses = poses or islice(encode_poses(pair.means[uncertain], model), POSES)
         candidates = [
             encoding
             for encoding in takewhile(lambda _: not deadline.is_over, poses)
-            if _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof)
+            if _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof, LEAST_COARSE)
         ]
     same_pose_mm = model.pose.pose_calibration.same_pose_mm
     best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
     with one_blas_thread():
-        settled = [encode_from(pair.means[uncertain], one.template_to_lps, model) for one in best]
+        settled = [
+            encode_from(pair.means[uncertain], one.template_to_lps, model)
+            for one in best
+            if _may_show_one_head(pair, paired(corrected(one)), options.dof, LEAST_CORRECTED)
+        ]
     for encoding in _by_agreement(settled, paired, same_pose_mm)[:TRIED]:
         if deadline.is_over:
             break
@@ -137,7 +145,7 @@ def _is_head(encoding: Encoding) -> bool:
     return encoding.residual_mm <= encoding.calibration.max_residual_mm
 
 
-def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int) -> bool:
+def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int, least: float) -> bool:
     """Return whether the intensities agree at all where a candidate pose puts them; if not, it is not refined.
 
     Where the structures of both images lie as in a head, the refinement compares contrasts by mutual information too,
@@ -149,7 +157,7 @@ def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int) -> bool:
         (means, Region((one.brain, one.maps_grid), pair.masks.get(f"{side}_mask"), pair.masks.get(f"{side}_exclude")))
         for side, means, one in zip(("fixed", "moving"), pair.means, encodings, strict=True)
     )
-    return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= LEAST_COARSE
+    return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= least
 
 
 def _by_agreement(

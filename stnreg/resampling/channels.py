@@ -23,7 +23,8 @@ def sample_maps(maps: Array, index: Array) -> Array:
     """
     out = np.zeros((len(index), len(maps)), np.float32)
     for values, shares, _ in _corners(maps, index):
-        out += values * shares.prod(1, keepdims=True)
+        values *= shares.prod(1, keepdims=True)
+        out += values
     outside = ~_inside(maps, index)
     out[outside] = 0
     out[outside, 0] = 1

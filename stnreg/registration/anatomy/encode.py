@@ -206,7 +206,9 @@ def _coarse(means: BlockMeans, model: AnatomyModel) -> tuple[Array, Grid, Array]
 
 
 @one_blas_thread()
-def encode_from(means: BlockMeans, template_to_lps: Array, model: AnatomyModel) -> Encoding:
+def encode_from(
+    means: BlockMeans, template_to_lps: Array, model: AnatomyModel, passes: int = MAX_FINE_PASSES
+) -> Encoding:
     """Encode one image from a given initial pose.
 
     Parameters
@@ -216,8 +218,10 @@ def encode_from(means: BlockMeans, template_to_lps: Array, model: AnatomyModel) 
     template_to_lps : (4, 4) float64
         Initial pose: a similarity, LPS mm.
     model : AnatomyModel
+    passes : int
+        Runs of the fine network at most.
     """
-    return _encode_from_pose(*means.at(model.fine.spacing_mm), template_to_lps, model.fine)
+    return _encode_from_pose(*means.at(model.fine.spacing_mm), template_to_lps, model.fine, passes)
 
 
 def encode_both(
