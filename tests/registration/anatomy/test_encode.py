@@ -81,12 +81,17 @@ def test_a_head_far_from_the_middle_of_a_large_field_is_found():
     assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
 
 
-@pytest.mark.parametrize(("rotation", "runs"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
-def test_the_pose_network_runs_once_for_an_upright_head_anywhere_in_the_cube(rotation, runs):
+@pytest.mark.parametrize(
+    ("rotation", "clear_mm", "runs"), [((3, 0, 5), 0.0, 1), ((0, 0, 40), 0.0, 2), ((0, 0, 40), 2.5, 1)]
+)
+def test_the_pose_network_runs_once_for_a_head_that_is_upright_or_fits_clearly(rotation, clear_mm, runs):
     inputs = []
     recording = PoseNetwork(lambda scan: inputs.append(scan) or _run(scan), (128, 128, 128), 2.0, TEMPLATE, SPREAD_MM)
-    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(recording, MODEL.fine))
+    recording = replace(recording, pose_calibration=PoseCalibration(clear_mm=clear_mm, center_mm=50))
+    truth = _pose(rotation, (30, -12, 14))
+    found = encode(_head(truth, GRID), GRID, AnatomyModel(recording, MODEL.fine))
     assert len(inputs) == runs
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])
