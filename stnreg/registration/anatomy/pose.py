@@ -79,9 +79,9 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     """Yield candidate poses, most likely first, from the pose network on cubes around `center_lps`.
 
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
-    for more, other rotations of the cube are tried. If the best of the first four agree, theirs is the next pose; else
-    the most certain of them, if its structures fit clearly. Then `TURNS` of them are tried, and the most likely poses
-    are estimated again from an upright cube. So the number of runs of the network is bounded.
+    for more, other rotations of the cube are tried. Of the first four, the most certain is the next pose if its
+    structures fit clearly, and the one that the best of them agree on is another. Then `TURNS` of them are tried, and
+    the most likely poses are estimated again from an upright cube. So the number of runs of the network is bounded.
 
     Raises
     ------
@@ -123,10 +123,10 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     best = sorted(found, key=lambda pose: pose.pose_uncertainty)[:AGREEING]
     again = sorted((upright(pose) for pose in best), key=lambda pose: pose.pose_uncertainty)
     agreed = _agreed(again, limits.same_pose_mm)
+    if again[0] is not agreed and again[0].fit_residual_mm <= limits.clear_mm:
+        yield FoundPose(again[0].template_to_lps)  # two others can agree in a wrong place
     if agreed is not None:
         yield FoundPose(agreed.template_to_lps, is_agreed=True)
-    elif again[0].fit_residual_mm <= limits.clear_mm:
-        yield FoundPose(again[0].template_to_lps)
     found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : TURNS]]
     ranked = sorted(found, key=lambda pose: pose.pose_uncertainty)
     likely = list(islice(distinct(ranked, lambda pose: pose.template_to_lps, limits.same_pose_mm), LIKELY))
