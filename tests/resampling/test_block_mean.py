@@ -44,12 +44,11 @@ def test_a_mean_lies_in_the_middle_of_its_block():
     assert means[0, 0, :2] == pytest.approx(centers[:, 0])
 
 
-@pytest.mark.parametrize("spacings", [(2.0, 4.0), (4.0, 2.0), (2.0, 3.0, 6.0)])
-def test_shared_means_are_those_of_each_size(spacings):
+def test_shared_means_are_those_of_each_size():
     means = BlockMeans(ARRAY, GRID)
-    for spacing_mm in spacings:
+    for spacing_mm in (2.0, 4.0, 3.0):
         expected, expected_grid = block_mean(ARRAY, GRID, spacing_mm)
         found, found_grid = means.at(spacing_mm)
-        assert found == pytest.approx(expected, abs=1e-6)
-        assert found_grid.is_close(expected_grid, 1e-9)
+        assert np.array_equal(found, expected)
+        assert found_grid == expected_grid
         assert means.at(spacing_mm)[0] is found
