@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 
 from stnreg.core.clock import NO_DEADLINE, Clock, Deadline
 from stnreg.core.threads import one_blas_thread
+from stnreg.errors import GeometryError
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
@@ -157,7 +158,10 @@ def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int, least: f
         (means, Region((one.brain, one.maps_grid), pair.masks.get(f"{side}_mask"), pair.masks.get(f"{side}_exclude")))
         for side, means, one in zip(("fixed", "moving"), pair.means, encodings, strict=True)
     )
-    return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= least
+    try:
+        return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= least
+    except GeometryError:  # too few structures in common for an affine
+        return False
 
 
 def _by_agreement(
