@@ -17,7 +17,7 @@ from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
-from stnreg.registration.anatomy.pose import distinct
+from stnreg.registration.anatomy.pose import brain_shift_mm, distinct
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
@@ -108,6 +108,7 @@ def retry_pose(
         better score. None if there is no such candidate.
     """
     uncertain = int(encodings[1].pose_uncertainty > encodings[0].pose_uncertainty)
+    same_pose_mm = model.pose.pose_calibration.same_pose_mm
 
     def paired(encoding: Encoding) -> Encodings:
         return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
@@ -115,15 +116,15 @@ def retry_pose(
     def corrected(encoding: Encoding) -> Encoding:
         return encode_from(pair.means[uncertain], encoding.template_to_lps, model, passes=1)
 
+    def is_worth_refining(encoding: Encoding) -> bool:
+        shift_mm = brain_shift_mm(encoding.template_to_lps, encodings[uncertain].template_to_lps)
+        is_new = shift_mm > same_pose_mm  # the pose that was rejected is among those of the search
+        return is_new and _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof, LEAST_COARSE)
+
     with one_blas_thread():
         poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
         poses = poses or islice(encode_poses(pair.means[uncertain], model), POSES)
-        candidates = [
-            encoding
-            for encoding in takewhile(lambda _: not deadline.is_over, poses)
-            if _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof, LEAST_COARSE)
-        ]
-    same_pose_mm = model.pose.pose_calibration.same_pose_mm
+        candidates = list(filter(is_worth_refining, takewhile(lambda _: not deadline.is_over, poses)))
     best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
     with one_blas_thread():
         settled = [
