@@ -32,9 +32,9 @@ class Linearization:
     ----------
     normal : (12, 12) float64
         Gauss-Newton matrix: weighted mean of J J^T over the squared robust scale, intensity polynomial eliminated.
-    cross : (12, 12) float64 or None
+    cross : (12, 12) float64
         The same with the gradient of the sampled image in one of the two J, symmetrised. The noise of the two images
-        is independent, so near the minimum this is the less biased Hessian. None unless it was asked for.
+        is independent, so near the minimum this is the less biased Hessian. Zero unless it was asked for.
     rhs : (12,) float64
         Right-hand side: weighted mean of J times the residual, minus half the gradient of the cost.
     residual : (n,) float32
@@ -50,7 +50,7 @@ class Linearization:
     """
 
     normal: Array
-    cross: Array | None
+    cross: Array
     rhs: Array
     residual: Array
     scale: float
@@ -118,7 +118,7 @@ def linearize(
     factor = 1.0 / (count * scale**2)
     # Second derivative of the Cauchy cost: smaller than that of least squares with fixed weights.
     curving = float((weights * (2 * weights - 1)).mean() / weights.mean())
-    cross = None
+    cross = np.zeros((12, 12))
     if newton:
         own_gradient = samples.gradient if count == len(ok) else samples.gradient[:, ok]
         half = (weighted @ free(jacobian(to_step @ own_gradient, at)).T).astype(float)
