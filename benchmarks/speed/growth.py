@@ -10,10 +10,9 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from benchmarks.speed.run import ROOT, compile_as_installed, timed
+from benchmarks.speed.process import ROOT, STNREG, compile_as_installed, timed
 
 FIELD_MM = 256.0
-STNREG = str(Path(sys.executable).with_name("stnreg"))
 
 
 def make_heads(folder: str, size: int) -> None:

@@ -1,12 +1,14 @@
 """One peer on one pair as a process of its own: read, register, resample, write. What `speed.py` times.
 
-    python benchmarks/speed/peer.py ants-fast|greedy|elastix FIXED MOVING OUT.nii.gz THREADS
+    python benchmarks/speed/peer.py ants-fast|greedy|elastix|niimath FIXED MOVING OUT.nii.gz THREADS
 
 Settings are those of `stnreg baseline --print-recipe`, and nothing but the peer is loaded.
 """
 
 import os
+import shutil
 import sys
+from pathlib import Path
 
 from stnreg.baselines.recipes import RECIPES
 
@@ -49,7 +51,14 @@ def elastix(fixed: str, moving: str, out: str, threads: int) -> None:
     itk.imwrite(method.GetOutput(), out, compression=True)
 
 
-PEERS = {"ants-fast": ants_fast, "greedy": greedy, "elastix": elastix}
+def niimath(fixed: str, moving: str, out: str, threads: int) -> None:
+    """Run niimath: this process becomes it."""
+    program = shutil.which("niimath") or str(Path(sys.executable).with_name("niimath"))
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    os.execv(program, [program, moving, "-allineate", fixed, *RECIPES["niimath"].settings["options"], out])
+
+
+PEERS = {"ants-fast": ants_fast, "greedy": greedy, "elastix": elastix, "niimath": niimath}
 
 if __name__ == "__main__":
     PEERS[sys.argv[1]](*sys.argv[2:5], int(sys.argv[5]))

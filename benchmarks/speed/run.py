@@ -1,160 +1,190 @@
-"""How long whole processes take: `stnreg register` beside the baseline cost ("floor") and its peers, in one run.
+"""How long whole processes take: `stnreg` beside the baseline cost ("floor") and its peers, in one run.
 
-    python -m benchmarks.speed.run [--runs 5] [--peers ants-fast,greedy,elastix] [--sizes 1mm,2mm] [--threads N]
-                                   [--stages]
+    python -m benchmarks.speed.run [--runs 5] [--peers NAMES] [--sizes 1mm,2mm] [--parts pairs,more,refused]
+                                   [--threads N] [--stages]
 
-The pairs: two whole heads at 1 mm, 256^3, int16 (`dev/ds000011`, resampled once), and two at 2 mm, 120x120x90
-(`dev/ixi`), all .nii.gz. Every command runs once unmeasured, then in turn, so that whatever else the machine does falls
-on all of them; the table has medians of wall time, CPU time, and the largest memory of the process.
+Inputs are those of `benchmarks.speed.inputs`, all .nii.gz. *pairs*: upright, and turned by 30 and 120 degrees, of one
+person and of two. *more*: other commands and options on upright pairs. *refused*: no head, or too little of one. Every
+command of a group runs once unmeasured, then in turn, so that whatever else the machine does falls on all of them; the
+tables have medians of wall time, CPU time, and the largest memory of the process. Peers that are not installed are left
+out, and named at the end.
 """
 
 import argparse
-import compileall
 import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from statistics import median
 
+from benchmarks.speed.process import ROOT, STNREG, Run, compile_as_installed, timed
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-PEERS = "ants-fast,greedy,elastix"
-FLOOR, OURS, HELP, COMPLETION = "floor", "stnreg register", "stnreg --help", "completion of --int"
-BARS = {OURS: "<= 1.8 floors, <= 900 MB", HELP: "<= 0.25 s", COMPLETION: "<= 0.25 s"}
+PACKAGES = {"ants-fast": "ants", "greedy": "picsl_greedy", "elastix": "itk", "niimath": "niimath"}
+SIZES, PEOPLE, TURNS = ("1mm", "2mm"), ("one", "two"), (0, 30, 120)
+REFUSED = ("neck", "slab", "box", "limb")
+FLOOR, OURS, ALONE = "floor", "stnreg register", "stnreg register --threads 1"
+HELP, COMPLETION = "stnreg --help", "completion of --int"
+PAIR_BARS = {("1mm", 30, OURS): "<= 1.5 floors, <= 600 MB", ("2mm", 0, OURS): "<= 1.0 s", ("2mm", 30, OURS): "<= 1.0 s"}
+PAIR_BARS |= {("1mm", 30, peer): ">= 8 times stnreg" for peer in ("ants-fast", "niimath")}
+MORE_BARS = {HELP: "<= 0.1 s", COMPLETION: "<= 0.25 s"}
+REFUSAL_BAR = "<= 8 s, <= 3 times accepted"
+Commands = dict[str, list[str]]
 
 
-@dataclass(frozen=True)
-class Run:
-    """One process: seconds on the wall, seconds of all cores, MB at most."""
-
-    wall_s: float
-    cpu_s: float
-    peak_mb: float
+def floor(fixed: Path, moving: Path, out: Path) -> list[str]:
+    """Return the command of the baseline cost."""
+    return [sys.executable, str(HERE / "baseline_cost.py"), str(fixed), str(moving), f"{out}/floor.nii.gz"]
 
 
-def timed(command: list[str], threads: int) -> Run:
-    """Run a command to its end and measure it; what it says is dropped, its failure is ours."""
-    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(threads)}
-    began = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    said = process.stderr.read() if process.stderr else ""
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):  # 3: done, but rejected by the verdict
-        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}:\n{said}")
-    to_mb = 1e-6 if sys.platform == "darwin" else 1.024e-3
-    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * to_mb)
+def register(fixed: Path, moving: Path, out: Path, *more: str) -> list[str]:
+    """Return a command line of `stnreg register`."""
+    return [STNREG, "register", str(fixed), str(moving), "-o", f"{out}/ours.nii.gz", *more]
 
 
-def compile_as_installed() -> None:
-    """Compile the package, as an installation does and a checkout may be kept from doing."""
-    found = find_spec("stnreg")
-    for folder in (found.submodule_search_locations if found else None) or ():
-        compileall.compile_dir(folder, quiet=2)
+def pair(folder: Path, size: str, people: str, degrees: int) -> tuple[Path, Path]:
+    """Name a fixed and a moving image."""
+    moving = f"{size}-1-{degrees}" if people == "two" else f"{size}-0-{degrees or 'again'}"
+    return folder / f"{size}-0-0.nii.gz", folder / f"{moving}.nii.gz"
 
 
-# What a child's memory is measured by begins at its parent's: nothing large is loaded here. Heads are made by another.
-def make_whole_heads(folder: str) -> None:
-    """Write two heads of 256^3 voxels of 1 mm."""
-    import numpy as np
-
-    from benchmarks.common.heads import shared_folder
-    from stnreg.geometry.grid import Grid
-    from stnreg.images.volume import Volume, load_volume, save_volume
-    from stnreg.resampling.resample import resample
-
-    for name in ("sub-01", "sub-02"):
-        scan = load_volume(shared_folder() / f"data/dev/ds000011/{name}_T1w.nii.gz")
-        direction = np.diag([-1.0, -1.0, 1.0])
-        grid = Grid.from_parts((256,) * 3, (1.0,) * 3, scan.grid.center_lps - direction @ np.full(3, 127.5), direction)
-        voxels = np.rint(resample(scan.array, scan.grid, grid, np.eye(4))).astype(np.int16)
-        save_volume(Path(folder, f"{name}.nii.gz"), voxels, like=Volume(voxels, grid), dtype="same")
-
-
-def whole_heads(folder: Path) -> tuple[Path, Path]:
-    """Have two heads of 256^3 voxels of 1 mm written, and name them."""
-    code = f"from benchmarks.speed.run import make_whole_heads; make_whole_heads({str(folder)!r})"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-    return folder / "sub-01.nii.gz", folder / "sub-02.nii.gz"
-
-
-def small_heads(folder: Path) -> tuple[Path, Path]:
-    """Name two heads of 120x120x90 voxels of 2 mm."""
-    shared = Path(os.environ.get("STNREG_SHARED", ROOT.parent / "shared"))
-    first, second, *_ = sorted((shared / "data/dev/ixi").glob("*_T1.nii.gz"))
-    return first, second
-
-
-PAIRS = {"1mm": whole_heads, "2mm": small_heads}
-
-
-def commands(size: str, pair: tuple[Path, Path], out: Path, options: argparse.Namespace) -> Iterator[tuple[str, list]]:
+def pair_commands(images: tuple[Path, Path], out: Path, options: argparse.Namespace) -> Commands:
     """Name what runs on a pair, and how."""
-    python, threads = sys.executable, str(options.threads)
-    stnreg = [str(Path(python).with_name("stnreg"))]
-    images = [str(path) for path in pair]
-    register = [*stnreg, "register", *images, "-o", f"{out}/ours.nii.gz", "--threads", threads]
-    yield FLOOR, [python, str(HERE / "baseline_cost.py"), *images, f"{out}/floor.nii.gz"]
-    yield OURS, [*register, "--json", f"{out}/ours.json"]
-    yield f"{OURS} --dtype same", [*register, "--dtype", "same"]
-    yield f"{OURS} --no-refine", [*register, "--no-refine"]
-    for peer in filter(None, options.peers.split(",")):
-        yield peer, [python, str(HERE / "peer.py"), peer, *images, f"{out}/{peer}.nii.gz", threads]
-    if size == "1mm":
-        yield HELP, [*stnreg, "--help"]
-        asked = ("_STNREG_COMPLETE=complete_bash", "COMP_WORDS=stnreg register --int", "COMP_CWORD=2")
-        yield COMPLETION, ["env", *asked, *stnreg]
+    threads, paths = str(options.threads), [str(path) for path in images]
+    peers = {
+        peer: [sys.executable, str(HERE / "peer.py"), peer, *paths, f"{out}/{peer}.nii.gz", threads]
+        for peer in options.peers
+    }
+    return {
+        FLOOR: floor(*images, out),
+        OURS: register(*images, out, "--threads", threads, "--json", f"{out}/ours.json"),
+        ALONE: register(*images, out, "--threads", "1"),
+        **peers,
+    }
 
 
-def measure(size: str, options: argparse.Namespace) -> tuple[dict[str, list[Run]], list[dict[str, float]]]:
-    """Run everything on one pair in turn; also return the stages that our JSON told of."""
+def more_commands(folder: Path, size: str, out: Path, threads: int) -> Commands:
+    """Name the other commands and options."""
+    two, many = pair(folder, size, "two", 0), ("--threads", str(threads))
+    visits = [str(folder / f"{size}-0-{name}.nii.gz") for name in (0, 3, 6)]
+    asked = ("_STNREG_COMPLETE=complete_bash", "COMP_WORDS=stnreg register --int", "COMP_CWORD=2")
+    return {
+        FLOOR: floor(*two, out),
+        OURS: register(*two, out, *many),
+        f"{OURS} --dtype same": register(*two, out, *many, "--dtype", "same"),
+        f"{OURS} --no-refine": register(*two, out, *many, "--no-refine"),
+        f"{OURS} --model separate --no-refine": register(*two, out, *many, "--model", "separate", "--no-refine"),
+        f"{OURS} --deform": register(*two, out, *many, "--deform"),
+        "stnreg series, 3 visits": [STNREG, "series", *visits, "-o", f"{out}/series", *many],
+        **({HELP: [STNREG, "--help"], COMPLETION: ["env", *asked, STNREG]} if size == "1mm" else {}),
+    }
+
+
+def refused_commands(folder: Path, out: Path, threads: int) -> Commands:
+    """Name what is refused, after one pair that is accepted."""
+    fixed, many = folder / "whole.nii.gz", ("--threads", str(threads))
+    accepted = {"accepted": register(fixed, folder / "1mm-0-0.nii.gz", out, *many)}
+    return accepted | {name: register(fixed, folder / f"{name}.nii.gz", out, *many) for name in REFUSED}
+
+
+def in_turn(
+    commands: Mapping[str, list[str]], options: argparse.Namespace, told: Path | None = None
+) -> tuple[dict[str, list[Run]], list[dict[str, float]]]:
+    """Run commands in turn; also return the stages that the JSON of ours told of."""
+    runs: dict[str, list[Run]] = {what: [] for what in commands}
     stages: list[dict[str, float]] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        lines = dict(commands(size, PAIRS[size](folder), folder, options))
-        runs: dict[str, list[Run]] = {what: [] for what in lines}
-        for turn in range(options.runs + 1):
-            for what, line in lines.items():
-                run = timed(line, options.threads)
-                if turn:
-                    runs[what].append(run)
-                if turn and what == OURS:
-                    told = json.loads((folder / "ours.json").read_text())["timings_s"]
-                    stages.append(told | {"start, resample, write, end": run.wall_s - sum(told.values())})
+    for turn in range(options.runs + 1):
+        for what, line in commands.items():
+            run = timed(line, options.threads)
+            if turn:
+                runs[what].append(run)
+            if turn and what == OURS and told is not None:
+                seconds = json.loads(told.read_text())["timings_s"]
+                stages.append(seconds | {"start, resample, write, end": run.wall_s - sum(seconds.values())})
     return runs, stages
+
+
+def show(
+    before: str,
+    runs: Mapping[str, list[Run]],
+    by: str,
+    bars: Mapping[str, str],
+    *,
+    peers: bool = False,
+) -> None:
+    """Print one line a command: its medians, its time over that of `by`, and with `peers` over ours."""
+    seconds = {what: median(run.wall_s for run in each) for what, each in runs.items()}
+    for what, each in runs.items():
+        cpu, peak = (median(getattr(run, name) for run in each) for name in ("cpu_s", "peak_mb"))
+        line = [before, what, f"{seconds[what]:.2f}", f"{cpu:.2f}", f"{peak:.0f}", f"{seconds[what] / seconds[by]:.2f}"]
+        line += [f"{seconds[what] / seconds[OURS]:.1f}"] if peers else []
+        print("\t".join((*line, bars.get(what, ""))), flush=True)
+
+
+def show_pairs(folder: Path, options: argparse.Namespace) -> None:
+    """Measure and print upright and turned pairs, and the stages."""
+    print("size\tpeople\tturn\twhat\twall_s\tcpu_s\tpeak_MB\tfloors\tstnregs\tbar")
+    told: dict[str, list[dict[str, float]]] = {}
+    for size, people, degrees in product(options.sizes, PEOPLE, TURNS):
+        before = f"{size}\t{people}\t{degrees}"
+        commands = pair_commands(pair(folder, size, people, degrees), folder, options)
+        runs, told[before] = in_turn(commands, options, folder / "ours.json")
+        bars = {what: bar for (a, b, what), bar in PAIR_BARS.items() if (a, b) == (size, degrees)}
+        show(before, runs, FLOOR, bars, peers=True)
+    if options.stages:
+        names = [name for stages in told.values() for name in stages[0]]
+        print("\nsize\tpeople\tturn\t" + "\t".join(names := list(dict.fromkeys(names))))
+        for before, stages in told.items():
+            print("\t".join((before, *(f"{median(s.get(name, 0.0) for s in stages):.3f}" for name in names))))
+
+
+def show_more(folder: Path, options: argparse.Namespace) -> None:
+    """Measure and print other commands."""
+    print("\nsize\twhat\twall_s\tcpu_s\tpeak_MB\tfloors\tbar")
+    for size in options.sizes:
+        runs, _ = in_turn(more_commands(folder, size, folder, options.threads), options)
+        show(size, runs, FLOOR, MORE_BARS)
+
+
+def show_refused(folder: Path, options: argparse.Namespace) -> None:
+    """Measure and print refusals."""
+    print("\nsize\tmoving\twall_s\tcpu_s\tpeak_MB\taccepted\tbar")
+    runs, _ = in_turn(refused_commands(folder, folder, options.threads), options)
+    show("1mm", runs, "accepted", dict.fromkeys(REFUSED, REFUSAL_BAR))
+
+
+PARTS = {"pairs": show_pairs, "more": show_more, "refused": show_refused}
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--peers", default=PEERS)
-    parser.add_argument("--sizes", default=",".join(PAIRS))
+    parser.add_argument("--peers", type=_names, default=list(PACKAGES), help="comma-separated; none for no peer")
+    parser.add_argument("--sizes", type=_names, default=list(SIZES))
+    parser.add_argument("--parts", type=_names, default=list(PARTS))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--stages", action="store_true", help="print where our time goes, too")
     options = parser.parse_args()
+    missing = [peer for peer in options.peers if find_spec(PACKAGES[peer]) is None]
+    options.peers = [peer for peer in options.peers if peer not in missing]
     compile_as_installed()
-    print("size\twhat\twall_s\tcpu_s\tpeak_MB\tfloors\tbar")
-    told = {}
-    for size in options.sizes.split(","):
-        runs, told[size] = measure(size, options)
-        floor = median(r.wall_s for r in runs[FLOOR])
-        for what, each in runs.items():
-            wall, cpu, peak = (median(getattr(run, name) for run in each) for name in ("wall_s", "cpu_s", "peak_mb"))
-            bar = BARS.get(what, "") if size == "1mm" else ""
-            print(f"{size}\t{what}\t{wall:.2f}\t{cpu:.2f}\t{peak:.0f}\t{wall / floor:.2f}\t{bar}")
-    if options.stages:
-        print("\nsize\tstage\twall_s")
-        for size, stages in told.items():
-            for stage in stages[0]:
-                print(f"{size}\t{stage}\t{median(s[stage] for s in stages):.3f}")
+    with tempfile.TemporaryDirectory() as name:
+        # What a child's memory is measured by begins at its parent's: images are made by another process.
+        subprocess.run([sys.executable, "-m", "benchmarks.speed.inputs", name], check=True, cwd=ROOT)
+        for part in options.parts:
+            PARTS[part](Path(name), options)
+    if missing:
+        print(f"\nnot installed: {', '.join(missing)}")
+
+
+def _names(text: str) -> list[str]:
+    return [] if text == "none" else text.split(",")
 
 
 if __name__ == "__main__":

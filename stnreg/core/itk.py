@@ -13,6 +13,12 @@ def has_itk() -> bool:
     return find_spec("SimpleITK") is not None
 
 
+def load_itk() -> None:
+    """Import SimpleITK, if it is installed: where there is time for it, since it takes 50 ms."""
+    if has_itk():
+        import SimpleITK  # noqa: F401
+
+
 def itk_for(purpose: str) -> Any:
     """Return the module SimpleITK.
 

@@ -52,9 +52,10 @@ class PoseCalibration(_FromCard):
     accept_mm : float
         A pose with a `fit_residual_mm` of at most this is accepted without further search.
     clear_mm : float
-        The same for a head far from the centre of the cube. Whole heads have about 2 mm.
+        The same for a head that is turned or far from the centre of the cube. Whole heads have about 2 mm.
     upright_deg, center_mm : float
-        A head rotated by more than this, or further from the centre of the cube, is encoded again, upright and centred.
+        A head rotated by more than this, or further from the centre of the cube, is encoded again, upright and centred,
+        unless its structures fit clearly.
     same_pose_mm : float
         Poses closer than this are treated as one.
     no_head_ml : float

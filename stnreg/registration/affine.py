@@ -140,6 +140,7 @@ class Refine:
             moving_mirror=moving.mirror,
             structures=structures_of(fixed, moving) if self.by_structures else None,
             across_contrasts=fixed.is_placed and moving.is_placed,
+            means=pair.means,
             **pair.masks,
             dof=self.dof,
             threads=self.threads,

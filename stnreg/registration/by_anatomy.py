@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from stnreg.core.clock import Clock, Deadline
+from stnreg.core.itk import load_itk
 from stnreg.geometry.matrix import Matrix
 from stnreg.models.card import Weights
 from stnreg.registration.affine import register_affine
@@ -57,10 +58,10 @@ class AnatomyRegistration:
     def _encode(self, pair: ImagePair, threads: int, deadline: Deadline) -> Encodings:
         fixed, moving = pair.fixed_encoded, pair.moving_encoded
         if fixed is None and moving is None:
-            return self.encoder.encode_images(*pair.images, threads, deadline)
+            return self.encoder.encode_images(*pair.means, threads, deadline)
         return (
-            self.encoder.encode_image(pair.images[0], deadline) if fixed is None else fixed.encoding,
-            self.encoder.encode_image(pair.images[1], deadline) if moving is None else moving.encoding,
+            self.encoder.encode_image(pair.means[0], deadline) if fixed is None else fixed.encoding,
+            self.encoder.encode_image(pair.means[1], deadline) if moving is None else moving.encoding,
         )
 
 
@@ -73,4 +74,6 @@ class AnatomyMethod:
 
     def open(self, weights: Weights, threads: int, device: str, images: int) -> AnatomyRegistration:
         """Open the network and its pose network; `threads` are divided among the images."""
-        return AnatomyRegistration(open_encoder(weights, threads_of_each(threads, images), device))
+        encoder = open_encoder(weights, threads_of_each(threads, images), device)
+        load_itk()  # resamples the input of the networks; images are read meanwhile
+        return AnatomyRegistration(encoder)

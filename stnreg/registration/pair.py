@@ -18,6 +18,7 @@ from stnreg.preprocessing.initial_transform import center_geometry, center_momen
 from stnreg.preprocessing.masks import load_masks
 from stnreg.registration.anatomy.encoded import EncodedImage
 from stnreg.registration.options import RegistrationOptions
+from stnreg.resampling.block_mean import BlockMeans
 from stnreg.transforms.io.links import load_chain
 
 
@@ -58,6 +59,12 @@ class ImagePair:
         """Heads: fixed and moving as (array, Grid), as networks and refinement take them; see `conditioned`."""
         fixed, moving = self.images_as_read
         return conditioned(fixed), conditioned(moving)
+
+    @cached_property
+    def means(self) -> tuple[BlockMeans, BlockMeans]:
+        """Block means of `images`, which the networks and the refinement share."""
+        fixed, moving = self.images
+        return BlockMeans(*fixed), BlockMeans(*moving)
 
 
 @contextmanager

@@ -10,19 +10,25 @@ from itertools import islice, takewhile
 
 from stnreg.core.clock import NO_DEADLINE, Clock, Deadline
 from stnreg.core.threads import one_blas_thread
+from stnreg.errors import GeometryError
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
-from stnreg.registration.anatomy.pose import distinct
+from stnreg.registration.anatomy.pose import brain_shift_mm, distinct
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
+from stnreg.registration.refine.coarse import coarse_correlation
+from stnreg.registration.refine.region import Region
 
 POSES = 7  # candidate poses that are encoded
 TRIED = 2  # and of those, how many are refined
+# Local correlation at the coarsest level, for a candidate to be followed: of a pose as it was found, and as the fine
+# network corrects it. Of one head it is 0.6 and more, and 0.9 and more; of a wrong pose mostly below 0.4.
+LEAST_COARSE, LEAST_CORRECTED = 0.5, 0.7
 
 
 def register_with_retry(
@@ -102,18 +108,30 @@ def retry_pose(
         better score. None if there is no such candidate.
     """
     uncertain = int(encodings[1].pose_uncertainty > encodings[0].pose_uncertainty)
+    same_pose_mm = model.pose.pose_calibration.same_pose_mm
 
     def paired(encoding: Encoding) -> Encodings:
         return (encodings[0], encoding) if uncertain else (encoding, encodings[1])
 
+    def corrected(encoding: Encoding) -> Encoding:
+        return encode_from(pair.means[uncertain], encoding.template_to_lps, model, passes=1)
+
+    def is_worth_refining(encoding: Encoding) -> bool:
+        shift_mm = brain_shift_mm(encoding.template_to_lps, encodings[uncertain].template_to_lps)
+        is_new = shift_mm > same_pose_mm  # the pose that was rejected is among those of the search
+        return is_new and _is_head(encoding) and _may_show_one_head(pair, paired(encoding), options.dof, LEAST_COARSE)
+
     with one_blas_thread():
         poses: Iterable[Encoding] = encodings[uncertain].alternatives  # if others were tried, these are they
-        poses = poses or islice(encode_poses(*pair.images[uncertain], model), POSES)
-        candidates = [encoding for encoding in takewhile(lambda _: not deadline.is_over, poses) if _is_head(encoding)]
-    same_pose_mm = model.pose.pose_calibration.same_pose_mm
+        poses = poses or islice(encode_poses(pair.means[uncertain], model), POSES)
+        candidates = list(filter(is_worth_refining, takewhile(lambda _: not deadline.is_over, poses)))
     best = _by_agreement(candidates, paired, same_pose_mm)[: TRIED + 1]
     with one_blas_thread():
-        settled = [encode_from(*pair.images[uncertain], one.template_to_lps, model) for one in best]
+        settled = [
+            encode_from(pair.means[uncertain], one.template_to_lps, model)
+            for one in best
+            if _may_show_one_head(pair, paired(corrected(one)), options.dof, LEAST_CORRECTED)
+        ]
     for encoding in _by_agreement(settled, paired, same_pose_mm)[:TRIED]:
         if deadline.is_over:
             break
@@ -127,6 +145,24 @@ def retry_pose(
 
 def _is_head(encoding: Encoding) -> bool:
     return encoding.residual_mm <= encoding.calibration.max_residual_mm
+
+
+def _may_show_one_head(pair: ImagePair, encodings: Encodings, dof: int, least: float) -> bool:
+    """Return whether the intensities agree at all where a candidate pose puts them; if not, it is not refined.
+
+    Where the structures of both images lie as in a head, the refinement compares contrasts by mutual information too,
+    which this says nothing of.
+    """
+    if all(one.is_placed for one in encodings):
+        return True
+    fixed, moving = (
+        (means, Region((one.brain, one.maps_grid), pair.masks.get(f"{side}_mask"), pair.masks.get(f"{side}_exclude")))
+        for side, means, one in zip(("fixed", "moving"), pair.means, encodings, strict=True)
+    )
+    try:
+        return coarse_correlation(fixed, moving, fit_pair(*encodings, rough=True), dof) >= least
+    except GeometryError:  # too few structures in common for an affine
+        return False
 
 
 def _by_agreement(
@@ -148,4 +184,4 @@ def _encode_from_pair(
     """Encode the uncertain image again, from the pose that the other image and the refined transform give."""
     certain_to_uncertain = fixed_to_moving if uncertain else invert(fixed_to_moving)
     pose = nearest_dof(compose(certain_to_uncertain, encodings[1 - uncertain].template_to_lps), (0, 0, 0), 7)
-    return encode_from(*pair.images[uncertain], pose, model)
+    return encode_from(pair.means[uncertain], pose, model)

@@ -42,7 +42,7 @@ def _taken_for_upside_down(monkeypatch, which: int) -> None:
     def encoded(self, pair, threads, deadline):
         encodings = list(encode(self, pair, threads, deadline))
         upside_down = encodings[which].template_to_lps @ np.diag([-1.0, 1.0, -1.0, 1.0])
-        encodings[which] = encode_from(*pair.images[which], upside_down, self.encoder.model)
+        encodings[which] = encode_from(pair.means[which], upside_down, self.encoder.model)
         return tuple(encodings)
 
     monkeypatch.setattr(AnatomyRegistration, "_encode", encoded)

@@ -8,7 +8,7 @@ import pytest
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.orientation import closest_canonical
-from stnreg.resampling.block_mean import block_mean
+from stnreg.resampling.block_mean import BlockMeans, block_mean
 
 GRID = Grid.from_parts(
     (13, 10, 11), (0.9, 1.1, 1.4), (-7, 3, 12), np.linalg.qr(np.eye(3) + 0.1)[0] @ np.diag([-1, -1, 1])
@@ -42,3 +42,13 @@ def test_a_mean_lies_in_the_middle_of_its_block():
     means, grid = block_mean(np.broadcast_to(axis, GRID.shape), GRID, 3.0)
     centers = apply_affine(GRID.lps_to_index @ grid.index_to_lps, np.array([[0.0, 0, 0], [1, 0, 0]]))
     assert means[0, 0, :2] == pytest.approx(centers[:, 0])
+
+
+def test_shared_means_are_those_of_each_size():
+    means = BlockMeans(ARRAY, GRID)
+    for spacing_mm in (2.0, 4.0, 3.0):
+        expected, expected_grid = block_mean(ARRAY, GRID, spacing_mm)
+        found, found_grid = means.at(spacing_mm)
+        assert np.array_equal(found, expected)
+        assert found_grid == expected_grid
+        assert means.at(spacing_mm)[0] is found

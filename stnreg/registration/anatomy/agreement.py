@@ -32,7 +32,7 @@ def _one_way(a: Encoding, b: Encoding, a_to_b: np.ndarray) -> float:
     z, y, x = np.unravel_index(brain, (depth, height, width))
     points = apply_affine(a.maps_grid.index_to_lps, np.stack([x, y, z], 1).astype(float))
     index = apply_affine(b.maps_grid.lps_to_index, apply_affine(a_to_b, points))
-    theirs = sample_maps(b.maps, index)[1:]
+    theirs = sample_maps(b.maps_by_voxel, index)[1:]
     mine = a.maps.reshape(len(a.maps), -1)[1:, brain]
     # Volumes of what is compared: all structures of a, in voxels of b, and all of b.
     volume = abs(np.linalg.det(a.maps_grid.index_to_lps[:3, :3])) * abs(np.linalg.det(a_to_b[:3, :3]))

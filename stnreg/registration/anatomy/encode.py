@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 
 import numpy as np
@@ -32,7 +32,7 @@ from stnreg.registration.anatomy.maps import (
     voxel_mm3,
 )
 from stnreg.registration.anatomy.pose import FoundPose, NoHead, brain_shift_mm, field_center, find_poses
-from stnreg.resampling.block_mean import block_mean
+from stnreg.resampling.block_mean import BlockMeans
 
 Array = np.ndarray
 MAX_FINE_PASSES = 3
@@ -107,14 +107,18 @@ class Encoding:
         """(4, 4): the reflection in the head's midplane, LPS mm."""
         return self.template_to_lps @ np.diag([-1.0, 1.0, 1.0, 1.0]) @ invert(self.template_to_lps)
 
+    @cached_property
+    def maps_by_voxel(self) -> Array:
+        """`maps` again, in memory such that the values of one voxel lie together: interpolation reads them so."""
+        return np.moveaxis(np.ascontiguousarray(np.moveaxis(self.maps, 0, -1)), -1, 0)
+
     @property
     def brain(self) -> Array:
         """Soft brain mask (ventricles included) on `maps_grid`, (D, H, W) float32, 0 to 1."""
         return 1.0 - self.maps[0]
 
 
-@one_blas_thread()
-def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = NO_DEADLINE) -> Encoding:
+def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
     """Encode one image, in any rotation.
 
     Parameters
@@ -124,13 +128,25 @@ def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = N
     grid : Grid
         Of `array`.
     model : AnatomyModel
+    """
+    return encode_means(BlockMeans(array, grid), model)
+
+
+@one_blas_thread()
+def encode_means(means: BlockMeans, model: AnatomyModel, deadline: Deadline = NO_DEADLINE) -> Encoding:
+    """Encode one image, as `encode` does, by its block means.
+
+    Parameters
+    ----------
+    means : BlockMeans
+    model : AnatomyModel
     deadline : Deadline
         Once it is over no other pose is tried.
     """
     tried: list[Encoding] = []
-    middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
+    middle, middle_grid = means.at(model.fine.spacing_mm)
     try:
-        for pose in islice(candidate_poses(array, grid, model), MAX_POSES):
+        for pose in islice(candidate_poses(means, model), MAX_POSES):
             passes = MAX_FINE_PASSES if pose.is_agreed or not tried else 1
             encoding = _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes)
             tried.append(encoding)
@@ -138,7 +154,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = N
             if encoding.fit_residual_mm <= slack * model.fine.calibration.accept_mm or deadline.is_over:
                 break
     except NoHead:
-        return replace(_unsearched(array, grid, model), has_head=False)
+        return replace(_unsearched(means, model), has_head=False)
     best = min(tried, key=lambda encoding: encoding.pose_uncertainty)
     if len(tried) < 3 or deadline.is_over:
         return best
@@ -147,7 +163,7 @@ def encode(array: Array, grid: Grid, model: AnatomyModel, deadline: Deadline = N
     return replace(min(best, again, key=lambda encoding: encoding.pose_uncertainty), alternatives=others)
 
 
-def candidate_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[FoundPose]:
+def candidate_poses(means: BlockMeans, model: AnatomyModel) -> Iterator[FoundPose]:
     """Yield candidate poses of an image, most likely first; see `find_poses`.
 
     Raises
@@ -155,78 +171,79 @@ def candidate_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[F
     NoHead
         If the image shows nothing like a head; before the first pose.
     """
-    yield from find_poses(*_coarse(array, grid, model), model.pose)
+    yield from find_poses(*_coarse(means, model), model.pose)
 
 
-def encode_poses(array: Array, grid: Grid, model: AnatomyModel) -> Iterator[Encoding]:
+def encode_poses(means: BlockMeans, model: AnatomyModel) -> Iterator[Encoding]:
     """Yield the encoding from each candidate pose, most likely first; accepted or not, after one pass each.
 
     Parameters
     ----------
-    array, grid, model
-        As `encode`.
+    means : BlockMeans
+        Of the image.
+    model : AnatomyModel
 
     Raises
     ------
     NoHead
         If the image shows nothing like a head; before the first pose.
     """
-    middle, middle_grid = block_mean(array, grid, model.fine.spacing_mm)
-    for pose in candidate_poses(array, grid, model):
-        yield _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes=1)
+    for pose in candidate_poses(means, model):
+        yield _encode_from_pose(*means.at(model.fine.spacing_mm), pose.template_to_lps, model.fine, passes=1)
 
 
-def _unsearched(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
+def _unsearched(means: BlockMeans, model: AnatomyModel) -> Encoding:
     """Encode one image from an upright pose in the middle of its field of view."""
-    upright = np.eye(4)
-    upright[:3, 3] = _coarse(array, grid, model)[2]
-    return _encode_upright(*block_mean(array, grid, model.fine.spacing_mm), upright, model.fine)
+    middle, upright = means.at(model.fine.spacing_mm), np.eye(4)
+    upright[:3, 3] = _coarse(means, model)[2]
+    return _encode_upright(*middle, upright, model.fine)
 
 
-def _coarse(array: Array, grid: Grid, model: AnatomyModel) -> tuple[Array, Grid, Array]:
+def _coarse(means: BlockMeans, model: AnatomyModel) -> tuple[Array, Grid, Array]:
     """Return the image at the resolution of the pose network, its grid, and the centre of the cube, LPS mm."""
-    coarse, coarse_grid = block_mean(array, grid, model.pose.spacing_mm)
+    coarse, coarse_grid = means.at(model.pose.spacing_mm)
     return coarse, coarse_grid, field_center(coarse, coarse_grid, np.array(model.pose.size) * model.pose.spacing_mm)
 
 
 @one_blas_thread()
-def encode_from(array: Array, grid: Grid, template_to_lps: Array, model: AnatomyModel) -> Encoding:
+def encode_from(
+    means: BlockMeans, template_to_lps: Array, model: AnatomyModel, passes: int = MAX_FINE_PASSES
+) -> Encoding:
     """Encode one image from a given initial pose.
 
     Parameters
     ----------
-    array, grid, model
-        As `encode`.
+    means : BlockMeans
+        Of the image.
     template_to_lps : (4, 4) float64
         Initial pose: a similarity, LPS mm.
+    model : AnatomyModel
+    passes : int
+        Runs of the fine network at most.
     """
-    return _encode_from_pose(*block_mean(array, grid, model.fine.spacing_mm), template_to_lps, model.fine)
+    return _encode_from_pose(*means.at(model.fine.spacing_mm), template_to_lps, model.fine, passes)
 
 
 def encode_both(
-    fixed: tuple[Array, Grid],
-    moving: tuple[Array, Grid],
-    model: AnatomyModel,
-    threads: int,
-    deadline: Deadline = NO_DEADLINE,
+    fixed: BlockMeans, moving: BlockMeans, model: AnatomyModel, threads: int, deadline: Deadline = NO_DEADLINE
 ) -> tuple[Encoding, Encoding]:
     """Encode two images, in parallel if there are at least two threads.
 
     Parameters
     ----------
-    fixed, moving : (array, Grid)
-        As `encode` takes them.
+    fixed, moving : BlockMeans
+        Of the images.
     model : AnatomyModel
         Its networks run on `threads_of_each(threads, 2)` threads each.
     threads : int
     deadline : Deadline
     """
     if threads < 2:
-        first = encode(*fixed, model, deadline)
+        first = encode_means(fixed, model, deadline)
         # Without a head in the fixed image the pair is rejected, whatever the moving one shows.
-        return first, encode(*moving, model, deadline) if first.has_head else _unsearched(*moving, model)
-    waiting = _helpers().submit(encode, *fixed, model, deadline)
-    second = encode(*moving, model, deadline)
+        return first, encode_means(moving, model, deadline) if first.has_head else _unsearched(moving, model)
+    waiting = _helpers().submit(encode_means, fixed, model, deadline)
+    second = encode_means(moving, model, deadline)
     return waiting.result(), second
 
 

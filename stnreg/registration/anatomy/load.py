@@ -10,14 +10,14 @@ import numpy as np
 
 from stnreg.core.clock import NO_DEADLINE, Deadline
 from stnreg.errors import DataError
-from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.images.volume import Volume
 from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
 from stnreg.preprocessing.conditioning import conditioned
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_both
+from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_both, encode_means
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
+from stnreg.resampling.block_mean import BlockMeans
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -31,22 +31,25 @@ class AnatomyEncoder:
 
     def encode(self, volume: Volume) -> Encoding:
         """Encode one image as it was read."""
-        return self.encode_image(conditioned((volume.array, volume.grid)))
+        return self.encode_image(_means(volume))
 
-    def encode_image(self, image: ArrayOnGrid, deadline: Deadline = NO_DEADLINE) -> Encoding:
+    def encode_image(self, means: BlockMeans, deadline: Deadline = NO_DEADLINE) -> Encoding:
         """Encode one image that is `conditioned`."""
-        return encode(*image, self.model, deadline)
+        return encode_means(means, self.model, deadline)
 
     def encode_both(self, fixed: Volume, moving: Volume, threads: int) -> tuple[Encoding, Encoding]:
         """Encode two images as they were read, in parallel if there are at least two threads."""
-        a, b = (conditioned((volume.array, volume.grid)) for volume in (fixed, moving))
-        return self.encode_images(a, b, threads)
+        return self.encode_images(_means(fixed), _means(moving), threads)
 
     def encode_images(
-        self, fixed: ArrayOnGrid, moving: ArrayOnGrid, threads: int, deadline: Deadline = NO_DEADLINE
+        self, fixed: BlockMeans, moving: BlockMeans, threads: int, deadline: Deadline = NO_DEADLINE
     ) -> tuple[Encoding, Encoding]:
         """Encode two images that are `conditioned`, in parallel if there are at least two threads."""
         return encode_both(fixed, moving, self.model, threads, deadline)
+
+
+def _means(volume: Volume) -> BlockMeans:
+    return BlockMeans(*conditioned((volume.array, volume.grid)))
 
 
 def open_encoder(weights: Weights, threads: int, device: str) -> AnatomyEncoder:

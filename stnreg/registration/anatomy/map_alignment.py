@@ -121,7 +121,7 @@ def _linearize(
     """
     to_index = other.maps_grid.lps_to_index
     index = apply_affine(to_index @ own_to_other, samples.points_lps)
-    values, gradient, inside = sample_maps_with_gradient(other.maps, index)
+    values, gradient, inside = sample_maps_with_gradient(other.maps_by_voxel, index)
     ok = inside & (1 - values[:, 0] > BRAIN_SHARE)
     if ok.sum() < MIN_VOXELS:
         return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice, permutations, product
 from typing import TypeVar
 
@@ -47,9 +48,9 @@ class NoHead(Exception):
     """An image shows nothing like a head."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A candidate pose, and the residual of its fit to the template."""
+    """A candidate pose, and the residual of its fit to the template; one equals itself alone."""
 
     template_to_lps: Array
     fit_residual_mm: float
@@ -78,9 +79,9 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     """Yield candidate poses, most likely first, from the pose network on cubes around `center_lps`.
 
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
-    for more, other rotations of the cube are tried. If the best of the first four agree, theirs is the next pose.
-    Then `TURNS` of them are tried, and the most likely poses are estimated again from an upright cube. So the number of
-    runs of the network is bounded.
+    for more, other rotations of the cube are tried. Of the first four, the most certain is the next pose if its
+    structures fit clearly, and the one that the best of them agree on is another. Then `TURNS` of them are tried, and
+    the most likely poses are estimated again from an upright cube. So the number of runs of the network is bounded.
 
     Raises
     ------
@@ -98,8 +99,9 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
         scan = brightened(scan, factor)
         maps = network.run(scan)
 
+    @cache  # the first candidates are among the most likely ones again
     def upright(pose: _Candidate) -> _Candidate:
-        return _pose_upright(array, grid, pose, network, factor)
+        return _more_certain(pose, _pose_upright(array, grid, pose, network, factor))
 
     def in_turned_cube(turn: Array) -> _Candidate:
         return _pose_in(permuted(scan, turn), Grid.cube(center_lps, network.size, network.spacing_mm, turn), network)
@@ -113,19 +115,22 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
         if all(one.certain_ml <= least_ml for one in found):
             raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
-        if _angle_deg(first.template_to_lps) > limits.upright_deg or _is_off_center(first, center_lps, limits):
-            first = _more_certain(first, upright(first))
+        if first.fit_residual_mm > limits.clear_mm and _is_far(first, center_lps, limits):
+            first = upright(first)
         yield FoundPose(first.template_to_lps)
     found[0] = first
     found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : HEAD_TURNS]]
     best = sorted(found, key=lambda pose: pose.pose_uncertainty)[:AGREEING]
-    agreed = _agreed([_more_certain(pose, upright(pose)) for pose in best], limits.same_pose_mm)
+    again = sorted((upright(pose) for pose in best), key=lambda pose: pose.pose_uncertainty)
+    agreed = _agreed(again, limits.same_pose_mm)
+    if again[0] is not agreed and again[0].fit_residual_mm <= limits.clear_mm:
+        yield FoundPose(again[0].template_to_lps)  # two others can agree in a wrong place
     if agreed is not None:
         yield FoundPose(agreed.template_to_lps, is_agreed=True)
     found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : TURNS]]
     ranked = sorted(found, key=lambda pose: pose.pose_uncertainty)
     likely = list(islice(distinct(ranked, lambda pose: pose.template_to_lps, limits.same_pose_mm), LIKELY))
-    uprights = sorted((_more_certain(pose, upright(pose)) for pose in likely), key=lambda pose: pose.pose_uncertainty)
+    uprights = sorted((upright(pose) for pose in likely), key=lambda pose: pose.pose_uncertainty)
     straight = np.eye(4)
     straight[:3, 3] = center_lps
     poses = [*(pose.template_to_lps for pose in uprights), straight]
@@ -195,10 +200,10 @@ def _pose_upright(array: Array, grid: Grid, pose: _Candidate, network: PoseNetwo
     return _pose_in(brightened(network_input(array, grid, cube), factor), cube, network)
 
 
-def _is_off_center(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
-    """Return whether the head is far from the centre of the cube, and its residual is not small."""
+def _is_far(pose: _Candidate, center_lps: Array, limits: PoseCalibration) -> bool:
+    """Return whether the head is turned, or far from the centre of the cube."""
     distance_mm = np.linalg.norm(pose.template_to_lps[:3, 3] - center_lps)
-    return bool(distance_mm > limits.center_mm and pose.fit_residual_mm > limits.clear_mm)
+    return bool(_angle_deg(pose.template_to_lps) > limits.upright_deg or distance_mm > limits.center_mm)
 
 
 def _angle_deg(template_to_lps: Array) -> float:

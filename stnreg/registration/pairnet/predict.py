@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 KINDS = ("pair", "pair-last")
 PASSES = 3
 SMALLEST_VOLUME_CHANGE = 0.05  # determinants below this are rejected as collapsed
-SMALLEST_STEP_MM = 0.15  # a last pass that moves less than this has no other after it
+SMALLEST_STEP_MM = 1.0  # after a last pass that moves less than this, another changes 0.1 mm and gains nothing
 Array = NDArray[np.float32]
 
 

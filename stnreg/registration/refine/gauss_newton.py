@@ -7,6 +7,7 @@ image at T^-1 x. The update acts on fixed space, so exchanging the images invert
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,7 @@ def minimize(
     anchors : sequence of Anchor
         What else is known of the affine; added to the cost.
     """
+    one_way = partial(one_way, newton=True) if newton else one_way
     center_lps = middle(fixed, moving, fixed_to_moving)
     current, linearized = fixed_to_moving, linearize_both(fixed, moving, fixed_to_moving, center_lps, pool, one_way)
     pull = pull_of(anchors, current, center_lps)

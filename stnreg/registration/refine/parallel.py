@@ -9,11 +9,14 @@ from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.registration.refine.region import Region
 
 Built = TypeVar("Built")
+Image = TypeVar("Image")
 Side = tuple[ArrayOnGrid, Region]
 
 
 def on_both(
-    build: Callable[[ArrayOnGrid, Region], Built], sides: tuple[Side, Side], pool: Executor | None
+    build: Callable[[Image, Region], Built],
+    sides: tuple[tuple[Image, Region], tuple[Image, Region]],
+    pool: Executor | None,
 ) -> list[Built]:
     """Apply `build` to both images, in parallel with a pool."""
     if pool is None:

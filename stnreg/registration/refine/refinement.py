@@ -38,7 +38,7 @@ from stnreg.registration.refine.refined import CORRELATION, INFORMATION, SIMULAT
 from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
 from stnreg.registration.refine.samples import extent, middle, motion_mm
 from stnreg.registration.refine.simulated import SimulatedHead, refine_blurred
-from stnreg.resampling.block_mean import block_mean
+from stnreg.resampling.block_mean import BlockMeans
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
@@ -59,6 +59,7 @@ def refine_affine(
     moving_mirror: Matrix | None = None,
     structures: Structures | None = None,
     across_contrasts: bool = True,
+    means: tuple[BlockMeans, BlockMeans] | None = None,
     dof: int = 12,
     threads: int = 2,
 ) -> Refined:
@@ -86,6 +87,8 @@ def refine_affine(
     across_contrasts : bool
         Whether one head in two contrasts is looked for by mutual information, which says little of a wrong pose: where
         both images are known to show a head in its place.
+    means : (BlockMeans, BlockMeans), optional
+        Of both images, if others have computed some.
     dof : int
         6, 7, 9 or 12.
     threads : int
@@ -109,9 +112,9 @@ def refine_affine(
         (moving, Region(moving_brain, moving_mask, moving_exclude)),
     )
     with one_blas_thread(), second_worker(threads) as pool:
-        first, second = on_both(_averaged, sides, pool)
-        means = first, second
-        levels = on_both(lambda image, region: build_levels(image, [p.spacing_mm for p in PASSES], region), means, pool)
+        finest = _averaged(sides, means or (BlockMeans(*check_image(fixed)), BlockMeans(*check_image(moving))), pool)
+        spacings_mm = [p.spacing_mm for p in PASSES]
+        levels = on_both(lambda image, region: build_levels(image, spacings_mm, region), finest, pool)
         built = perf_counter()
         pairs = list(zip(*levels, strict=True))
         heads = fixed_brain is not None and moving_brain is not None
@@ -126,7 +129,7 @@ def refine_affine(
         similarity = CORRELATION
         one_shape = structures is None or structures.misfit <= ONE_SHAPE
         if across_contrasts and heads and one_shape and not result.same_person:
-            result, similarity = _across_contrasts(means, pairs[-1], result, pool)
+            result, similarity = _across_contrasts(finest, pairs[-1], result, pool)
         stepped = perf_counter()
         refined = None
         if result.improved and result.same_person and similarity == CORRELATION:
@@ -152,9 +155,17 @@ def refine_affine(
     )
 
 
-def _averaged(image: ArrayOnGrid, region: Region) -> Side:
-    """Average an image to the finest voxels that every pair is refined at; once for all that is built from them."""
-    return upright(*block_mean(*check_image(image), PASSES[-1].spacing_mm)), region
+def _averaged(
+    sides: tuple[Side, Side], means: tuple[BlockMeans, BlockMeans], pool: Executor | None
+) -> tuple[Side, Side]:
+    """Average both images to the finest voxels that every pair is refined at; once for all that is built from them."""
+
+    def average(image: BlockMeans, region: Region) -> Side:
+        return upright(*image.at(PASSES[-1].spacing_mm)), region
+
+    both = (means[0], sides[0][1]), (means[1], sides[1][1])
+    first, second = on_both(average, both, pool)
+    return first, second
 
 
 def _notes(result: "_PyramidResult", dof: int, *, by_structures: bool) -> tuple[str, ...]:

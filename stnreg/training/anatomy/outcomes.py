@@ -19,6 +19,7 @@ from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_from
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import brain_shift_mm
+from stnreg.resampling.block_mean import BlockMeans
 from stnreg.simulation.moves import random_move
 from stnreg.training.anatomy.validation_scans import (
     POINTS,
@@ -149,7 +150,7 @@ class Measurement:
         angles = [0.0, 0.0, 0.0]
         angles[int(self.rng.integers(3))] = float(self.rng.uniform(90, 180))
         turn = from_parameters(Parameters((0, 0, 0), (angles[0], angles[1], angles[2])), (0, 0, 0))
-        wrong = encode_from(scan.array, scan.grid, compose(true, turn), self.model)
+        wrong = encode_from(BlockMeans(scan.array, scan.grid), compose(true, turn), self.model)
         if brain_shift_mm(wrong.template_to_lps, true) > RIGHT_POSE_MM:
             self._note("wrong_fit_mm", wrong.fit_residual_mm)
             self._note("wrong_residual_mm", wrong.residual_mm)

@@ -23,6 +23,7 @@ from stnreg.registration.anatomy.encode import (
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 from stnreg.registration.anatomy.pose import AGREEING, HEAD_TURNS, LIKELY, TURNS
+from stnreg.resampling.block_mean import BlockMeans
 
 # Balls of different brightness, template LPS mm: no rotation or reflection maps them to themselves.
 CENTERS = np.array(
@@ -80,12 +81,17 @@ def test_a_head_far_from_the_middle_of_a_large_field_is_found():
     assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
 
 
-@pytest.mark.parametrize(("rotation", "runs"), [((3, 0, 5), 1), ((0, 0, 40), 2)])
-def test_the_pose_network_runs_once_for_an_upright_head_anywhere_in_the_cube(rotation, runs):
+@pytest.mark.parametrize(
+    ("rotation", "clear_mm", "runs"), [((3, 0, 5), 0.0, 1), ((0, 0, 40), 0.0, 2), ((0, 0, 40), 2.5, 1)]
+)
+def test_the_pose_network_runs_once_for_a_head_that_is_upright_or_fits_clearly(rotation, clear_mm, runs):
     inputs = []
     recording = PoseNetwork(lambda scan: inputs.append(scan) or _run(scan), (128, 128, 128), 2.0, TEMPLATE, SPREAD_MM)
-    encode(_head(_pose(rotation, (30, -12, 14)), GRID), GRID, AnatomyModel(recording, MODEL.fine))
+    recording = replace(recording, pose_calibration=PoseCalibration(clear_mm=clear_mm, center_mm=50))
+    truth = _pose(rotation, (30, -12, 14))
+    found = encode(_head(truth, GRID), GRID, AnatomyModel(recording, MODEL.fine))
     assert len(inputs) == runs
+    assert mean_error_mm(found.template_to_lps, truth, CENTERS) < 1.0
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9, 12])
@@ -145,6 +151,10 @@ def test_without_a_head_the_search_ends_after_four_cubes():
     assert encode(head, GRID, AnatomyModel(replace(pose, run=_run), MODEL.fine)).has_head
 
 
+def _encode_pair(pair, threads: int) -> tuple[Encoding, Encoding]:
+    return encode_both(BlockMeans(*pair[0]), BlockMeans(*pair[1]), MODEL, threads)
+
+
 def test_a_pair_is_not_searched_once_its_fixed_image_has_no_head():
     inputs = []
 
@@ -154,7 +164,7 @@ def test_a_pair_is_not_searched_once_its_fixed_image_has_no_head():
 
     model = AnatomyModel(PoseNetwork(recording, (64, 64, 64), 4.0, TEMPLATE, SPREAD_MM), MODEL.fine)
     empty = (np.zeros(GRID.shape, np.float32), GRID)
-    fixed, moving = encode_both(empty, (_head(_pose((0, 0, 0)), GRID), GRID), model, 1)
+    fixed, moving = encode_both(BlockMeans(*empty), BlockMeans(_head(_pose((0, 0, 0)), GRID), GRID), model, 1)
     assert not fixed.has_head
     assert moving.has_head
     assert len(inputs) == HEAD_TURNS
@@ -163,15 +173,15 @@ def test_a_pair_is_not_searched_once_its_fixed_image_has_no_head():
 def test_encoding_in_parallel_equals_encoding_one_by_one():
     pair = [(_head(_pose(turn), GRID), GRID) for turn in ((0, 5, 0), (10, 0, -20))]
     for threads in (1, 2, 5):
-        for found, (array, grid) in zip(encode_both(*pair, MODEL, threads), pair, strict=True):
+        for found, (array, grid) in zip(_encode_pair(pair, threads), pair, strict=True):
             np.testing.assert_array_equal(found.centroids_lps, encode(array, grid, MODEL).centroids_lps)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks, which this one does not")
 def test_a_forked_process_encodes_with_its_own_threads():
     pair = [(_head(_pose((0, 5, 0)), GRID), GRID)] * 2
-    encode_both(*pair, MODEL, 2)
-    child = get_context("fork").Process(target=encode_both, args=(*pair, MODEL, 2))
+    _encode_pair(pair, 2)
+    child = get_context("fork").Process(target=_encode_pair, args=(pair, 2))
     child.start()
     child.join(60)
     child.kill()

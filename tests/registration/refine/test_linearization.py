@@ -3,7 +3,7 @@ import pytest
 
 from stnreg.geometry.affine import invert, random_affine
 from stnreg.registration.refine.degrees_of_freedom import step
-from stnreg.registration.refine.linearization import linearize_both, total_cost
+from stnreg.registration.refine.linearization import _median, linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
@@ -59,3 +59,9 @@ def test_extent_of_a_brain(sampled):
     away = MOVE.copy()
     away[:3, 3] += 1000
     assert extent(*sampled, away) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 3000])
+def test_the_median_is_that_of_numpy(count):
+    values = np.random.default_rng(count).random(count, np.float32)
+    assert _median(values) == float(np.median(values))
