@@ -35,7 +35,10 @@ RESULTS = Path(__file__).parents[1] / "results"
 TRANSFORMS, CHANGES = RESULTS / "series.csv", RESULTS / "series-change.csv"
 COST = RESULTS / "series-cost.csv"
 TRANSFORM_COLUMNS = ("kind", "person", "visits", "method", "first", "second", "error_mm", "transitivity_mm", "seconds")
-CHANGE_COLUMNS = ("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent", "seconds")
+CHANGE_COLUMNS = (
+    *("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent"),
+    *("random_percent", "boundary_per_mm", "seconds"),
+)
 COST_COLUMNS = ("change", "person", "visits", "seconds", "peak_mb")
 SIZES = (2, 3, 4, 6)
 PEERS = ("greedy-rigid", "sitk-rigid")
@@ -154,25 +157,30 @@ def change_cases(kinds: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         yield "scale", "still-1", "scale-1.003"
 
 
-def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
-    """Measure the change between two visits, of people whose anatomy it was not tuned with."""
+def measure_change(people: Sequence[Person], kinds: Sequence[str], path: Path = CHANGES) -> None:
+    """Measure the change between two visits."""
     for kind, first, second in change_cases(kinds):
         for person in people:
-            if is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
-                continue
-            began = time.process_time()
-            visits = [first, second]
-            encoded = [encode(person.image(visit), threads=1) for visit in visits]
-            result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
-            seconds = (time.process_time() - began) / 2
-            before, after = (person.truth(visit)["volumes"] for visit in visits)
-            rows: list[Row] = []
-            for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
-                percent, error = result.change_percent(region, *result.kept)
-                known = {"kind": kind, "person": person.name, "first": first, "second": second, "region": region}
-                known |= {"percent": percent, "error_percent": error, "seconds": seconds}
-                rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
-            add_rows(CHANGES, CHANGE_COLUMNS, rows)
+            if not is_done(path, kind=kind, person=person.name, first=first, second=second):
+                add_rows(path, CHANGE_COLUMNS, _change_rows(kind, person, [first, second]))
+
+
+def _change_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
+    began = time.process_time()
+    encoded = [encode(person.image(visit), threads=1) for visit in visits]
+    result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
+    seconds = (time.process_time() - began) / 2
+    before, after = (person.truth(visit)["volumes"] for visit in visits)
+    rows: list[Row] = []
+    for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
+        percent, error = result.change_percent(region, *result.kept)
+        skulls = [visit.skull_error or 0.0 for visit in result.kept]
+        random = float(np.linalg.norm([result.changes.error_by_residuals(region, 0, 1), *skulls]))
+        known = {"kind": kind, "person": person.name, "first": visits[0], "second": visits[1], "region": region}
+        known |= {"percent": percent, "error_percent": error, "seconds": seconds, "random_percent": 100 * random}
+        known |= {"boundary_per_mm": result.changes.boundary_per_mm[region]}
+        rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
+    return rows
 
 
 def measure_cost(people: Sequence[Person]) -> None:

@@ -35,14 +35,13 @@ MARGIN_VOXELS = 8
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
 SHIFT_MM = 0.0037
-"""How far a boundary seems to move, all of it alike, where nothing changed: set by hand from six simulated pairs.
+"""How far a boundary seems to move, all of it alike, where nothing changed; `benchmarks.series.told_error` prints it.
 
 It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
-alignment. Of a region it is this times the area of its boundary over its volume: 0.05 % of a brain, 0.2 % of small
-ventricles.
+alignment. Of a region it is this times the area of its boundary over its volume.
 """
 CHANGE_SHARE = 0.02
-"""Standard error of a change as a share of it: set by hand from simulated growths of ventricles of 10 to 20 %."""
+"""Standard error of a change as a share of it: its region is too large or too small. Printed by the same command."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +54,8 @@ class ChangeResult:
         For each region the logarithm of its volume at each visit over its volume in the template.
     error : dict of str to list of float
         Standard errors of those by the residuals, where they were computed.
-    systematic : dict of str to float
-        Standard error of the logarithm of the change in an interval by what the residuals do not show (`SHIFT_MM`).
+    boundary_per_mm : dict of str to float
+        Area of the boundary of each region over its volume, 1 / mm: what the residuals do not show grows with it.
     volume_ml : dict of str to float
         Volume of each region in the template.
     log_jacobian : list of (z, y, x) float32
@@ -69,7 +68,7 @@ class ChangeResult:
 
     log_volume: dict[str, list[float]]
     error: dict[str, list[float]]
-    systematic: dict[str, float]
+    boundary_per_mm: dict[str, float]
     volume_ml: dict[str, float]
     log_jacobian: list[Array]
     displacement: list[Array]
@@ -81,11 +80,15 @@ class ChangeResult:
         change = float(np.exp(logs[later] - logs[earlier]))
         if region not in self.error:
             return 100 * (change - 1), None
+        shift = SHIFT_MM * self.boundary_per_mm[region]
+        parts = self.error_by_residuals(region, earlier, later), shift, CHANGE_SHARE * (logs[later] - logs[earlier])
+        return 100 * (change - 1), 100 * change * float(np.linalg.norm(parts))
+
+    def error_by_residuals(self, region: str, earlier: int, later: int) -> float:
+        """Return the standard error of the logarithm of a change by the residuals; of regions in `error`."""
         errors = self.error[region]
         # Of two visits the two displacements are one, halved.
-        both = errors[0] * 2 if len(logs) == 2 else float(np.hypot(errors[earlier], errors[later]))
-        parts = both, self.systematic[region], CHANGE_SHARE * (logs[later] - logs[earlier])
-        return 100 * (change - 1), 100 * change * float(np.linalg.norm(parts))
+        return errors[0] * 2 if len(errors) == 2 else float(np.hypot(errors[earlier], errors[later]))
 
 
 def measure_change(
@@ -144,7 +147,7 @@ def measure_change(
     return ChangeResult(
         logs,
         errors,
-        {name: SHIFT_MM * boundary_per_volume(mask, spacing_mm) for name, mask in regions.masks.items()},
+        {name: boundary_per_volume(mask, spacing_mm) for name, mask in regions.masks.items()},
         {name: float(mask.sum(dtype=float)) * voxel_ml for name, mask in regions.masks.items()},
         [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in volumes],
         fields,
