@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -36,7 +37,7 @@ TRANSFORMS, CHANGES = RESULTS / "series.csv", RESULTS / "series-change.csv"
 COST = RESULTS / "series-cost.csv"
 TRANSFORM_COLUMNS = ("kind", "person", "visits", "method", "first", "second", "error_mm", "transitivity_mm", "seconds")
 CHANGE_COLUMNS = (
-    *("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent"),
+    *("kind", "person", "first", "second", "region", "percent", "truth_percent"),
     *("random_percent", "boundary_per_mm", "seconds"),
 )
 COST_COLUMNS = ("change", "person", "visits", "seconds", "peak_mb")
@@ -52,7 +53,11 @@ class Person:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder / name, name
-        self.points = np.load(self.folder / "points.npy")
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """Points of the brain, (N, 3) LPS mm in the space of the anatomy."""
+        return np.load(self.folder / "points.npy")
 
     def image(self, visit: str) -> Path:
         """Return the file of a visit."""
@@ -157,15 +162,16 @@ def change_cases(kinds: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         yield "scale", "still-1", "scale-1.003"
 
 
-def measure_change(people: Sequence[Person], kinds: Sequence[str], path: Path = CHANGES) -> None:
-    """Measure the change between two visits."""
+def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
+    """Measure the change between two visits, of people whose anatomy it was not tuned with."""
     for kind, first, second in change_cases(kinds):
         for person in people:
-            if not is_done(path, kind=kind, person=person.name, first=first, second=second):
-                add_rows(path, CHANGE_COLUMNS, _change_rows(kind, person, [first, second]))
+            if not is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
+                add_rows(CHANGES, CHANGE_COLUMNS, change_rows(kind, person, [first, second]))
 
 
-def _change_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
+def change_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
+    """Measure the change between two visits of a person: a row for each region."""
     began = time.process_time()
     encoded = [encode(person.image(visit), threads=1) for visit in visits]
     result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
@@ -173,11 +179,11 @@ def _change_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
     before, after = (person.truth(visit)["volumes"] for visit in visits)
     rows: list[Row] = []
     for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
-        percent, error = result.change_percent(region, *result.kept)
+        percent, _ = result.change_percent(region, *result.kept)
         skulls = [visit.skull_error or 0.0 for visit in result.kept]
         random = float(np.linalg.norm([result.changes.error_by_residuals(region, 0, 1), *skulls]))
         known = {"kind": kind, "person": person.name, "first": visits[0], "second": visits[1], "region": region}
-        known |= {"percent": percent, "error_percent": error, "seconds": seconds, "random_percent": 100 * random}
+        known |= {"percent": percent, "seconds": seconds, "random_percent": 100 * random}
         known |= {"boundary_per_mm": result.changes.boundary_per_mm[region]}
         rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
     return rows

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
@@ -80,15 +81,31 @@ class ChangeResult:
         change = float(np.exp(logs[later] - logs[earlier]))
         if region not in self.error:
             return 100 * (change - 1), None
-        shift = SHIFT_MM * self.boundary_per_mm[region]
-        parts = self.error_by_residuals(region, earlier, later), shift, CHANGE_SHARE * (logs[later] - logs[earlier])
-        return 100 * (change - 1), 100 * change * float(np.linalg.norm(parts))
+        systematic = systematic_error(self.boundary_per_mm[region], logs[later] - logs[earlier])
+        error = np.hypot(self.error_by_residuals(region, earlier, later), systematic)
+        return 100 * (change - 1), 100 * change * float(error)
 
     def error_by_residuals(self, region: str, earlier: int, later: int) -> float:
         """Return the standard error of the logarithm of a change by the residuals; of regions in `error`."""
         errors = self.error[region]
         # Of two visits the two displacements are one, halved.
         return errors[0] * 2 if len(errors) == 2 else float(np.hypot(errors[earlier], errors[later]))
+
+
+def systematic_error(
+    boundary_per_mm: ArrayLike, log_change: ArrayLike, shift_mm: float = SHIFT_MM, share: float = CHANGE_SHARE
+) -> Array:
+    """Return the standard error of the logarithm of a change by what the residuals do not show.
+
+    Parameters
+    ----------
+    boundary_per_mm : float or array
+        Area of the boundary of the region over its volume.
+    log_change : float or array
+    shift_mm, share : float
+        `SHIFT_MM` and `CHANGE_SHARE`.
+    """
+    return np.hypot(shift_mm * np.asarray(boundary_per_mm), share * np.asarray(log_change))
 
 
 def measure_change(

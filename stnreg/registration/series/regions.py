@@ -11,11 +11,13 @@ from stnreg.resampling.resample import resample
 
 Array = np.ndarray
 TISSUE = 0.45  # in units of contrast: halfway between CSF and grey matter
-WALL_VOXELS, LOW_WALL = (1, 3), 0.5  # where the tissue around ventricles is measured; the least that it is taken as
+WALL_VOXELS = 2, 4  # from the ventricles: there the tissue of their wall is measured, beyond the blur of the edge
+LOW_WALL, WALL_BLUR_VOXELS = 0.5, 2.0  # the least that it is taken as, and over how far it is averaged
 BRAIN = "brain"
 VENTRICLES = "lateral_ventricles"
 OTHER_FLUID = "other_fluid"
 """Map of what fluid may be besides the lateral ventricles: third and fourth ventricle, and all outside the brain."""
+MORE_LIKELY = 1.5  # by this factor, than other fluid, is what counts as of the ventricles
 LEAST_VOXELS = 30  # a smaller piece of fluid is noise
 LOBES = ("frontal", "parietal", "temporal", "occipital")
 
@@ -99,19 +101,29 @@ def _ventricles(mean: Array, ventricles: Array, other: Array) -> Array:
 
     The image tells where there is fluid, and the maps which one: their voxels of 5 mm hold a thin horn faintly, but
     the fluid in it is more likely of the ventricles than any other. The share falls from 1 to 0 over the middle third
-    of the contrast between the fluid (0) and the tissue around it. A displacement is known at the wall alone, and
-    inside it is interpolated: a mask that ends before the wall, or leaves out the choroid plexus, is a smaller region
-    that grows by the same volume, by too large a percentage.
+    of the contrast between the fluid (0) and the wall, which is grey in places and white in others. A displacement is
+    known at the wall alone, and inside it is interpolated: a mask that ends before the wall, or leaves out the choroid
+    plexus, is a smaller region that grows by the same volume, by too large a percentage.
     """
     from scipy import ndimage
 
-    own = ventricles > other
-    core = _without_specks(own & (mean < TISSUE))
-    inner, outer = (ndimage.binary_dilation(core, iterations=n) for n in WALL_VOXELS)
-    around = mean[outer & ~inner]
-    wall = max(float(np.median(around)), LOW_WALL) if len(around) else LOW_WALL
-    near = ndimage.binary_dilation(core, iterations=2) & own
-    return np.asarray(np.clip(2 - 3 * mean / wall, 0, 1) * near, np.float32)
+    own = ventricles > MORE_LIKELY * other
+    inside = _without_specks(own & (mean < TISSUE))
+    for _ in range(2):  # the first pass finds the edge, from which the place of the wall is counted
+        near = ndimage.binary_dilation(inside, iterations=2) & own
+        share = np.clip(2 - 3 * mean / _wall(mean, inside), 0, 1) * near
+        inside = share > 0.5
+    return np.asarray(share, np.float32)
+
+
+def _wall(mean: Array, inside: Array) -> Array:
+    """Return the brightness of the tissue around a mask at each voxel, from that nearby."""
+    from scipy import ndimage
+
+    inner, outer = (ndimage.binary_dilation(inside, iterations=n) for n in WALL_VOXELS)
+    around = (outer & ~inner & (mean > LOW_WALL)).astype(np.float32)
+    total, count = (smoothed(one, WALL_BLUR_VOXELS) for one in (around * mean, around))
+    return np.asarray(np.maximum(total / np.maximum(count, 1e-4), LOW_WALL), np.float32)
 
 
 def _without_specks(mask: Array) -> Array:

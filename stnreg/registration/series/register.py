@@ -170,7 +170,8 @@ def _agreed(pairs: Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[fl
     common = agreeing_maps(edges, weights, len(place))
     members = [pairs.visits[k] for k in pairs.group]
     poses = [nearest_dof(one.encoding.template_to_lps, np.zeros(3), 6) for one in members]
-    maps = [reduced(one, np.zeros(3), options.dof) for one in mean_space(common, poses)]
+    misfits_mm = [one.encoding.fit_residual_mm for one in members]
+    maps = [reduced(one, np.zeros(3), options.dof) for one in mean_space(common, poses, misfits_mm)]
     corners = BRAIN_RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
     off = residuals_mm(edges, maps, corners)
     disagreement = []
