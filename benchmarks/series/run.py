@@ -141,9 +141,9 @@ def _peer_row(kind: str, person: Person, method: str, first: str, second: str) -
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.tfm"
         words = ["baseline", person.image(first), person.image(second), "-t", out, "--method", method, "--threads", "1"]
-        began = time.perf_counter()
+        began = _children_seconds()
         subprocess.run([sys.executable, "-m", "stnreg", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - began
+        seconds = _children_seconds() - began
         found = load_transform(out)
     row = {"kind": kind, "person": person.name, "visits": 2, "method": method, "first": first, "second": second}
     return row | {"error_mm": person.error_mm(first, second, found), "seconds": seconds}
@@ -199,12 +199,18 @@ def measure_cost(people: Sequence[Person]) -> None:
                 words = [str(person.image(name)) for name in still(1, 2, 3)] + ["-o", folder, "--threads", "1"]
                 words += ["--change"] if change == "yes" else []
                 code = f"import sys; from stnreg.cli import main; sys.argv[0] = 'stnreg'; main({['series', *words]!r})"
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                began = _children_seconds()
                 subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                seconds = _children_seconds() - began
             row = {"change": change, "person": person.name, "visits": 3, "seconds": seconds}
-            add_rows(COST, COST_COLUMNS, [row | {"peak_mb": after.ru_maxrss / 1024}])
+            peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest child so far
+            add_rows(COST, COST_COLUMNS, [row | {"peak_mb": peak_kb / 1024}])
+
+
+def _children_seconds() -> float:
+    """Return the processor time of all finished child processes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def load(path: Path) -> list[dict[str, str]]:

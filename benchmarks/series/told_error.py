@@ -76,8 +76,10 @@ def main() -> None:
     options = parser.parse_args()
     if options.visits:
         names = [f"anatomy{number:02d}-0" for number in TUNED_ANATOMIES]
-        measure([Person(options.visits, name) for name in names if (options.visits / name).is_dir()],
-                options.kinds.split(","))
+        measure(
+            [Person(options.visits, name) for name in names if (options.visits / name).is_dir()],
+            options.kinds.split(","),
+        )
     rows = load(TUNING)
     shift, share = constants(*columns(rows))
     off, random, boundary, change = columns(rows)

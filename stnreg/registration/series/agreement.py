@@ -12,7 +12,6 @@ from stnreg.geometry.matrix import Matrix, Points
 Edges = Mapping[tuple[int, int], Matrix]
 MAX_STEPS = 30
 STOP = 1e-10
-FAR_DEG = 20.0  # between two poses of one head: one of them is wrong
 
 
 def agreeing_maps(edges: Edges, weights: Mapping[tuple[int, int], float], count: int) -> list[Matrix]:
@@ -72,9 +71,7 @@ def residuals_mm(edges: Edges, maps: Sequence[Matrix], points: Points) -> dict[t
     return found
 
 
-def mean_space(
-    common_to_visit: Sequence[Matrix], upright_to_visit: Sequence[Matrix], misfits_mm: Sequence[float]
-) -> list[Matrix]:
+def mean_space(common_to_visit: Sequence[Matrix], upright_to_visit: Sequence[Matrix]) -> list[Matrix]:
     """Return the maps from the mean space to each visit.
 
     The mean space is upright, and the visits deviate from it evenly: it is the geodesic mean of the upright poses of
@@ -86,20 +83,10 @@ def mean_space(
         In agreement, LPS mm.
     upright_to_visit : sequence of (4, 4) float64
         The pose of the head in each visit, rigid; one head, so that they agree to a few degrees.
-    misfits_mm : sequence of float
-        How badly the structures of each visit fit its pose. A pose that is far from the one that fits best does not
-        count: of a slab, or of a head that lies in an unusual way, it may be wrong, though its pairs are right.
     """
     poses = [compose(invert(c), pose) for c, pose in zip(common_to_visit, upright_to_visit, strict=True)]
-    best = poses[int(np.argmin(misfits_mm))]
-    to_common = geodesic_mean([one for one in poses if _angle_deg(compose(invert(best), one)) < FAR_DEG])
+    to_common = geodesic_mean(poses)
     return [compose(one, to_common) for one in common_to_visit]
-
-
-def _angle_deg(turn: Matrix) -> float:
-    """Return the angle of the rotation in a similarity."""
-    rotation = turn[:3, :3] / np.cbrt(np.linalg.det(turn[:3, :3]))
-    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
 def recentred(maps: Sequence[Matrix], before: Sequence[Matrix]) -> list[Matrix]:
