@@ -33,6 +33,7 @@ from stnreg.resampling.resample import resample
 
 Array = np.ndarray
 MARGIN_VOXELS = 8
+COARSE_MM = 1.5  # voxels whose partial volume hides the edges that a change moves
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
 SHIFT_MM = 0.0037
@@ -90,6 +91,19 @@ class ChangeResult:
         errors = self.error[region]
         # Of two visits the two displacements are one, halved.
         return errors[0] * 2 if len(errors) == 2 else float(np.hypot(errors[earlier], errors[later]))
+
+
+def voxel_warnings(visits: Sequence[EncodedImage], names: Sequence[str]) -> tuple[str, ...]:
+    """Name the visits whose voxels are too coarse for a change to be believed."""
+    told = []
+    for visit, name in zip(visits, names, strict=True):
+        coarse_mm = float(visit.volume.grid.spacing.max())
+        if coarse_mm > COARSE_MM:
+            told.append(
+                f"{name}: voxels of {coarse_mm:.1f} mm are too coarse for --change, which was tested up to 1.2 mm: "
+                "do not use its numbers"
+            )
+    return tuple(told)
 
 
 def systematic_error(

@@ -21,7 +21,7 @@ from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.encoding import encode
 from stnreg.registration.methods import method_of
 from stnreg.registration.series.agreement import agreeing_maps, mean_space, reduced, residuals_mm
-from stnreg.registration.series.change import ChangeResult, measure_change
+from stnreg.registration.series.change import ChangeResult, measure_change, voxel_warnings
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.pairs import Pairs, in_parallel
 from stnreg.registration.series.people import links, reason_left_out
@@ -111,8 +111,9 @@ def register_series(
     first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
     with clock.stage("reference"):
         placed = to_reference(rounds, members, first, options)
-    changes = None
+    changes, coarse = None, ()
     if options.change:
+        coarse = voxel_warnings(members, [named[order[k]] for k in group])
         with clock.stage("change"):
             changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count, member_masks)
     skulls = relative_scales([one.skull for one in rounds.aligned])
@@ -141,7 +142,7 @@ def register_series(
         weights,
         clock.seconds,
         rounds.moved_mm,
-        placed.warnings,
+        placed.warnings + coarse,
         None if changes is None else _in_order_given(changes, [order[k] for k in group]),
     )
 

@@ -1,8 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.series.change import CHANGE_SHARE, SHIFT_MM, ChangeResult
+from stnreg.registration.series.change import CHANGE_SHARE, SHIFT_MM, ChangeResult, voxel_warnings
 
 LOGS = [0.01, -0.01, 0.04]
 
@@ -29,3 +31,12 @@ def test_the_error_holds_residuals_a_shift_of_the_boundary_and_a_share_of_the_ch
 
 def test_a_region_without_residuals_has_no_error():
     assert result(3, 0.2).percent("frontal_L", 0, 2)[1] is None
+
+
+def test_coarse_voxels_are_told():
+    fine, coarse = (
+        SimpleNamespace(volume=SimpleNamespace(grid=Grid.cube((0, 0, 0), 4, spacing)))
+        for spacing in (1.2, (1.0, 1.0, 3.0))
+    )
+    (told,) = voxel_warnings([fine, coarse], ["2019", "2021"])
+    assert told.startswith("2021: voxels of 3.0 mm")
