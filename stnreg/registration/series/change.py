@@ -37,13 +37,17 @@ COARSE_MM = 1.5  # voxels whose partial volume hides the edges that a change mov
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
 SHIFT_MM = 0.0037
-"""How far a boundary seems to move, all of it alike, where nothing changed; `benchmarks.series.told_error` prints it.
+"""How far a boundary seems to move, all of it alike, where nothing changed: set by hand from six simulated pairs.
 
 It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
-alignment. Of a region it is this times the area of its boundary over its volume.
+alignment. Of a region it is this times the area of its boundary over its volume. `benchmarks.series.told_error` derives
+less from the few pairs that it has.
 """
-CHANGE_SHARE = 0.02
-"""Standard error of a change as a share of it: its region is too large or too small. Printed by the same command."""
+EDGE_MM = 0.14
+"""How far the edge of a region may lie from the true one, all of it alike: `benchmarks.series.told_error` derives it.
+
+A region that is too large or too small changes by another percentage.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def voxel_warnings(visits: Sequence[EncodedImage], names: Sequence[str]) -> tupl
 
 
 def systematic_error(
-    boundary_per_mm: ArrayLike, log_change: ArrayLike, shift_mm: float = SHIFT_MM, share: float = CHANGE_SHARE
+    boundary_per_mm: ArrayLike, log_change: ArrayLike, shift_mm: ArrayLike = SHIFT_MM, edge_mm: ArrayLike = EDGE_MM
 ) -> Array:
     """Return the standard error of the logarithm of a change by what the residuals do not show.
 
@@ -116,10 +120,10 @@ def systematic_error(
     boundary_per_mm : float or array
         Area of the boundary of the region over its volume.
     log_change : float or array
-    shift_mm, share : float
-        `SHIFT_MM` and `CHANGE_SHARE`.
+    shift_mm, edge_mm : float or array
+        `SHIFT_MM` and `EDGE_MM`.
     """
-    return np.hypot(shift_mm * np.asarray(boundary_per_mm), share * np.asarray(log_change))
+    return np.asarray(boundary_per_mm) * np.hypot(shift_mm, np.asarray(edge_mm) * np.asarray(log_change))
 
 
 def measure_change(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.series.change import CHANGE_SHARE, SHIFT_MM, ChangeResult, voxel_warnings
+from stnreg.registration.series.change import EDGE_MM, SHIFT_MM, ChangeResult, voxel_warnings
 
 LOGS = [0.01, -0.01, 0.04]
 
@@ -22,10 +22,10 @@ def result(count, boundary_per_mm):
 
 
 @pytest.mark.parametrize(("count", "by_residuals"), [(2, 2 * 0.0003), (3, np.sqrt(2) * 0.0003)])
-def test_the_error_holds_residuals_a_shift_of_the_boundary_and_a_share_of_the_change(count, by_residuals):
+def test_the_error_holds_residuals_a_shift_of_the_boundary_and_of_the_region(count, by_residuals):
     percent, error = result(count, 0.2).percent("brain", 0, 1)
     assert percent == pytest.approx(100 * np.expm1(-0.02))
-    parts = by_residuals, 0.2 * SHIFT_MM, 0.02 * CHANGE_SHARE
+    parts = by_residuals, 0.2 * SHIFT_MM, 0.2 * EDGE_MM * 0.02
     assert error == pytest.approx(100 * np.exp(-0.02) * np.linalg.norm(parts))
 
 
