@@ -111,7 +111,8 @@ def register_series(
     first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
     with clock.stage("reference"):
         placed = to_reference(rounds, members, first, options)
-    changes, coarse = None, ()
+    changes = None
+    coarse: tuple[str, ...] = ()
     if options.change:
         coarse = voxel_warnings(members, [named[order[k]] for k in group])
         with clock.stage("change"):
