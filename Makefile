@@ -60,6 +60,8 @@ bench-series: .venv/tested
 	$(BIN)/python -m benchmarks.series.visits -o runs/visits
 	$(BIN)/python -m benchmarks.series.run --visits runs/visits
 	$(BIN)/python -m benchmarks.series.smoothness --visits runs/visits
+	$(BIN)/python -m benchmarks.series.visits -o runs/visits --people anatomy03-0,anatomy05-0,anatomy09-0
+	$(BIN)/python -m benchmarks.series.told_error --visits runs/visits
 	$(BIN)/python benchmarks/refresh.py docs/benchmarks.md --only benchmarks.series
 
 bench-order: .venv/tested

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import combinations, permutations
 from pathlib import Path
 
@@ -35,7 +36,10 @@ RESULTS = Path(__file__).parents[1] / "results"
 TRANSFORMS, CHANGES = RESULTS / "series.csv", RESULTS / "series-change.csv"
 COST = RESULTS / "series-cost.csv"
 TRANSFORM_COLUMNS = ("kind", "person", "visits", "method", "first", "second", "error_mm", "transitivity_mm", "seconds")
-CHANGE_COLUMNS = ("kind", "person", "first", "second", "region", "percent", "error_percent", "truth_percent", "seconds")
+CHANGE_COLUMNS = (
+    *("kind", "person", "first", "second", "region", "percent", "truth_percent"),
+    *("random_percent", "boundary_per_mm", "seconds"),
+)
 COST_COLUMNS = ("change", "person", "visits", "seconds", "peak_mb")
 SIZES = (2, 3, 4, 6)
 PEERS = ("greedy-rigid", "sitk-rigid")
@@ -49,7 +53,11 @@ class Person:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.folder, self.name = folder / name, name
-        self.points = np.load(self.folder / "points.npy")
+
+    @cached_property
+    def points(self) -> np.ndarray:
+        """Points of the brain, (N, 3) LPS mm in the space of the anatomy."""
+        return np.load(self.folder / "points.npy")
 
     def image(self, visit: str) -> Path:
         """Return the file of a visit."""
@@ -133,9 +141,9 @@ def _peer_row(kind: str, person: Person, method: str, first: str, second: str) -
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "found.tfm"
         words = ["baseline", person.image(first), person.image(second), "-t", out, "--method", method, "--threads", "1"]
-        began = time.perf_counter()
+        began = _children_seconds()
         subprocess.run([sys.executable, "-m", "stnreg", *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-        seconds = time.perf_counter() - began
+        seconds = _children_seconds() - began
         found = load_transform(out)
     row = {"kind": kind, "person": person.name, "visits": 2, "method": method, "first": first, "second": second}
     return row | {"error_mm": person.error_mm(first, second, found), "seconds": seconds}
@@ -158,21 +166,27 @@ def measure_change(people: Sequence[Person], kinds: Sequence[str]) -> None:
     """Measure the change between two visits, of people whose anatomy it was not tuned with."""
     for kind, first, second in change_cases(kinds):
         for person in people:
-            if is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
-                continue
-            began = time.process_time()
-            visits = [first, second]
-            encoded = [encode(person.image(visit), threads=1) for visit in visits]
-            result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
-            seconds = (time.process_time() - began) / 2
-            before, after = (person.truth(visit)["volumes"] for visit in visits)
-            rows: list[Row] = []
-            for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
-                percent, error = result.change_percent(region, *result.kept)
-                known = {"kind": kind, "person": person.name, "first": first, "second": second, "region": region}
-                known |= {"percent": percent, "error_percent": error, "seconds": seconds}
-                rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
-            add_rows(CHANGES, CHANGE_COLUMNS, rows)
+            if not is_done(CHANGES, kind=kind, person=person.name, first=first, second=second):
+                add_rows(CHANGES, CHANGE_COLUMNS, change_rows(kind, person, [first, second]))
+
+
+def change_rows(kind: str, person: Person, visits: list[str]) -> list[Row]:
+    """Measure the change between two visits of a person: a row for each region."""
+    began = time.process_time()
+    encoded = [encode(person.image(visit), threads=1) for visit in visits]
+    result = register_series(encoded, visits, SeriesOptions(threads=1, change=True))
+    seconds = (time.process_time() - began) / 2
+    before, after = (person.truth(visit)["volumes"] for visit in visits)
+    rows: list[Row] = []
+    for region, name in (("brain", "tissue"), ("lateral_ventricles", "ventricles")):
+        percent, _ = result.change_percent(region, *result.kept)
+        skulls = [visit.skull_error or 0.0 for visit in result.kept]
+        random = float(np.linalg.norm([result.changes.error_by_residuals(region, 0, 1), *skulls]))
+        known = {"kind": kind, "person": person.name, "first": visits[0], "second": visits[1], "region": region}
+        known |= {"percent": percent, "seconds": seconds, "random_percent": 100 * random}
+        known |= {"boundary_per_mm": result.changes.boundary_per_mm[region]}
+        rows.append(known | {"truth_percent": 100 * (after[name] / before[name] - 1)})
+    return rows
 
 
 def measure_cost(people: Sequence[Person]) -> None:
@@ -185,12 +199,18 @@ def measure_cost(people: Sequence[Person]) -> None:
                 words = [str(person.image(name)) for name in still(1, 2, 3)] + ["-o", folder, "--threads", "1"]
                 words += ["--change"] if change == "yes" else []
                 code = f"import sys; from stnreg.cli import main; sys.argv[0] = 'stnreg'; main({['series', *words]!r})"
-                before = resource.getrusage(resource.RUSAGE_CHILDREN)
+                began = _children_seconds()
                 subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-                after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+                seconds = _children_seconds() - began
             row = {"change": change, "person": person.name, "visits": 3, "seconds": seconds}
-            add_rows(COST, COST_COLUMNS, [row | {"peak_mb": after.ru_maxrss / 1024}])
+            peak_kb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss  # of the largest child so far
+            add_rows(COST, COST_COLUMNS, [row | {"peak_mb": peak_kb / 1024}])
+
+
+def _children_seconds() -> float:
+    """Return the processor time of all finished child processes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def load(path: Path) -> list[dict[str, str]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.series.run import CHANGES, COST, TRANSFORMS, load
 from benchmarks.series.smoothness import SMOOTHNESS
+from stnreg.registration.series.change import systematic_error
 
 NAMES = {
     "series": "`stnreg series`",
@@ -73,10 +74,12 @@ def _shares(rows: Sequence[dict[str, str]], kind: str) -> str:
 
 
 def _change_cells(rows: Sequence[dict[str, str]]) -> tuple[str, ...]:
-    found, truth, told = (
-        np.array([float(row[name]) for row in rows]) for name in ("percent", "truth_percent", "error_percent")
+    found, truth, random, boundary = (
+        np.array([float(row[name]) for row in rows])
+        for name in ("percent", "truth_percent", "random_percent", "boundary_per_mm")
     )
     off = found - truth
+    told = (1 + found / 100) * np.hypot(random, 100 * systematic_error(boundary, np.log1p(found / 100)))
     slope = scatter = ""
     if np.ptp(truth) > 0.2 and len(truth) > 3:
         line = np.polyfit(truth, found, 1)

@@ -18,7 +18,7 @@ from stnreg.images.volume import save_volume
 from stnreg.simulation.visits import Anatomy, random_plan, scan_visit
 
 STILL, ALIKE = 6, 3
-TUNED_ANATOMY = 13  # with whose visits the measure of change was tuned: it is measured on the others
+TUNED_ANATOMIES = (3, 5, 9, 13)  # with whose visits the measure of change was tuned: it is measured on the others
 LOSSES, GROWTHS = (0.005, 0.01, 0.02, 0.03), (0.05, 0.1, 0.15, 0.2)
 VISITS: dict[str, dict[str, float]] = {
     **{f"still-{k + 1}": {} for k in range(STILL)},
@@ -36,7 +36,7 @@ def persons(count: int) -> list[str]:
 
 def is_tuned(person: str) -> bool:
     """Return whether the measure of change was tuned with the anatomy of a person."""
-    return person.startswith(f"anatomy{TUNED_ANATOMY}-")
+    return person.startswith(tuple(f"anatomy{number:02d}-" for number in TUNED_ANATOMIES))
 
 
 def chosen(options: argparse.Namespace) -> list[str]:

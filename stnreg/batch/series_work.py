@@ -62,7 +62,7 @@ def _write(task: SeriesTask, result: SeriesResult) -> dict[str, object]:
     kept = {visit.name for visit in result.kept}
     for name, files in out.visits.items():
         stale = vars(files).values() if name not in kept else () if result.changes else (files.change_map,)
-        for path in stale:
+        for path in (*stale, *(() if task.image else (files.image,))):
             path.unlink(missing_ok=True)
     for pair, path in out.between.items():
         if not set(pair) <= kept:
@@ -96,10 +96,15 @@ def _write(task: SeriesTask, result: SeriesResult) -> dict[str, object]:
         for name, one in maps.items():
             save_volume(out.visits[name].change_map, one, like=template, threads=result.options.thread_count)
     write_series_page(out.page, result, shown, maps, title=task.id)
+    absent = {what for what, made in (("image", task.image), ("change_map", bool(maps))) if not made}
     return {
         "template": out.template,
         "page": out.page,
-        "visits": {name: vars(files) for name, files in out.visits.items() if name in kept},
+        "visits": {
+            name: {what: path for what, path in vars(files).items() if what not in absent}
+            for name, files in out.visits.items()
+            if name in kept
+        },
         "between": {f"{a} to {b}": path for (a, b), path in out.between.items() if {a, b} <= kept},
     }
 

@@ -21,6 +21,7 @@ from stnreg.resampling.resample import resample
 
 VOXELS = 170  # along the longest side
 QUALITY = 75
+ROUNDING = 1e-6
 TEMPLATE = "template"
 FACE = {
     "visit": "visit",
@@ -31,7 +32,7 @@ FACE = {
     "motion_mm": "motion, mm",
     "volume_factor": "volume factor",
     "intensity_factor": "intensity factor",
-    "reason": "",
+    "reason": "why it is left out",
 }
 CHANGES = {
     "from": "from",
@@ -129,7 +130,10 @@ def _table(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str
 
 
 def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    """Return a value with four digits; what is rounding alone is 0."""
+    if isinstance(value, float):
+        return "0" if abs(value) < ROUNDING else f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def _box(full: Grid) -> Grid:

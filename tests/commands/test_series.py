@@ -91,6 +91,9 @@ def test_the_document_has_the_words_of_bids(made):
     assert document["between"][0]["name"] == "from-2019_to-2021_mode-image_xfm"
     assert len(document["Sources"]) == 2
     assert document["GeneratedBy"][0]["Name"] == "stnreg"
+    written = [path for files in document["outputs"]["visits"].values() for path in files.values()]
+    assert len(written) == 4 * len(MOVES)
+    assert all(Path(path).is_file() for path in written)
 
 
 def test_nothing_changed_between_two_scans_of_one_head(made):
@@ -123,6 +126,9 @@ def test_many_people_have_a_row_each_and_are_resumed(scans, tmp_path, capsys):
     assert "two: has one visit" in capsys.readouterr().err
     (row,) = table(out / "results.csv", ",")
     assert (row["id"], row["status"], row["kept"]) == ("one", "passed", "2")
+    named = json.loads((out / "one" / "series.json").read_text())["outputs"]["visits"]
+    assert {what for files in named.values() for what in files} == {"transform", "lta"}
+    assert all(Path(path).is_file() for files in named.values() for path in files.values())
     first = (out / "one" / "series.json").stat().st_mtime_ns
     assert run(*words, "--resume") == 0
     assert (out / "one" / "series.json").stat().st_mtime_ns == first

@@ -15,15 +15,17 @@ from stnreg.images.inputs import Image
 from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.preprocessing.masks import load_masks
-from stnreg.registration.anatomy.encode import threads_of_each
+from stnreg.registration.anatomy.encode import AnatomyModel, threads_of_each
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.encoding import encode
 from stnreg.registration.methods import method_of
 from stnreg.registration.series.agreement import agreeing_maps, mean_space, reduced, residuals_mm
-from stnreg.registration.series.change import ChangeResult, measure_change
+from stnreg.registration.series.change import ChangeResult, measure_change, voxel_warnings
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.pairs import Pairs, in_parallel
 from stnreg.registration.series.people import links, reason_left_out
+from stnreg.registration.series.poses import with_agreeing_poses
 from stnreg.registration.series.reference import to_reference
 from stnreg.registration.series.result import ERROR, KEPT, LEFT_OUT, SeriesResult, VisitResult
 from stnreg.registration.series.rounds import refine_in_rounds
@@ -101,15 +103,18 @@ def register_series(
         empty = np.zeros(3)
         return SeriesResult(tuple(results), None, empty, options, weights, clock.seconds, warnings=(reason,))
     with clock.stage("agree"):
-        maps, disagreement = _agreed(pairs, options)
-    members, member_masks = [pairs.visits[k] for k in group], [pairs.masks[k] for k in group]
+        model = open_encoder(weights, options.thread_count, options.device).model
+        members, maps, disagreement = _agreed(pairs, options, model)
+    member_masks = [pairs.masks[k] for k in group]
     with clock.stage("template"):
         rounds = refine_in_rounds(members, maps, pairs.typical_correlation, options, member_masks)
     first = next((group.index(order.index(k)) for k in range(len(visits)) if k in order and order.index(k) in group), 0)
     with clock.stage("reference"):
         placed = to_reference(rounds, members, first, options)
     changes = None
+    coarse: tuple[str, ...] = ()
     if options.change:
+        coarse = voxel_warnings(members, [named[order[k]] for k in group])
         with clock.stage("change"):
             changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count, member_masks)
     skulls = relative_scales([one.skull for one in rounds.aligned])
@@ -138,7 +143,7 @@ def register_series(
         weights,
         clock.seconds,
         rounds.moved_mm,
-        placed.warnings,
+        placed.warnings + coarse,
         None if changes is None else _in_order_given(changes, [order[k] for k in group]),
     )
 
@@ -159,8 +164,10 @@ def _in_order_given(changes: ChangeResult, places: Sequence[int]) -> ChangeResul
     )
 
 
-def _agreed(pairs: Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[float]]:
-    """Return the maps from the mean space to the visits of the group, and how far the pairs of each disagree, mm."""
+def _agreed(
+    pairs: Pairs, options: SeriesOptions, model: AnatomyModel
+) -> tuple[list[EncodedImage], list[Matrix], list[float]]:
+    """Return the visits of the group, the maps from the mean space, and how far the pairs of each disagree, mm."""
     place = {k: number for number, k in enumerate(pairs.group)}
     edges = {(place[i], place[j]): pairs.results[i, j].fixed_to_moving for i, j in pairs.good}
     weights = {
@@ -168,7 +175,7 @@ def _agreed(pairs: Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[fl
         for (i, j), found in pairs.good.items()
     }
     common = agreeing_maps(edges, weights, len(place))
-    members = [pairs.visits[k] for k in pairs.group]
+    members = with_agreeing_poses([pairs.visits[k] for k in pairs.group], common, model)
     poses = [nearest_dof(one.encoding.template_to_lps, np.zeros(3), 6) for one in members]
     maps = [reduced(one, np.zeros(3), options.dof) for one in mean_space(common, poses)]
     corners = BRAIN_RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
@@ -177,7 +184,7 @@ def _agreed(pairs: Pairs, options: SeriesOptions) -> tuple[list[Matrix], list[fl
     for number in range(len(place)):
         own = [distance for pair, distance in off.items() if number in pair]
         disagreement.append(float(np.sqrt(np.mean(np.square(own)))))
-    return maps, disagreement
+    return members, maps, disagreement
 
 
 def _encoded(image: Image | EncodedImage, options: SeriesOptions, count: int) -> EncodedImage | StnregError:
