@@ -10,6 +10,7 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.preprocessing.conditioning import conditioned
 from stnreg.registration.anatomy.encode import AnatomyModel, encode_from
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.resampling.block_mean import BlockMeans
 
 FAR_DEG = 20.0  # between two poses of one head: one of them is wrong
 
@@ -37,8 +38,8 @@ def with_agreeing_poses(
     for visit, to_visit in zip(visits, common_to_visit, strict=True):
         pose = nearest_dof(compose(to_visit, template_to_common), np.zeros(3), 7)
         if _turn_deg(visit.encoding.template_to_lps, pose) > FAR_DEG:
-            seen = encode_from(*conditioned((visit.volume.array, visit.volume.grid)), pose, model)
-            visit = replace(visit, encoding=seen)
+            means = BlockMeans(*conditioned((visit.volume.array, visit.volume.grid)))
+            visit = replace(visit, encoding=encode_from(means, pose, model))
         found.append(visit)
     return found
 
