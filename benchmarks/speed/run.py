@@ -1,7 +1,7 @@
 """How long whole processes take: `stnreg` beside the baseline cost ("floor") and its peers, in one run.
 
-    python -m benchmarks.speed.run [--runs 5] [--peers NAMES] [--sizes 1mm,2mm] [--parts pairs,more,refused]
-                                   [--threads N] [--stages]
+    python -m benchmarks.speed.run [--runs 5] [--peers NAMES] [--sizes 1mm,2mm] [--turns 0,30,120]
+                                   [--parts pairs,more,refused] [--threads N] [--stages]
 
 Inputs are those of `benchmarks.speed.inputs`, all .nii.gz. *pairs*: upright, and turned by 30 and 120 degrees, of one
 person and of two. *more*: other commands and options on upright pairs. *refused*: no head, or too little of one. Every
@@ -130,7 +130,7 @@ def show_pairs(folder: Path, options: argparse.Namespace) -> None:
     """Measure and print upright and turned pairs, and the stages."""
     print("size\tpeople\tturn\twhat\twall_s\tcpu_s\tpeak_MB\tfloors\tstnregs\tbar")
     told: dict[str, list[dict[str, float]]] = {}
-    for size, people, degrees in product(options.sizes, PEOPLE, TURNS):
+    for size, people, degrees in product(options.sizes, PEOPLE, options.turns):
         before = f"{size}\t{people}\t{degrees}"
         commands = pair_commands(pair(folder, size, people, degrees), folder, options)
         runs, told[before] = in_turn(commands, options, folder / "ours.json")
@@ -167,6 +167,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--peers", type=_names, default=list(PACKAGES), help="comma-separated; none for no peer")
     parser.add_argument("--sizes", type=_names, default=list(SIZES))
+    parser.add_argument("--turns", type=_degrees, default=list(TURNS), help="of the pairs, degrees")
     parser.add_argument("--parts", type=_names, default=list(PARTS))
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--stages", action="store_true", help="print where our time goes, too")
@@ -181,6 +182,10 @@ def main() -> None:
             PARTS[part](Path(name), options)
     if missing:
         print(f"\nnot installed: {', '.join(missing)}")
+
+
+def _degrees(text: str) -> list[int]:
+    return [int(name) for name in text.split(",")]
 
 
 def _names(text: str) -> list[str]:
