@@ -103,7 +103,8 @@ def run_network(
         If the network fails on these inputs: it is not the one that its sidecar describes.
     """
     try:
-        (found,) = session.run([output], dict(inputs), _frees(session) if give_back else None)
+        how = (_frees(session),) if give_back else ()
+        (found,) = session.run([output], dict(inputs), *how)
     except Exception as error:  # onnxruntime's own exceptions share no base but this
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise DataError(f"{weights.path}: this network fails on an image ({reason})") from error

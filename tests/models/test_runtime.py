@@ -113,7 +113,7 @@ def test_memory_is_given_back_on_the_cpu_alone(provider, freed, network):
         def get_providers(self):
             return [provider]
 
-        def run(self, outputs, inputs, how):
+        def run(self, outputs, inputs, how=None):
             options.append(how)
             return [np.zeros(1, np.float32)]
 
