@@ -15,9 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from stnreg.models.calibration import Calibration
-from stnreg.models.card import find
-
 Row = dict[str, str]
 UNKNOWABLE = "two, mirrored"
 
@@ -32,8 +29,8 @@ def read(paths: list[Path]) -> list[Row]:
 
 
 def rejected(rows: list[Row]) -> np.ndarray:
-    """Return whether the verdict, with the least score that it asks for today, rejects each outcome."""
-    return scores(rows) < Calibration.from_card(find("anatomy").card, "anatomy").min_score
+    """Return whether the verdict rejected each outcome: what it asks for is not one score for all."""
+    return np.array([row["passed"] != "True" for row in rows])
 
 
 def scores(rows: list[Row], column: str = "score") -> np.ndarray:
@@ -135,7 +132,7 @@ def show_by_dof(paths: list[Path], column: str = "score", least: float | None = 
 
 
 def draw(paths: list[Path], png: Path, column: str = "score", least: float | None = None) -> None:
-    """Draw the ROC curve, whole and its upper left corner, with the default threshold marked."""
+    """Draw the ROC curve, whole and its upper left corner, with the verdict marked."""
     from PIL import Image, ImageDraw, ImageFont
 
     rows = [r for r in read(paths) if r["kind"] != UNKNOWABLE]
@@ -155,7 +152,7 @@ def draw(paths: list[Path], png: Path, column: str = "score", least: float | Non
             pen.ellipse([cx - 10, cy - 10, cx + 10, cy + 10], outline="#c03020", width=4)
     said = f"area {area(value[good], value[failed]):.4f}: {good.sum()} good, {failed.sum()} failed outcomes"
     pen.text((180, 660), said, "black", font, anchor="lm")
-    pen.text((180, 700), "the circle is the default threshold", "black", font, anchor="lm")
+    pen.text((180, 700), "the circle is the verdict", "black", font, anchor="lm")
     png.parent.mkdir(parents=True, exist_ok=True)
     sheet.save(png, optimize=True)
     print(f"{png}: the ROC curve")

@@ -45,11 +45,22 @@ def test_with_fewer_dof_the_truth_is_the_nearest_that_they_reach():
 def test_a_line_for_each_number_of_dof(tmp_path, capsys):
     path = tmp_path / "outcomes.csv"
     path.write_text(
-        "fixed,moving,trial,kind,outcome,score,gate,dof,weights\n"
-        "a,b,found,whole,good,0.8,True,6,w\na,b,found,whole,good,0.6,True,6,w\n"
-        "a,b,turned,whole,failed,0.3,True,6,w\na,b,found,whole,good,0.8,True,12,w\n"
+        "fixed,moving,trial,kind,outcome,score,gate,dof,weights,passed\n"
+        "a,b,found,whole,good,0.8,True,6,w,True\na,b,found,whole,good,0.6,True,6,w,False\n"
+        "a,b,turned,whole,failed,0.3,True,6,w,False\na,b,found,whole,good,0.8,True,12,w,True\n"
     )
     roc.show_by_dof([path])
     _, rigid, affine = capsys.readouterr().out.splitlines()
     assert rigid.split() == ["6", "1", "of", "2", "1", "of", "1", "0", "of", "0", "1", "of", "1"]
     assert affine.split() == ["12", "1", "of", "1", "0", "of", "0", "0", "of", "0", "0", "of", "0"]
+
+
+def test_what_counts_is_the_verdict_and_not_one_score_for_all(tmp_path):
+    path = tmp_path / "outcomes.csv"
+    path.write_text(
+        "kind,outcome,score,gate,passed\none,failed,0.71,True,True\none,failed,0.71,True,False\n"
+        "one,good,0.71,True,True\ntwo,good,0.8,True,True\n"
+    )
+    said = roc.sentence([path])
+    assert "50.0 % of failed registrations (1 of 2)" in said
+    assert "100.0 % of good ones (2 of 2)" in said

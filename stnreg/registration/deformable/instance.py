@@ -57,7 +57,8 @@ class InstanceSettings:
 
 
 ONE_PERSON = InstanceSettings(steps=30, more_steps=0, rate=3.0, reach=2)
-"""Where both images show one person: larger windows and more steps, for what is small and smooth."""
+"""Where both images show one person: larger windows and more steps, from no deformation; what is left is small and
+smooth."""
 
 
 def residual(
