@@ -18,6 +18,7 @@ from stnreg.transforms.sampling import Vectors, slabs, turned
 from stnreg.transforms.tetrahedra import det, inverted, smallest
 
 Array = NDArray[np.float32]
+CELLS = 1 << 17  # about so many voxels per slab when cells are looked at: their edges fit into the cache
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def _slabs_of_cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, Array
     """Yield displacements in voxels, slab by slab: the slab, and what its cells need; slabs share a slice of voxels."""
     if min(grid.shape) < 2:  # no cells
         return
-    for slab in slabs(grid):
+    for slab in slabs(grid, CELLS):
         stop = min(slab.stop, grid.shape[0] - 1)  # cells, one fewer than slices
         if stop > slab.start:
             yield slice(slab.start, stop + 1), _index_steps(vectors[:, slab.start : stop + 1], grid)

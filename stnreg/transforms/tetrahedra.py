@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-SURE = np.float32(1 / 9)
-"""If no component of an edge differs from the identity's by so much, no tetrahedron of a cell is inverted: then 1 plus
-the difference dominates each row of every one of the ten matrices, after multiplication by the identity's inverse."""
+SURE = np.float32(0.95)
+"""Cells whose `row_bound` is below this do not fold; the rest up to 1 is for rounding."""
 FIRST, SECOND = slice(None, -1), slice(1, None)
 
 
@@ -81,15 +80,31 @@ def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
 
 
 def _in_doubt(steps: Array) -> NDArray[np.bool_]:
-    """Return which cells, (z - 1, y - 1, x - 1), have an edge so long or short that they may fold; see `SURE`."""
-    found = np.zeros([n - 1 for n in steps.shape[1:]], bool)
-    for axis in range(3):
-        edges: NDArray[np.bool_] = np.any(np.abs(np.diff(steps, axis=axis + 1)) >= SURE, axis=0)
-        for other in range(3):
-            if other != axis:
-                first, second = _sides(other)
-                edges = edges[first] | edges[second]
-        found |= edges
+    """Return which cells, (z - 1, y - 1, x - 1), may fold; the others surely do not: see `row_bound`."""
+    return row_bound(steps) >= SURE
+
+
+def row_bound(steps: Array) -> Array:
+    """Bound how far the tetrahedra of each cell, (z - 1, y - 1, x - 1), are from the identity's.
+
+    On a tetrahedron the displacement is linear. Let d_j be the largest size of the difference of its component i along
+    the four edges of the cell in axis j. Then the sizes of its derivatives sum to at most d_x + d_y + d_z. At a corner
+    they are those differences. The six edges of a central tetrahedron are diagonals of the faces of the cell: the sum
+    and the difference of two derivatives j and k are differences along two edges, hence |g_j| + |g_k| <= d_j + d_k; add
+    the three pairs. The largest sum of the three components is returned. Below 1 the diagonal of the Jacobian matrix
+    dominates each row, so that its determinant is positive and none of the ten is inverted.
+    """
+    found = np.zeros([n - 1 for n in steps.shape[1:]], np.float32)
+    for component in steps:
+        total = np.zeros_like(found)
+        for axis in range(3):
+            largest = np.abs(np.diff(component, axis=axis))
+            for other in range(3):
+                if other != axis:
+                    first, second = _sides(other)
+                    largest = np.maximum(largest[first], largest[second])
+            total += largest
+        np.maximum(found, total, out=found)
     return found
 
 
