@@ -11,7 +11,7 @@ from stnreg.registration.anatomy.encode import threads_of_each
 from stnreg.registration.anatomy.load import AnatomyEncoder, open_encoder
 from stnreg.registration.deformable.quality import assess_deformation
 from stnreg.registration.deformable.stage import Deform
-from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.registration.deformable.velocity import find_velocity_network
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
@@ -40,8 +40,7 @@ class AnatomyRegistration:
     def _deformed(self, pair: ImagePair, found: Findings, options: RegistrationOptions, clock: Clock) -> Findings:
         """Deform what an affine has brought together, and assess it once more."""
         assert found.encodings is not None
-        with clock.stage("load network"):
-            network = open_velocity_network(VELOCITY_MODEL, options.thread_count, options.device)
+        network = find_velocity_network(VELOCITY_MODEL, options.thread_count, options.device)
         one_person = found.refined is not None and found.refined.same_person
         stage = Deform(
             found.encodings,

@@ -17,7 +17,7 @@ from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
 from stnreg.models.card import find
-from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.registration.deformable.velocity import find_velocity_network
 from stnreg.training.deformable.calibrate import MeasuredLimits, choose_limits, limits_table
 from stnreg.training.deformable.outcomes import WRONG, Outcome, is_right, label_dice, wrong_move
 from stnreg.transforms.affine import Affine
@@ -71,7 +71,7 @@ def test_limits_go_into_the_sidecar_and_nothing_else_changes(tmp_path):
     sidecar.write_text(json.dumps({n: v for n, v in before.items() if n not in ("calibration", "calibrated")}))
     network = str(tmp_path / "velocity.onnx")
     with pytest.raises(DataError, match="stnreg calibrate"):
-        open_velocity_network(network, 1, "cpu")
+        find_velocity_network(network, 1, "cpu")
     outcomes = [RIGHT, FAILED]
     found = MeasuredLimits(find(network), outcomes, choose_limits(outcomes))
     assert not found.agrees
@@ -83,7 +83,7 @@ def test_limits_go_into_the_sidecar_and_nothing_else_changes(tmp_path):
         n: v for n, v in before.items() if not n.startswith("calib")
     }
     assert replace(found, weights=find(network)).agrees
-    assert open_velocity_network(network, 1, "cpu").limits.min_agreement == found.limits["min_agreement"].value
+    assert find_velocity_network(network, 1, "cpu").limits.min_agreement == found.limits["min_agreement"].value
 
 
 def test_wrong_moves_are_as_far_as_is_said():

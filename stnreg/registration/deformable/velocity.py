@@ -26,12 +26,14 @@ FADE = (0.0, 0.0, 0.3, 0.7)
 
 @dataclass(frozen=True, eq=False)
 class VelocityNetwork:
-    """A velocity network that is ready to run.
+    """A velocity network, which is opened when it first runs: for one person it does not.
 
     Attributes
     ----------
     weights : Weights
-    session : InferenceSession
+    threads : int
+    device : str
+        As `open_session` takes them.
     box : Grid
         In the frame: where it wants both heads.
     limits : DeformationLimits
@@ -39,18 +41,20 @@ class VelocityNetwork:
     """
 
     weights: Weights
-    session: "InferenceSession"
+    threads: int
+    device: str
     box: Grid
     limits: DeformationLimits
 
     def predict(self, fixed: Appearance, moving: Appearance) -> Array:
         """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame."""
         given = {"pair": np.stack([fixed.image, moving.image])[None].astype(np.float32)}
-        return run_network(self.session, self.weights, given, "velocity", give_back=True)[0]
+        session = _kept_open(self.weights.path, self.weights.sha256, self.threads, self.device)
+        return run_network(session, self.weights, given, "velocity", give_back=True)[0]
 
 
-def open_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:
-    """Open a velocity network by its name or path; the last one is kept open.
+def find_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:
+    """Find a velocity network by its name or path; the last one that ran is kept open.
 
     Parameters
     ----------
@@ -75,8 +79,7 @@ def open_velocity_network(model: str, threads: int, device: str, *, calibrated: 
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{sidecar}: expected a shape of three numbers ({error!r})") from error
     limits = DeformationLimits.from_card(weights.card, sidecar) if calibrated else DeformationLimits()
-    session = _kept_open(weights.path, weights.sha256, threads, device)
-    return VelocityNetwork(weights, session, box((z, y, x), weights.spacing_mm), limits)
+    return VelocityNetwork(weights, threads, device, box((z, y, x), weights.spacing_mm), limits)
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from stnreg.core.threads import default_threads
 from stnreg.errors import DataError
 from stnreg.models.calibration import DeformationLimits
 from stnreg.models.card import Weights
-from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.registration.deformable.velocity import find_velocity_network
 from stnreg.training.anatomy.thresholds import BEST, Threshold, separating_range
 from stnreg.training.deformable.outcomes import REGISTERED, Deformations, Outcome
 from stnreg.training.deformable.pack import VALIDATION_SCANS
@@ -67,7 +67,7 @@ def measure_limits(
         If a file cannot be used, or no deformation is right.
     """
     used = threads or default_threads()
-    network = open_velocity_network(str(weights.path), used, device, calibrated=False)
+    network = find_velocity_network(str(weights.path), used, device, calibrated=False)
     count = validation or VALIDATION_SCANS
     found = Deformations(network, threads=used, device=device).run(root, count, pairs or PAIRS, progress)
     return MeasuredLimits(weights, found, choose_limits(found))

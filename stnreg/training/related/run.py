@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from stnreg.errors import DataError, UsageProblem
-from stnreg.registration.deformable.velocity import open_velocity_network
+from stnreg.registration.deformable.velocity import find_velocity_network
 from stnreg.training.anatomy.run import sources_of
 from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.config import lay_over, merge, read_toml, to_dict
@@ -86,7 +86,7 @@ def make_task(name: str, training: RelatedTraining, pack: Pack, folder: Path) ->
         return TASKS[name](name, settings, pack, 1 + loop.seed, loop.steps)
     guides = folder / "guidance.npz"
     if not guides.is_file():
-        network = open_velocity_network(GUIDES, loop.threads, "cpu")
+        network = find_velocity_network(GUIDES, loop.threads, "cpu")
         make_guidance(pack, settings.guided_pairs, network, guides, loop.threads or 1)
     return DualGuidedTask(name, settings, pack, 1 + loop.seed, loop.steps, guides)
 

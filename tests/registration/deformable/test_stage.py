@@ -11,7 +11,7 @@ from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.deformable.stage import Deform
-from stnreg.registration.deformable.velocity import VelocityNetwork, open_velocity_network
+from stnreg.registration.deformable.velocity import VelocityNetwork, find_velocity_network
 from stnreg.registration.options import ONE_PERSON_STIFFNESS_MM, TWO_PEOPLE_STIFFNESS_MM
 from stnreg.registration.pair import ImagePair
 from stnreg.resampling.warp import resample_through
@@ -32,7 +32,7 @@ class Example:
         self.found = self.deform(self.fixed, self.moving, self.affine)
 
     def deform(self, fixed, moving, affine, threads=1, masks=None, one_person=False):
-        network = open_velocity_network("velocity", threads, "cpu")
+        network = find_velocity_network("velocity", threads, "cpu")
         stiffness_mm = ONE_PERSON_STIFFNESS_MM if one_person else TWO_PEOPLE_STIFFNESS_MM
         stage = Deform((fixed.encoding, moving.encoding), self.heads, network, stiffness_mm, threads, one_person)
         return stage(ImagePair(fixed.volume, moving.volume, masks or {}), Affine(affine)).findings

@@ -10,8 +10,8 @@ from stnreg.errors import DataError
 from stnreg.models.card import find
 from stnreg.registration.deformable.frame import box
 from stnreg.registration.deformable.velocity import (
+    find_velocity_network,
     lattice_of,
-    open_velocity_network,
     prepared,
     smoothed,
 )
@@ -67,9 +67,9 @@ def test_smoothing_keeps_a_constant_and_halves_noise():
     assert smoothed(noise, 1.0).std() < 0.5 * noise.std()
 
 
-def test_only_a_calibrated_velocity_network_is_opened(tmp_path):
+def test_only_a_calibrated_velocity_network_is_found(tmp_path):
     with pytest.raises(DataError, match="expected a velocity network"):
-        open_velocity_network("anatomy", 1, "cpu")
+        find_velocity_network("anatomy", 1, "cpu")
     for suffix in (".onnx", ".json"):
         shutil.copy(find("velocity").path.with_suffix(suffix), tmp_path / f"velocity{suffix}")
     sidecar = tmp_path / "velocity.json"
@@ -77,4 +77,4 @@ def test_only_a_calibrated_velocity_network_is_opened(tmp_path):
     for change, match in (({"calibration": {}}, "incomplete"), ({"shape": [80, 96]}, "three numbers")):
         sidecar.write_text(json.dumps({**card, **change}))
         with pytest.raises(DataError, match=match):
-            open_velocity_network(str(tmp_path / "velocity.onnx"), 1, "cpu")
+            find_velocity_network(str(tmp_path / "velocity.onnx"), 1, "cpu")
