@@ -12,6 +12,7 @@ from scipy.linalg import expm
 from stnreg.errors import TransformError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import voxel_points
+from stnreg.transforms.tetrahedra import row_bound, smallest
 from stnreg.transforms.velocity import VelocityField
 
 
@@ -33,6 +34,17 @@ def test_a_linear_velocity_is_the_matrix_exponential(grid, inside):
     points = inside(grid, margin=0.35)  # what comes from beyond the edge has another velocity
     there = VelocityField(np.tensordot(rate, away, 1), grid).map_points(points)
     assert np.abs(there - grid.center_lps - (points - grid.center_lps) @ expm(rate).T).max() < 0.02
+
+
+def test_a_rough_velocity_is_halved_until_its_step_is_one_to_one(grid):
+    # Neighbours differ by 0.9 voxels along all axes, though no step is as long as half a voxel.
+    sign = (-1.0) ** np.indices(grid.shape).sum(0)
+    field = VelocityField(0.45 * sign * grid.index_to_lps[:3, :3].sum(1)[:, None, None, None], grid)
+    small = field.squared()[0].small
+    assert field.squarings == field.inverse().squarings == 2
+    assert 0.5 < row_bound(small).max() <= 1
+    assert smallest(small).min() > 0
+    assert smallest(small * np.float32(2)).min() < 0
 
 
 def test_the_inverse_is_the_flow_back(smooth, inside, grid):
