@@ -67,9 +67,9 @@ class VelocityField(Transform):
     def squarings(self) -> int:
         """Number of squarings: the first step is at most `FIRST_STEP` long, and its `row_bound` at most `STEEPEST`.
 
-        Where the rows of a Jacobian matrix of a displacement have sums of sizes below 1, the map is one to one; trilinear
-        interpolation keeps the bound. Chun and Fessler (IEEE J Sel Top Signal Process 3, 2009) bound the differences of
-        neighbouring B-spline coefficients to the same end.
+        Where the sizes in each row of the Jacobian matrix of a displacement sum to less than 1, the map is one to one;
+        trilinear interpolation keeps the bound. Chun and Fessler (IEEE J Sel Top Signal Process 3, 2009) bound the
+        differences of neighbouring B-spline coefficients to the same end.
         """
         steps = turned(self.grid.lps_to_index[:3, :3], self.vectors)
         longest = float(np.abs(steps).max(initial=0.0))
