@@ -41,6 +41,9 @@ class InstanceSettings:
         Windows have 2 reach + 1 voxels along each axis.
     noise : float
         Standard deviation below which a window counts as empty, as a share of the brain's range of intensities.
+    of_one_sign : (float, float) or None
+        How far local correlations must agree in their sign (`one_sign`) for the intensities to be followed: not at all
+        up to the first, wholly from the second on, and in proportion between. None: always.
     """
 
     steps: int = 5
@@ -50,13 +53,14 @@ class InstanceSettings:
     smoothings: int = 2
     reach: int = 1
     noise: float = 0.05
+    of_one_sign: tuple[float, float] | None = (0.8, 0.9)
 
     def as_smooth_as(self, sigma_voxels: float) -> "InstanceSettings":
         """Return settings with steps smoothed by a Gaussian at least that wide: two smoothings are one voxel^2."""
         return replace(self, smoothings=max(self.smoothings, round(2 * sigma_voxels**2)))
 
 
-ONE_PERSON = InstanceSettings(steps=30, more_steps=0, rate=3.0, reach=2)
+ONE_PERSON = InstanceSettings(steps=30, more_steps=0, rate=3.0, reach=2, of_one_sign=None)
 """Where both images show one person: larger windows and more steps, from no deformation; what is left is small and
 smooth."""
 
@@ -87,6 +91,9 @@ def residual(
     if part is None:
         return found
     fixed, moving, weight = (np.ascontiguousarray(a[part]) for a in (fixed, moving, weight))
+    share = _followed_share(fixed, moving, weight, settings)
+    if not share:
+        return found
     velocity = np.zeros((3, *fixed.shape), np.float32)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         for _ in range(settings.steps):
@@ -95,8 +102,31 @@ def residual(
             step = _smooth_ascent(a, b, weight, settings, pool)
             longest = float(np.sqrt(np.square(step).sum(0).max()))
             velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
-    found[(slice(None), *part)] = velocity
+    found[(slice(None), *part)] = velocity * np.float32(share)
     return found
+
+
+def one_sign(fixed: Array, moving: Array, weight: Array, settings: InstanceSettings) -> float:
+    """Return the size of the sum of local correlations over the sum of their sizes: 1 where all have one sign.
+
+    Two T1 images come near 1, and so do T1 and T2. T1 and FLAIR do not: grey matter is darker than white matter in the
+    one and brighter in the other, but fluid is dark in both, so that a window with all three may fit best in a wrong
+    place. Parameters are those of `residual`.
+    """
+    mean_a, mean_b = (_window_mean(image, settings.reach) for image in (fixed, moving))
+    cross = _window_mean(fixed * moving, settings.reach) - mean_a * mean_b
+    spread_a = np.maximum(_window_mean(fixed * fixed, settings.reach) - mean_a * mean_a, 0)
+    spread_b = np.maximum(_window_mean(moving * moving, settings.reach) - mean_b * mean_b, 0)
+    correlation = weight * cross / np.sqrt(spread_a * spread_b + np.float32(settings.noise**4))
+    return abs(float(correlation.sum(dtype=np.float64))) / max(float(np.abs(correlation).sum(dtype=np.float64)), 1e-9)
+
+
+def _followed_share(fixed: Array, moving: Array, weight: Array, settings: InstanceSettings) -> float:
+    """Return how much of a residual is followed, 0 to 1."""
+    if settings.of_one_sign is None:
+        return 1.0
+    low, high = settings.of_one_sign
+    return min(max((one_sign(fixed, moving, weight, settings) - low) / (high - low), 0.0), 1.0)
 
 
 def moved(image: Array, steps: Array) -> Array:

@@ -1,9 +1,11 @@
 """What is left between two heads is found by local correlation: in any contrast, both ways, where it counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from stnreg.registration.deformable.instance import InstanceSettings, box_around, moved, residual
+from stnreg.registration.deformable.instance import InstanceSettings, box_around, moved, one_sign, residual
 from stnreg.registration.deformable.velocity import smoothed
 
 SHAPE = (28, 32, 30)
@@ -33,6 +35,33 @@ def test_a_known_shift_is_found_in_any_contrast(contrast):
     assert left < 0.35 * np.linalg.norm(shift, axis=0)[middle].mean()
 
 
+def mixed(values):
+    """A contrast in which half of the tissues keep their order, and half change it."""
+    return np.abs(values - np.median(values))
+
+
+def test_between_two_people_a_contrast_of_another_order_is_not_followed():
+    image, shift = texture(), bump(1.5)
+    fixed, moving = moved(image, shift / 2), mixed(moved(image, -shift / 2))
+    assert one_sign(fixed, moving, EVERYWHERE, MANY) < 0.5
+    assert not residual(fixed, moving, EVERYWHERE, MANY).any()
+    assert residual(fixed, moving, EVERYWHERE, replace(MANY, of_one_sign=None)).any()
+    inner = np.pad(EVERYWHERE[2:-2, 2:-2, 2:-2], 2)  # windows end at the border
+    assert one_sign(fixed, 1 - fixed, inner, MANY) > 0.99
+
+
+def test_between_the_limits_a_residual_counts_in_proportion():
+    fixed, moving = moved(texture(), bump(1.0)), texture()
+    share = one_sign(fixed, moving, EVERYWHERE, MANY)
+    whole, half, none = (
+        residual(fixed, moving, EVERYWHERE, replace(MANY, of_one_sign=limits))
+        for limits in ((share - 0.2, share), (share - 0.1, share + 0.1), (share, share + 0.1))
+    )
+    assert np.allclose(half, whole / 2, atol=1e-4)
+    assert not none.any()
+    assert np.abs(whole).max() > 0.2
+
+
 def test_exchanged_images_change_the_sign_and_nothing_else():
     fixed, moving = moved(texture(), bump(1.0)), texture()
     assert np.array_equal(residual(moving, fixed, EVERYWHERE), -residual(fixed, moving, EVERYWHERE))
@@ -57,7 +86,8 @@ def test_what_has_no_weight_drives_nothing():
 def test_a_stiffer_setting_gives_a_smoother_field():
     fixed, moving = texture(), texture(1)
     rough, smooth = (
-        residual(fixed, moving, EVERYWHERE, InstanceSettings().as_smooth_as(sigma)) for sigma in (0.5, 3.0)
+        residual(fixed, moving, EVERYWHERE, InstanceSettings(of_one_sign=None).as_smooth_as(sigma))
+        for sigma in (0.5, 3.0)
     )
     assert np.abs(np.diff(smooth, axis=1)).max() < 0.5 * np.abs(np.diff(rough, axis=1)).max()
 
