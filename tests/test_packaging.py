@@ -8,7 +8,8 @@ import stnreg
 
 ROOT = Path(__file__).parents[1]
 PACKAGING = ROOT / "packaging"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT, DEPENDENCIES = PYPROJECT["project"], PYPROJECT["tool"]["hatch"]["metadata"]["hooks"]["custom"]["dependencies"]
 OTHER_NAMES = {"python-isal": "isal"}  # on conda-forge
 
 
@@ -23,8 +24,8 @@ def test_the_recipe_of_conda_has_the_version_and_requirements_of_the_project():
     assert f"\n  version: {stnreg.__version__}\n" in recipe
     asked = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines_under(recipe, "run")}
     assert asked.pop("python") == PROJECT["requires-python"]
-    ours = [*(ROOT / "requirements-cpu.txt").read_text().splitlines(), "SimpleITK>=2.4"]
-    wanted = dict(re.match(r"([\w-]+)(.*)", line).groups() for line in ours if not line.startswith("#"))
+    ours = [*DEPENDENCIES["all"], *DEPENDENCIES["small"], "SimpleITK>=2.4"]
+    wanted = dict(re.match(r"([\w-]+)(.*)", line).groups() for line in ours)
     named = {OTHER_NAMES.get(name, name): version for name, version in asked.items()}
     assert named == {name.lower(): version for name, version in wanted.items()}
     scripts = [f"{name} = {place}" for name, place in PROJECT["scripts"].items()]

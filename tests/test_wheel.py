@@ -19,23 +19,42 @@ def check():
 
 
 @pytest.fixture
-def hook(monkeypatch):
-    """The build's hook; its base class is hatchling's, which only a build needs, and is stood in for here."""
-    interface = types.ModuleType("hatchling.builders.hooks.plugin.interface")
-    interface.BuildHookInterface = object
-    monkeypatch.setitem(sys.modules, interface.__name__, interface)
-    for depth in range(1, 5):
-        name = ".".join(interface.__name__.split(".")[:depth])
-        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
-    return runpy.run_path(str(ROOT / "hatch_build.py"))["ShipWeightsAndPages"]
+def hooks(monkeypatch):
+    """The build's hooks; their base classes are hatchling's, which only a build needs, and are stood in for here."""
+    for name, base in (
+        ("hatchling.builders.hooks.plugin.interface", "BuildHookInterface"),
+        ("hatchling.metadata.plugin.interface", "MetadataHookInterface"),
+    ):
+        parts = name.split(".")
+        for depth in range(1, len(parts) + 1):
+            known = ".".join(parts[:depth])
+            monkeypatch.setitem(sys.modules, known, types.ModuleType(known))
+        setattr(sys.modules[name], base, object)
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / "hatch_build.py")))
 
 
 @pytest.fixture
-def packed(hook, check):
+def dependencies(hooks, monkeypatch):
+    """Return what a wheel asks for, by the value of the environment variable that chooses the installation."""
+
+    def of(chosen):
+        monkeypatch.setenv("STNREG_INSTALL", chosen)
+        hook, metadata = hooks.Dependencies(), {}
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        hook.config = project["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+        hook.update(metadata)
+        assert "dependencies" in project["project"]["dynamic"], "or hatchling refuses what the hook adds"
+        return metadata["dependencies"]
+
+    return of
+
+
+@pytest.fixture
+def packed(hooks, check):
     """Return the names in the wheel of a tree."""
 
     def names(root=ROOT, version="standard"):
-        build = hook()
+        build = hooks.ShipWeightsAndPages()
         build.root = str(root)
         data = {"shared_data": {}, "force_include": {}}
         build.initialize(version, data)
@@ -120,10 +139,10 @@ def test_a_file_is_checked_as_its_names_are(check, packed, tmp_path, capsys):
     assert "not in the wheel" in capsys.readouterr().out
 
 
-def test_the_small_requirements_are_those_of_the_project_without_simpleitk(check):
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    metadata = "".join(f"Requires-Dist: {line}\n" for line in project["dependencies"])
-    lines = (ROOT / "requirements-cpu.txt").read_text().splitlines()
-    assert sorted(line for line in lines if not line.startswith("#")) == sorted(
-        line for line in check.needed(metadata) if not line.startswith("SimpleITK")
-    )
+def test_the_small_installation_lacks_simpleitk_and_has_one_small_runtime(dependencies):
+    full, small = dependencies(""), dependencies("small")
+    assert dependencies("full") == full
+    assert set(full) - set(small) == {line for line in full if line.startswith(("SimpleITK", "onnxruntime"))}
+    assert set(small) - set(full) == {"onnxruntime>=1.20"}
+    with pytest.raises(ValueError, match="expected full or small"):
+        dependencies("tiny")

@@ -21,6 +21,7 @@ from benchmarks.common.heads import shared_folder
 from stnreg.images.templates import find_template
 from stnreg.images.volume import Volume, load_volume
 from stnreg.reports.outlines import outlines_of
+from stnreg.reports.shown import slices_of
 from stnreg.reports.sides import OPPOSITE, compare, difference
 from stnreg.reports.study import SPACING_MM
 from stnreg.reports.tiles import describe_tiles
@@ -53,7 +54,7 @@ def previews() -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
 
 def measure(out: Path) -> None:
     """Write a row for each head and each group of others."""
-    heads = [(name, *(difference(one) for one in shown)) for name, *shown in previews()]
+    heads = [(name, *(difference(slices_of(one)) for one in shown)) for name, *shown in previews()]
     rng = np.random.default_rng(0)
     with out.open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")

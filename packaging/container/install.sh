@@ -5,8 +5,7 @@
 set -eu
 tree=$1 folder=$2
 python3 -m venv "$folder"
-"$folder/bin/pip" install --quiet --no-cache-dir --no-compile -r "$tree/requirements-cpu.txt" 'h5py>=3.11'
-"$folder/bin/pip" install --quiet --no-cache-dir --no-compile --no-deps "$tree"
+STNREG_INSTALL=small "$folder/bin/pip" install --quiet --no-cache-dir --no-compile "$tree" 'h5py>=3.11'
 # What runs nothing: tests of other packages, and the installer.
 find "$folder" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
 rm -rf "$folder"/lib/python3*/site-packages/pip "$folder"/lib/python3*/site-packages/pip-* \

@@ -8,7 +8,6 @@ from stnreg.batch.table import COLUMNS, Row, read_rows, write_rows
 from stnreg.bids_app.people import subjects_in, table_of
 from stnreg.datasets.pair_table import Pair
 from stnreg.errors import DataError
-from stnreg.reports.sides import EXCHANGED
 from stnreg.reports.streams import note
 from stnreg.reports.study import write_study_page
 
@@ -35,8 +34,8 @@ def run_group(out: Path, labels: Sequence[str]) -> list[Row]:
     if not rows:
         raise DataError(f"{out}: no registrations here; run the level participant first")
     write_rows(out / "group_T1w.tsv", rows, [name for name in COLUMNS if name not in PLACES], delimiter="\t")
-    for name in write_study_page(out / "group_T1w.html", rows, {row["id"]: _files(row, out) for row in rows}):
-        note(f"{name}: {EXCHANGED}")
+    for line in write_study_page(out / "group_T1w.html", rows, {row["id"]: _files(row, out) for row in rows}):
+        note(line)
     return rows
 
 

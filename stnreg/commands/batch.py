@@ -137,7 +137,7 @@ def batch(
     from stnreg.models.runtime import device_for, parse_device
     from stnreg.registration.methods import method_of
     from stnreg.registration.options import RegistrationOptions
-    from stnreg.reports import sides, streams
+    from stnreg.reports import streams
     from stnreg.reports.study import write_study_page
     from stnreg.transforms.io.h5 import check_h5
 
@@ -181,8 +181,8 @@ def batch(
         )
     if bids is not None:
         write_dataset(folder, [row for row in table if isinstance(row, Pair)])
-    exchanged = write_study_page(page, rows, {task.pair.id: task.shown for task in tasks})
-    for line in [*culprits(rows), *(f"{name}: {sides.EXCHANGED}" for name in exchanged)]:
+    hints = write_study_page(page, rows, {task.pair.id: task.shown for task in tasks})
+    for line in [*culprits(rows), *hints]:
         streams.note(line)
     if not quiet:
         streams.note(summary(rows, folder, page))

@@ -18,7 +18,7 @@ from stnreg.geometry.affine import Parameters, from_parameters
 from stnreg.images.templates import is_shipped
 from stnreg.images.volume import Volume
 from stnreg.reports.assets import asset, filled, look_bar, script_json
-from stnreg.reports.sides import OPPOSITE, sides_of
+from stnreg.reports.hints import Hints, find_hints
 from stnreg.reports.tiles import Outlines, describe_tiles
 from stnreg.resampling.apply import TransformLike
 
@@ -64,8 +64,8 @@ def write_study_page(
 
     Returns
     -------
-    exchanged : list of str
-        The ids of pairs in which left and right may be exchanged, see `stnreg.reports.sides`.
+    lines : list of str
+        What a person should look at in pairs that passed, see `stnreg.reports.hints`.
 
     Raises
     ------
@@ -74,9 +74,7 @@ def write_study_page(
     """
     folder = path.absolute().parent
     previews = {str(row["id"]): _preview(files_of.get(str(row["id"]), {})) for row in rows}
-    votes = [row["status"] == "passed" for row in rows]
-    values = sides_of([*previews.values()], votes)
-    sides = {name: value for name, value, is_good in zip(previews, values, votes, strict=True) if is_good}
+    hints = find_hints(previews, [str(row["id"]) for row in rows if row["status"] == "passed"])
     counts = Counter(str(row["status"]) for row in rows)
     filters = "\n  ".join(
         f'<button data-filter="{html.escape(status)}" aria-pressed="true">'
@@ -91,11 +89,11 @@ def write_study_page(
         filters=filters,
         decide=asset("decide.html"),
         look=look_bar(),
-        data=script_json(_data(rows, previews, sides, files_of, folder)),
+        data=script_json(_data(rows, previews, hints, files_of, folder)),
         script=asset("picture.js") + asset("viewer.js") + asset("decide.js") + asset("study.js"),
     )
     write_atomic(path, page.encode())
-    return [name for name, value in sides.items() if value is not None and value < OPPOSITE]
+    return hints.lines()
 
 
 def decision_key(place: Path) -> str:
@@ -106,7 +104,7 @@ def decision_key(place: Path) -> str:
 def _data(
     rows: Sequence[Mapping[str, Any]],
     previews: Mapping[str, dict[str, Any] | None],
-    sides: Mapping[str, float | None],
+    hints: Hints,
     files_of: Mapping[str, Mapping[str, Path]],
     folder: Path,
 ) -> dict[str, Any]:
@@ -116,14 +114,16 @@ def _data(
         own = {name: file for name, file in files_of.get(str(row["id"]), {}).items() if file.is_file()}
         own.pop("preview", None)
         pair, held = _pair(row, {name: _link(file, folder) for name, file in own.items()}), len(shared)
-        pair["sides"] = sides.get(pair["id"])
+        pair |= {"sides": None, "asymmetry": None, "hints": hints.of.get(pair["id"], [])} | hints.measures.get(
+            pair["id"], {}
+        )
         preview = previews[pair["id"]]
         if preview is not None and room > 0:
             pair["tiles"] = tiles = _shared(preview, shared)
             new = [*shared.values()][held:]
             room -= sum(len(text) for text in (*tiles.values(), *new) if isinstance(text, str))
         pairs.append(pair)
-    return {"key": decision_key(folder), "pairs": pairs, "shared": shared, "opposite": OPPOSITE}
+    return {"key": decision_key(folder), "pairs": pairs, "shared": shared, "limits": hints.limits}
 
 
 def _preview(files: Mapping[str, Path]) -> dict[str, Any] | None:

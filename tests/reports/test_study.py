@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from stnreg.reports.hints import Hints
 from stnreg.reports.study import number, write_preview, write_study_page
 
 PAIRS = 80
@@ -178,17 +179,24 @@ def test_it_can_be_used_by_keyboard_alone(browser, opened, quiet):
     assert quiet(), browser.said
 
 
-def test_exchanged_sides_are_named_and_come_before_what_passed(browser, preview, tmp_path, quiet, monkeypatch):
+def test_hints_are_named_and_come_before_what_passed(browser, preview, tmp_path, quiet, monkeypatch):
     (tmp_path / "a.json").write_text(json.dumps(preview))
     rows = [row | {"status": "passed"} for row in rows_of(4)]
-    monkeypatch.setattr("stnreg.reports.study.sides_of", lambda previews, votes: [0.2, None, -0.3, 0.1])
+    hints = Hints({"pair-002": {"sides": -0.3, "asymmetry": 0.2}}, limits={"sides": (-0.05, 1.0)})
+    hints.add("pair-002", "Exchanged?", "it is the other way round")
+    monkeypatch.setattr("stnreg.reports.study.find_hints", lambda previews, passed: hints)
     files = {row["id"]: {"preview": tmp_path / "a.json"} for row in rows}
-    assert write_study_page(tmp_path / "index.html", rows, files) == ["pair-002"]
+    assert write_study_page(tmp_path / "index.html", rows, files) == ["pair-002: it is the other way round"]
     browser.open(tmp_path / "index.html")
     assert browser.value("order[0].id") == "pair-002"
-    assert browser.value("order.map(p => p.badge.textContent.includes('exchanged'))") == [True, False, False, False]
+    assert browser.value("order.map(p => p.badge.textContent.includes('Exchanged?'))") == [True, False, False, False]
+    browser.value("$('measure').value = 'sides'; $('measure').dispatchEvent(new Event('change'))")
+    browser.click("#outliers")
+    assert browser.value("pairs.filter(p => !p.entry.hidden).map(p => p.id)") == ["pair-002"]
+    browser.value("$('measure').value = 'asymmetry'; $('measure').dispatchEvent(new Event('change'))")
+    assert "0 outliers" in browser.value("$('histogram').getAttribute('aria-label')")
     browser.value("show('pair-002')")
-    assert "correlation -0.30" in browser.value("$('why').textContent")
+    assert "It is the other way round." in browser.value("$('why').textContent")
     assert quiet(), browser.said
 
 

@@ -18,15 +18,12 @@ function limits(measure) {
   return spread > 0 ? [median - 3.5 * spread, median + 3.5 * spread] : null;
 }
 
-const LIMITS = Object.fromEntries(["score", "correlation", "rotation", "scale"].map((measure) => [measure, limits(measure)]));
+const PLAIN = ["score", "correlation", "rotation", "scale"];
+const LIMITS = { ...Object.fromEntries(PLAIN.map((measure) => [measure, limits(measure)])), sides: null, asymmetry: null, ...DATA.limits };
 function isOutlier(pair, measure) {
   const value = number(pair[measure]), range = LIMITS[measure];
   return value !== null && range !== null && (value < range[0] || value > range[1]);
 }
-
-// Left and right may be exchanged: what differs between the sides is opposite to that of the other scans.
-const isExchanged = (pair) => number(pair.sides) !== null && pair.sides < DATA.opposite;
-const EXCHANGED = "Left and right exchanged?";
 
 function tilesOf(pair) {
   const shared = DATA.shared, tiles = { ...pair.tiles };
@@ -88,7 +85,7 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "400px" });
 
 function worth(pair, by) {
-  if (by === "worst") return RANK.indexOf(pair.status) * 10 + (number(pair.score) ?? -1) - (isExchanged(pair) ? 5 : 0);
+  if (by === "worst") return RANK.indexOf(pair.status) * 10 + (number(pair.score) ?? -1) - (pair.hints.length ? 5 : 0);
   if (by === "id") return pair.id;
   if (by === "decision") return ["", ...WORDS].indexOf(decisions.of(pair.id).decision);
   return number(pair[by]) ?? -Infinity;
@@ -152,8 +149,8 @@ function histogram() {
 }
 
 function refresh(pair) {
-  const { decision, note } = decisions.of(pair.id), outlying = Object.keys(LIMITS).filter((measure) => isOutlier(pair, measure));
-  pair.badge.textContent = [decision, isExchanged(pair) ? EXCHANGED : "", outlying.length ? `outlier: ${outlying.join(", ")}` : ""].filter(Boolean).join("; ");
+  const { decision, note } = decisions.of(pair.id), outlying = PLAIN.filter((measure) => isOutlier(pair, measure));
+  pair.badge.textContent = [decision, ...pair.hints.map(([word]) => word), outlying.length ? `outlier: ${outlying.join(", ")}` : ""].filter(Boolean).join("; ");
   pair.entry.dataset.decision = decision;
   pair.noted.textContent = note;
 }
@@ -176,7 +173,7 @@ async function show(id) {
   $("verdict").className = pair.status.replace(" ", "-");
   const shown = order.filter((other) => !other.entry.hidden);
   $("place").textContent = `${shown.indexOf(pair) + 1} of ${shown.length}`;
-  $("why").textContent = [pair.reasons, isExchanged(pair) ? `${EXCHANGED} What differs between the sides is opposite to that of the other scans (correlation ${pair.sides.toFixed(2)}).` : ""].filter(Boolean).join(" ");
+  $("why").textContent = [pair.reasons, ...pair.hints.map(([word, sentence]) => `${word} ${sentence[0].toUpperCase()}${sentence.slice(1)}.`)].filter(Boolean).join(" ");
   $("figures").textContent = Object.entries(pair.figures).map(([name, value]) => `${name} ${value}`).join("; ");
   $("links").replaceChildren(...Object.entries(pair.links).flatMap(([what, href]) => [Object.assign(document.createElement("a"), { href, textContent: what }), " "]));
   deciding.refresh();
