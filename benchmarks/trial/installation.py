@@ -2,8 +2,8 @@
 
     python -m benchmarks.trial.installation
 
-Each is made of this tree in a new virtual environment, without compiled files, as README.md says. pip fetches about
-1 GB. The outputs are those of `stnreg register` for the pair in `examples/`.
+Each is made of this tree in a new virtual environment, by the command in README.md; pip fetches about 1 GB. The outputs
+are those of `stnreg register` for the pair in `examples/`.
 """
 
 import os
@@ -15,6 +15,8 @@ from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+FLAGS = {"full": [], "small": ["--no-compile"]}
+"""Of `pip install`."""
 LARGE_MB = 50
 """Packages from this size on are named."""
 
@@ -24,7 +26,7 @@ def install(kind: str, folder: Path) -> Path:
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     subprocess.run(
-        [programs / "python", "-m", "pip", "install", "-q", "--no-compile", ROOT],
+        [programs / "python", "-m", "pip", "install", "-q", *FLAGS[kind], ROOT],
         check=True,
         env=outside() | {"STNREG_INSTALL": kind},
     )
@@ -60,7 +62,7 @@ def digest_of_example(programs: Path, folder: Path) -> str:
 def main() -> None:
     """Install both, one after the other."""
     digests = []
-    for kind in ("full", "small"):
+    for kind in FLAGS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name) / "venv"
             programs = install(kind, folder)

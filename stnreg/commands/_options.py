@@ -51,8 +51,8 @@ Spacing = Annotated[
     str | None,
     typer.Option(
         metavar="MM|X,Y,Z",
-        help="Voxel size of OUT in mm, over the field of view of FIXED: one number, or one for each voxel axis. As in "
-        "FIXED when left out.",
+        help="Voxel size of OUT in mm, over the field of view of the fixed image: one number, or one for each voxel "
+        "axis. As in the fixed image when left out.",
     ),
 ]
 Dof = Annotated[

@@ -118,8 +118,10 @@ def batch(
     Pairs run in parallel on all cores, or on a Dask cluster. The transform, image and JSON of a pair go into DIR/ID,
     where characters of the id that do not suit a file name are written as %XX. DIR/results.csv has a row for each pair
     that is done. DIR/index.html shows all pairs, worst first: open it in a browser, accept or reject each, and export
-    the decisions. A pair that cannot be registered is recorded with the reason, and the others continue. With --deform
-    the warp is moved_warp.nii.gz, beside the transform; --bids writes both as one composite, .h5.
+    the decisions. Among scans of one fixed image it points out those that may have left and right exchanged, a lesion
+    on one side, or another person than their name says. A pair that cannot be registered is recorded with the reason,
+    and the others continue. With --deform the warp is moved_warp.nii.gz, beside the transform; --bids writes both as
+    one composite, .h5.
 
     Exit status: 0 all accepted, 3 some rejected, 4 some without a result.
 

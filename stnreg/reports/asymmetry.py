@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stnreg.reports.shown import Array, Shown, is_symmetric
+from stnreg.reports.shown import Array, Shown, is_symmetric, smoothed_mask
 
 DETAIL_MM = 6.0
 """Standard deviation of the smoothing: gyri, which differ in everyone, are taken out."""
@@ -35,9 +35,11 @@ def asymmetry(slices: Sequence[Shown]) -> float | None:
         return None
     found: list[Array] = []
     for one in slices:
-        sigma, mask = DETAIL_MM / one.spacing_mm, one.brain.astype(np.float32)
+        if not one.both.any():
+            continue
+        sigma = DETAIL_MM / one.spacing_mm
         # The mean over the brain alone: its edge must not look dark on the side where more of it is cut off.
-        smooth = gaussian_filter(one.moved * mask, sigma) / np.maximum(gaussian_filter(mask, sigma), 0.05)
+        smooth = gaussian_filter(one.moved * one.brain, sigma) / np.maximum(smoothed_mask(one.brain, sigma), 0.05)
         found.append(np.abs(smooth - smooth[:, one.other])[one.half])
     return float(np.percentile(np.concatenate(found), PART)) / median
 

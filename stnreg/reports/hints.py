@@ -4,6 +4,7 @@ The scans of a study are compared with each other by the slices of their preview
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -57,11 +58,12 @@ def find_hints(previews: Mapping[str, Mapping[str, Any] | None], passed: Sequenc
     passed : sequence of str
         The ids that are compared.
     """
+    shown = {name: preview for name in passed if (preview := previews.get(name)) is not None}
+    with ThreadPoolExecutor() as pool:  # filters and decoders let go of Python's lock
+        looks = dict(zip(shown, pool.map(_look, shown.values()), strict=True))
     groups: dict[str, dict[str, _Look]] = {}
-    for name in passed:
-        preview = previews.get(name)
-        if preview is not None:
-            groups.setdefault(preview["fixed"], {})[name] = _look(preview)
+    for name, look in looks.items():
+        groups.setdefault(shown[name]["fixed"], {})[name] = look
     found = Hints()
     for group in groups.values():
         sides = compare([one.difference for one in group.values()], [True] * len(group))

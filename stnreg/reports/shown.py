@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def correlation(a: NDArray[Any], b: NDArray[Any]) -> float:
     return float(a @ b) / norm if norm > 0 else 0.0
 
 
-def flattened(image: Array, mask: NDArray[Any], detail: float, surround: float) -> Array:
+def flattened(image: Array, mask: NDArray[np.bool_], detail: float, surround: float) -> Array:
     """Return an image without what is smooth, in units of the local contrast, a little smoothed itself.
 
     Parameters
@@ -93,10 +94,24 @@ def flattened(image: Array, mask: NDArray[Any], detail: float, surround: float) 
     """
     from scipy.ndimage import gaussian_filter
 
-    weight = gaussian_filter(mask.astype(np.float32), surround) + 1e-3
+    weight = smoothed_mask(mask, surround) + 1e-3
     offset = (image - gaussian_filter(image * mask, surround) / weight) * mask
     contrast = np.sqrt(gaussian_filter(offset**2, surround) / weight) + 1
     return gaussian_filter(offset / contrast, detail)
+
+
+def smoothed_mask(mask: NDArray[np.bool_], sigma: float) -> Array:
+    """Return a mask as float32, smoothed; kept, because the scans of a study mostly share their fixed image."""
+    return _smoothed_bytes(mask.tobytes(), mask.shape, sigma)
+
+
+@lru_cache(maxsize=64)
+def _smoothed_bytes(mask: bytes, shape: tuple[int, int], sigma: float) -> Array:
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(np.frombuffer(mask, np.bool_).reshape(shape).astype(np.float32), sigma)
+    smooth.setflags(write=False)
+    return smooth
 
 
 def _pixels(address: str) -> Array:
