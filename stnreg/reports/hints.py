@@ -3,7 +3,7 @@
 The scans of a study are compared with each other by the slices of their previews. Hints change no verdict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -48,7 +48,9 @@ class Hints:
         return [f"{name}: {hint.sentence}" for name, hints in self.of.items() for hint in hints]
 
 
-def find_hints(previews: Mapping[str, Mapping[str, Any] | None], passed: Sequence[str]) -> Hints:
+def find_hints(
+    previews: Mapping[str, Mapping[str, Any] | None], passed: Sequence[str], deformed: Collection[str] = ()
+) -> Hints:
     """Compare scans that were registered well.
 
     Parameters
@@ -57,6 +59,8 @@ def find_hints(previews: Mapping[str, Mapping[str, Any] | None], passed: Sequenc
         By id, see `stnreg.reports.tiles.describe_tiles`; None for a scan without one.
     passed : sequence of str
         The ids that are compared.
+    deformed : collection of str
+        Those whose preview shows them deformed: two people who were deformed onto one template look like one.
     """
     shown = {name: preview for name in passed if (preview := previews.get(name)) is not None}
     with ThreadPoolExecutor() as pool:  # filters and decoders let go of Python's lock
@@ -71,7 +75,9 @@ def find_hints(previews: Mapping[str, Mapping[str, Any] | None], passed: Sequenc
             found.measures[name] = {"sides": value, "asymmetry": one.asymmetry}
             if value is not None and value < OPPOSITE:
                 found.add(name, "Left and right exchanged?", f"{EXCHANGED} (correlation {value:.2f})")
-        for name, reason in wrong_people({name: one.folds for name, one in group.items()}).items():
+        for name, reason in wrong_people(
+            {name: one.folds for name, one in group.items() if name not in deformed}
+        ).items():
             found.add(name, "Another person?", reason)
     if any(one["sides"] is not None for one in found.measures.values()):
         found.limits["sides"] = OPPOSITE, 1.0

@@ -74,7 +74,9 @@ def write_study_page(
     """
     folder = path.absolute().parent
     previews = {str(row["id"]): _preview(files_of.get(str(row["id"]), {})) for row in rows}
-    hints = find_hints(previews, [str(row["id"]) for row in rows if row["status"] == "passed"])
+    passed = [str(row["id"]) for row in rows if row["status"] == "passed"]
+    deformed = {str(row["id"]) for row in rows if row.get("log_jacobian_sd") not in (None, "")}
+    hints = find_hints(previews, passed, deformed)
     counts = Counter(str(row["status"]) for row in rows)
     filters = "\n  ".join(
         f'<button data-filter="{html.escape(status)}" aria-pressed="true">'

@@ -45,6 +45,12 @@ def test_a_scan_that_failed_neither_gets_a_hint_nor_counts(previews):
     assert LESION not in found.measures
 
 
+def test_people_who_were_deformed_are_not_compared(previews):
+    found = find_hints(previews, [*previews], [PERSON])
+    assert PERSON not in found.of
+    assert "sub-07_ses-1_T1w" not in found.of
+
+
 def test_few_scans_say_nothing_of_sides_and_lesions(previews):
     found = find_hints(previews, [LESION, EXCHANGED, *[name for name in previews if name > "sub-07_s"][: LEAST - 3]])
     assert {hint.word for hints in found.of.values() for hint in hints} <= {"Another person?"}

@@ -184,7 +184,7 @@ def test_hints_are_named_and_come_before_what_passed(browser, preview, tmp_path,
     rows = [row | {"status": "passed"} for row in rows_of(4)]
     hints = Hints({"pair-002": {"sides": -0.3, "asymmetry": 0.2}}, limits={"sides": (-0.05, 1.0)})
     hints.add("pair-002", "Exchanged?", "it is the other way round")
-    monkeypatch.setattr("stnreg.reports.study.find_hints", lambda previews, passed: hints)
+    monkeypatch.setattr("stnreg.reports.study.find_hints", lambda previews, passed, deformed: hints)
     files = {row["id"]: {"preview": tmp_path / "a.json"} for row in rows}
     assert write_study_page(tmp_path / "index.html", rows, files) == ["pair-002: it is the other way round"]
     browser.open(tmp_path / "index.html")
