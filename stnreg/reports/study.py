@@ -143,6 +143,7 @@ def _shared(tiles: dict[str, Any], shared: dict[str, str]) -> dict[str, Any]:
 
 
 def _pair(row: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
+    left_out = {"same person"} if is_shipped(str(row.get("fixed"))) else set()  # a template is nobody
     return {
         "id": str(row["id"]),
         "status": str(row["status"]),
@@ -152,7 +153,11 @@ def _pair(row: Mapping[str, Any], links: Mapping[str, str]) -> dict[str, Any]:
         "scale": _scale(row),
         "reasons": str(row.get("reasons") or ""),
         "figures": measures(row)
-        | {name: _told(name, row[column]) for name, column in FIGURES.items() if row.get(column) not in (None, "")},
+        | {
+            name: _told(name, row[column])
+            for name, column in FIGURES.items()
+            if name not in left_out and row.get(column) not in (None, "")
+        },
         "links": dict(links),
         "tiles": None,
     }
