@@ -17,7 +17,7 @@ DETAIL_MM, SURROUND_MM = 1.6, 8.0
 LARGEST = 2.0
 """What is beyond it counts as this much, in units of the local contrast."""
 ALIKE = 0.75
-"""Least correlation of two scans of one person. See `python -m benchmarks.verdict.people`."""
+"""Least correlation of two scans of one person. See `python -m benchmarks.verdict.hints`."""
 UNLIKE = (0.3, 0.65)
 """Correlations of two people in the same contrast. Below: another contrast, of which nothing is said."""
 NAMED = re.compile(r"(?:^|[_/])(sub-[A-Za-z0-9]+)(?=_|/|$)")
