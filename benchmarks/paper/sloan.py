@@ -61,7 +61,7 @@ def scans_of(data: str, work: Path, size: int, spacing_mm: float) -> Scans:
     if data == "ixi":
         paths = sorted((shared_folder() / "data/dev/ixi").glob("*_T1.nii.gz"))
     else:
-        pairs = longitudinal(work / "longitudinal", LEAST_PAIRS, 1)
+        pairs = longitudinal(work / "longitudinal", PAINTED, 1)
         paths = [Path(pair.fixed) for pair in pairs[:PAINTED]]
     splits = tuple("train" if k else "validation" for k in range(len(paths)))
     return pack_scans(ScanList(tuple(paths), splits), size=size, spacing_mm=spacing_mm)
