@@ -28,6 +28,7 @@ from stnreg.registration.refine.simulated import SimulatedHead, refine_blurred
 
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
+KEPT_OVERLAP = 0.7  # share of the overlap that a transform of higher local correlation keeps
 LOST_MM = 8.0  # farther than this from where local correlation ended, it had begun too far off: the coarsest voxels
 
 
@@ -52,8 +53,16 @@ class PyramidResult:
 
     @property
     def improved(self) -> bool:
-        """Whether the cost is lower than at the initial transform."""
-        return self.one_head or total_cost(self.after, self.before) < total_cost(self.before, self.before)
+        """Whether the cost is lower than at the initial transform, or the local correlation is higher.
+
+        What lies outside the other image has a cost, so that no transform leads away from it. Of a part of a head, a
+        transform that stretches it covers more of the other head, and would cost less whatever is there.
+        """
+        if self.one_head or total_cost(self.after, self.before) < total_cost(self.before, self.before):
+            return True
+        overlaps = [min(v.overlap for v in both) for both in (self.before, self.after)]
+        rises = mean_correlation(self.after) > mean_correlation(self.before)
+        return rises and overlaps[1] >= KEPT_OVERLAP * overlaps[0]
 
     @property
     def same_person(self) -> bool:

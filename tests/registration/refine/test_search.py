@@ -1,6 +1,7 @@
 """From a start that is far off, mutual information leads near the place, and local correlation begins again there."""
 
 import numpy as np
+import pytest
 
 from stnreg.geometry.affine import (
     Parameters,
@@ -12,7 +13,9 @@ from stnreg.geometry.affine import (
     random_affine,
 )
 from stnreg.registration.refine import refine_affine
+from stnreg.registration.refine.linearization import Linearization, total_cost
 from stnreg.registration.refine.refined import CORRELATION
+from stnreg.registration.refine.search import PyramidResult
 
 TRUTH = nearest_dof(random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20), (0, 0, 0), 6)
 MIRROR = compose(TRUTH, np.diag([-1.0, 1.0, 1.0, 1.0]), invert(TRUTH))
@@ -49,3 +52,21 @@ def test_one_person_in_another_contrast_is_found_where_the_start_is_far_off(head
     assert refined.same_person
     assert not refined.mirrored
     assert mean_error_mm(refined.fixed_to_moving, TRUTH, head.points()) < 0.5
+
+
+def compared(overlap, correlation, residual):
+    """Return what one direction of a comparison says; both are alike."""
+    nothing = np.zeros((12, 12))
+    residuals = np.full(1000, residual, np.float32)
+    return (Linearization(nothing, nothing, np.zeros(12), residuals, 1.0, correlation, correlation, overlap),) * 2
+
+
+@pytest.mark.parametrize(
+    ("overlap", "correlation", "improved"), [(0.33, 0.6, True), (0.33, 0.5, False), (0.2, 0.6, False)]
+)
+def test_a_part_of_a_head_may_cover_less_of_another_where_it_fits_better(overlap, correlation, improved):
+    """Two people of whom one is seen in part: an estimate that stretches it covers more, and costs less."""
+    before, after = compared(0.4, 0.52, 0.5), compared(overlap, correlation, 0.45)
+    assert total_cost(after, before) > total_cost(before, before)
+    result = PyramidResult(EYE, EYE, 12, True, before, after, (1, 1, 1), None, 5.0)
+    assert result.improved == improved
