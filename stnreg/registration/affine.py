@@ -23,6 +23,8 @@ from stnreg.registration.stages import StageResult, run_stage
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 
+ONE_SHAPE = 1.4  # of `Structures.misfit`: more, and the images show two people
+
 
 def register_affine(
     pair: ImagePair,
@@ -132,14 +134,16 @@ class Refine:
         assert transform is not None
         assert transform.matrix is not None
         fixed, moving = self.encodings
+        structures = structures_of(fixed, moving)
+        has_one_shape = structures is None or structures.misfit <= ONE_SHAPE
         refined = refine_affine(
             *pair.images,
             transform.matrix,
             fixed_brain=(fixed.brain, fixed.maps_grid),
             moving_brain=(moving.brain, moving.maps_grid),
             moving_mirror=moving.mirror,
-            structures=structures_of(fixed, moving) if self.by_structures else None,
-            across_contrasts=fixed.is_placed and moving.is_placed,
+            structures=structures if self.by_structures else None,
+            across_contrasts=fixed.is_placed and moving.is_placed and has_one_shape,
             means=pair.means,
             **pair.masks,
             dof=self.dof,

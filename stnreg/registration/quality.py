@@ -9,11 +9,13 @@ from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
 from stnreg.registration.anatomy.completion import completed
 from stnreg.registration.anatomy.encode import Encoding
-from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
+from stnreg.registration.anatomy.fit import affine_standard_error_mm, distance_from_structures_mm, fit_pair
+from stnreg.registration.refine.pair_type import is_nearly_same_person
 
 # One person, told by a local correlation this high, can be assessed by half the share of the brain: in a wrong place
 # two images correlate by at most 0.66.
 CLEAR_CORRELATION, CLEAR_SHARE = 0.8, 0.5
+NEAR_STRUCTURES_MM = 5.0  # see `_is_told`
 
 
 @dataclass(frozen=True)
@@ -89,8 +91,7 @@ def assess(
     limits = fixed.calibration
     score, compared = agreement_beyond_shape(fixed, moving, fixed_to_moving, dof)
     one_person = refinement is not None and refinement.same_person
-    # Two images of one phantom, or of one animal, correlate as well: both must show what is placed as in a head.
-    is_told = one_person and fixed.is_placed and moving.is_placed
+    is_told = refinement is not None and _is_told(fixed, moving, fixed_to_moving, refinement)
     least = min(limits.min_score, limits.min_one_person_score) if is_told else limits.min_score
     is_clear = is_told and refinement is not None and refinement.correlation >= CLEAR_CORRELATION
     least_share = limits.min_common_share * (CLEAR_SHARE if is_clear else 1.0)
@@ -110,6 +111,20 @@ def assess(
     if np.linalg.det(fixed_to_moving[:3, :3]) <= 0:
         reasons.append("the transform swaps left and right (negative determinant)")
     return Verdict(not reasons, score, tuple(reasons))
+
+
+def _is_told(fixed: Encoding, moving: Encoding, fixed_to_moving: np.ndarray, refinement: RefinementStats) -> bool:
+    """Return whether the intensities show that the transform is right, so that the structures may agree less.
+
+    Two images of one phantom, or of one animal, correlate as well: both must show what is placed as in a head. Across
+    contrasts or resolutions, where local correlation is low, that they show one person says little of the place: it
+    must be near that of the structures then.
+    """
+    if not (refinement.same_person and fixed.is_placed and moving.is_placed):
+        return False
+    if is_nearly_same_person(refinement.correlation):
+        return True
+    return distance_from_structures_mm(fixed, moving, fixed_to_moving) <= NEAR_STRUCTURES_MM
 
 
 def agreement_beyond_shape(

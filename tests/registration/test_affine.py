@@ -1,14 +1,16 @@
 """From the encodings of two images to an assessed affine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stnreg.core.clock import Clock
-from stnreg.geometry.affine import Parameters, from_parameters, mean_error_mm, nearest_dof
+from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, mean_error_mm, nearest_dof
 from stnreg.images.volume import load_volume
 from stnreg.models.card import find
+from stnreg.registration import affine
 from stnreg.registration.affine import confirm_mirror, register_affine
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.load import load as load_encoder
@@ -18,6 +20,7 @@ from stnreg.registration.refine.refined import Refined
 from stnreg.registration.stages import StageResult
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+EYE, STRETCHED = np.eye(4), np.diag([1.1, 0.93, 1.03, 1.0])
 SHEARED = from_parameters(Parameters((4, -3, 5), (6, 2, -8), (1.1, 0.95, 1.0), (0.05, 0, 0.02)), (0, 0, 0))
 
 
@@ -91,6 +94,21 @@ def test_a_mirror_is_spoken_of_only_if_it_fits_better_at_both_numbers_of_dof(pai
     assert asked == [other]
     assert not confirm_mirror(refined(0.01), pair, stage_of_dof, Clock()).mirrored
     assert asked == [other], "where nothing is said of a mirror, nothing is confirmed"
+
+
+@pytest.mark.parametrize("initial", [None, SHEARED])
+@pytest.mark.parametrize("shape", [EYE, STRETCHED])
+def test_two_shapes_are_not_taken_for_one_head_whatever_the_start(pair, encodings, monkeypatch, initial, shape):
+    def refine(*images, across_contrasts, structures, **options):
+        assert (structures is None) == (initial is not None)
+        assert across_contrasts == (shape is EYE)
+        return replace(done, fixed_to_moving=images[2])
+
+    done = register_affine(pair, encodings, None, _options()).refined
+    fixed = encodings[0]
+    moving = replace(fixed, centroids_lps=apply_affine(shape, fixed.centroids_lps))
+    monkeypatch.setattr(affine, "refine_affine", refine)
+    register_affine(pair, (fixed, moving), initial, _options())
 
 
 def test_what_exchanges_left_and_right_is_not_refined_but_rejected(pair, encodings):

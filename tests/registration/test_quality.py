@@ -200,6 +200,17 @@ def test_one_person_may_agree_less_than_two_people():
     assert not assess(strange, strange, off, refinement=one).passed
 
 
+def test_one_head_in_two_contrasts_may_agree_less_only_near_its_structures():
+    one = RefinementStats(correlation=0.4, same_person=True, mirrored=False)
+    aside = from_parameters(Parameters((0, 8.0, 0)), np.zeros(3))
+    blurry = replace(WHOLE, maps_grid=Grid(GRID.size, aside @ GRID.index_to_lps))  # agrees less in any place
+    near, off = (from_parameters(Parameters((x, 0.0, 0)), np.zeros(3)) for x in (2.0, 7.0))
+    blurred = [assess(WHOLE, blurry, place, refinement=one) for place in (near, off)]
+    assert all(LIMITS.min_one_person_score < verdict.score < LIMITS.min_score for verdict in blurred)
+    assert [verdict.passed for verdict in blurred] == [True, False]
+    assert assess(WHOLE, blurry, off, refinement=replace(one, correlation=0.8)).passed
+
+
 @pytest.mark.parametrize("dof", [6, 12])
 def test_a_head_of_another_shape_than_any_person_has_is_rejected(dof):
     animal = from_parameters(Parameters((0, 0, 0), (0, 0, 0), (0.55, 0.95, 0.7)), np.zeros(3))

@@ -60,6 +60,27 @@ def trusted_structures(fixed: Encoding, moving: Encoding) -> tuple[Array, Array,
     return f, m, _fit_centroids(f, m, weights, whole)[1]
 
 
+def distance_from_structures_mm(fixed: Encoding, moving: Encoding, fixed_to_moving: Array) -> float:
+    """Return how far a rigid transform is from the best rigid one through the structures of both images.
+
+    Parameters
+    ----------
+    fixed, moving : Encoding
+    fixed_to_moving : (4, 4) float64
+        LPS mm.
+
+    Returns
+    -------
+    float
+        mm, weighted root mean square over the structures that both images show.
+    """
+    f, m, weights, whole = common_structures(fixed, moving)
+    best, trusted = robust_similarity(f, m, weights * whole, scale=False)
+    trusted = weights * whole * trusted
+    squared = ((apply_affine(fixed_to_moving, f) - apply_affine(best, f)) ** 2).sum(1)
+    return float(np.sqrt(trusted @ squared / trusted.sum()))
+
+
 def _fit_centroids(f: Array, m: Array, weights: Array, whole: Array) -> tuple[Array, Array]:
     """Fit an affine robustly and symmetrically; return it, and the weights of the structures."""
     ridge = RIDGE * (weights.sum() / (weights @ whole)) ** 2

@@ -5,9 +5,9 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
 from stnreg.registration.refine.one_person import run_pass, sample_both
 from stnreg.registration.refine.pyramid import PyramidLevel, build_levels, upright
-from stnreg.registration.refine.refinement import PASSES
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import extent, middle
+from stnreg.registration.refine.search import PASSES
 from stnreg.resampling.block_mean import BlockMeans
 
 COARSE = PASSES[0]

@@ -1,48 +1,25 @@
 """Refinement of an affine on the intensities inside both brain masks: symmetric Gauss-Newton, coarse to fine."""
 
-from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
 
 from stnreg.core.threads import one_blas_thread
-from stnreg.geometry.affine import check_affine, nearest_dof
+from stnreg.geometry.affine import check_affine
 from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.anchor import Anchor, HeadShape, Structures
-from stnreg.registration.refine.degrees_of_freedom import supported_dof
-from stnreg.registration.refine.gauss_newton import Pass
-from stnreg.registration.refine.information import InformedHead, refine_one_head
-from stnreg.registration.refine.linearization import (
-    Linearizations,
-    linearize_both,
-    mean_correlation,
-    mean_raw_correlation,
-    total_cost,
-)
-from stnreg.registration.refine.mirror import check_mirror
-from stnreg.registration.refine.one_person import (
-    LevelPair,
-    SampledPair,
-    refine_finest,
-    run_pass,
-    sample_both,
-    supported,
-)
-from stnreg.registration.refine.pair_type import is_nearly_same_person, is_same_contrast, is_same_person
+from stnreg.registration.refine.linearization import mean_correlation
+from stnreg.registration.refine.one_person import refine_finest, supported
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
 from stnreg.registration.refine.pyramid import build_levels, check_image, upright
-from stnreg.registration.refine.refined import CORRELATION, INFORMATION, SIMULATED, Refined
-from stnreg.registration.refine.region import BRAIN_SHARE, INNER_SHARE, Region
-from stnreg.registration.refine.samples import extent, middle, motion_mm
-from stnreg.registration.refine.simulated import SimulatedHead, refine_blurred
+from stnreg.registration.refine.refined import CORRELATION, Refined
+from stnreg.registration.refine.region import Region
+from stnreg.registration.refine.samples import motion_mm
+from stnreg.registration.refine.search import PASSES, PyramidResult, Search
 from stnreg.resampling.block_mean import BlockMeans
-
-PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
-MIRROR_LEVEL = 1
-ONE_SHAPE = 1.4  # of `Structures.misfit`: more, and the images show two people
 
 
 def refine_affine(
@@ -86,7 +63,7 @@ def refine_affine(
         Points that both images show. They count beside the intensities, unless both images show one person.
     across_contrasts : bool
         Whether one head in two contrasts is looked for by mutual information, which says little of a wrong pose: where
-        both images are known to show a head in its place.
+        both images are known to show a head in its place, and may show the same one.
     means : (BlockMeans, BlockMeans), optional
         Of both images, if others have computed some.
     dof : int
@@ -120,16 +97,11 @@ def refine_affine(
         heads = fixed_brain is not None and moving_brain is not None
         anchors: tuple[Anchor, ...] = (HeadShape(),) if heads else ()
         anchors += () if structures is None else (structures,)
-        result = _coarse_to_fine(pairs, start, dof, pool, anchors)
-        gain = None
-        if moving_mirror is not None:
-            result, gain = _escape_mirror(pairs, result, moving_mirror, dof, pool, anchors)
-        if anchors:
-            result = _alone_if_nearly_one_person(result, pool)
+        search = Search(pairs, dof, pool, anchors, moving_mirror)
+        result, gain = search.run(start)
         similarity = CORRELATION
-        one_shape = structures is None or structures.misfit <= ONE_SHAPE
-        if across_contrasts and heads and one_shape and not result.same_person:
-            result, similarity = _across_contrasts(finest, pairs[-1], result, pool)
+        if across_contrasts and heads and not result.same_person:
+            result, gain, similarity = search.across_contrasts(finest, result, gain)
         stepped = perf_counter()
         refined = None
         if result.improved and result.same_person and similarity == CORRELATION:
@@ -168,7 +140,7 @@ def _averaged(
     return first, second
 
 
-def _notes(result: "_PyramidResult", dof: int, *, by_structures: bool) -> tuple[str, ...]:
+def _notes(result: PyramidResult, dof: int, *, by_structures: bool) -> tuple[str, ...]:
     if not result.improved:  # where structures count, the start may have been their optimum, and needs no word
         return (
             ()
@@ -180,106 +152,7 @@ def _notes(result: "_PyramidResult", dof: int, *, by_structures: bool) -> tuple[
     return (f"the overlap supports {result.dof} degrees of freedom, not {dof}",)
 
 
-@dataclass(frozen=True)
-class _PyramidResult:
-    """The result of all pyramid levels; `before` and `after` are linearized at the finest of them.
-
-    They ended `returned_mm` from the initial transform, which is kept if it is better.
-    """
-
-    start: Matrix
-    fixed_to_moving: Matrix
-    dof: int
-    same_contrast: bool
-    before: Linearizations
-    after: Linearizations
-    steps: tuple[int, ...]
-    sampled: SampledPair
-    returned_mm: float
-    one_head: bool = False  # which was decided, whatever the correlation at the end
-    rigid: bool = False  # because one head needs no more
-
-    @property
-    def improved(self) -> bool:
-        return self.one_head or total_cost(self.after, self.before) < total_cost(self.before, self.before)
-
-    @property
-    def same_person(self) -> bool:
-        return self.one_head or is_same_person(mean_correlation(self.after))
-
-    @property
-    def start_is_best(self) -> bool:
-        """Whether there was nothing to improve: one head, and the passes came back to where it lay."""
-        return not self.improved and self.same_person and self.returned_mm <= PASSES[-1].stop_mm
-
-
-def _coarse_to_fine(
-    levels: list[LevelPair], start: Matrix, dof: int, pool: Executor | None, anchors: Sequence[Anchor]
-) -> _PyramidResult:
-    first = sample_both(levels[0], PASSES[0].samples)
-    usable = supported_dof(dof, *extent(*first, start))
-    initial = nearest_dof(start, middle(*first, start), dof)
-    current = nearest_dof(initial, middle(*first, initial), usable)
-    steps, same_contrast = [], False
-    for pair, level_pass in zip(levels, PASSES, strict=True):
-        sampled = sample_both(pair, level_pass.samples, INNER_SHARE if same_contrast else BRAIN_SHARE)
-        outcome = run_pass(sampled, current, usable, level_pass, pool, anchors)
-        current = outcome.fixed_to_moving
-        steps.append(outcome.steps)
-        if level_pass is PASSES[-2]:
-            same_contrast = is_same_contrast(outcome.correlation, mean_raw_correlation(outcome.linearized))
-    before = linearize_both(*sampled, initial, middle(*sampled, initial), pool)
-    returned = motion_mm(*sampled, initial, current)
-    after, done = outcome.linearized, tuple(steps)
-    result = _PyramidResult(initial, current, usable, same_contrast, before, after, done, sampled, returned)
-    return result if result.improved else replace(result, fixed_to_moving=initial, dof=dof, after=before)
-
-
-def _escape_mirror(
-    levels: list[LevelPair],
-    result: _PyramidResult,
-    moving_mirror: Matrix,
-    dof: int,
-    pool: Executor | None,
-    anchors: Sequence[Anchor],
-) -> tuple[_PyramidResult, float]:
-    """Check the mirror; return the better of the result and its restart, and the gain of the mirror."""
-    check = check_mirror(levels[MIRROR_LEVEL], result.fixed_to_moving, moving_mirror, result.dof, pool)
-    if check.unmirrored_restart is None:
-        return result, check.gain
-    again = _coarse_to_fine(levels, check.unmirrored_restart, dof, pool, anchors)
-    if mean_correlation(again.after) > mean_correlation(result.after):
-        result = replace(again, start=result.start, before=result.before)
-    return result, check.gain
-
-
-def _alone_if_nearly_one_person(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
-    """Let the intensities alone decide where they almost show one person: structures are less precise than they are."""
-    if result.same_person or not is_nearly_same_person(mean_correlation(result.after)):
-        return result
-    alone = run_pass(result.sampled, result.fixed_to_moving, result.dof, PASSES[-1], pool)
-    found = replace(result, fixed_to_moving=alone.fixed_to_moving, after=alone.linearized)
-    return found if found.same_person else result
-
-
-def _across_contrasts(
-    sides: tuple[Side, Side], finest: LevelPair, result: _PyramidResult, pool: Executor | None
-) -> tuple[_PyramidResult, str]:
-    """Refine one head across resolutions or contrasts, if the images show one; also return the similarity used."""
-    similarity = SIMULATED
-    found: SimulatedHead | InformedHead | None = refine_blurred(sides, finest, result.start, pool)
-    if found is None and not result.same_contrast:
-        similarity = INFORMATION
-        found = refine_one_head(sides, result.start, result.fixed_to_moving, pool)
-    if found is None:
-        return result, CORRELATION
-    end = found.fixed_to_moving
-    after = linearize_both(*result.sampled, end, middle(*result.sampled, end), pool)
-    changed = {"fixed_to_moving": end, "dof": 6, "after": after, "steps": result.steps + found.steps}
-    return replace(result, **changed, one_head=True, rigid=True), similarity
-
-
-def _with_supported_dof(result: _PyramidResult, pool: Executor | None) -> _PyramidResult:
+def _with_supported_dof(result: PyramidResult, pool: Executor | None) -> PyramidResult:
     """Return the rigid result for one head if an affine fits hardly better."""
     rigid = supported(result.sampled, result.fixed_to_moving, result.dof, result.after, PASSES[-1], pool)
     if rigid is None:

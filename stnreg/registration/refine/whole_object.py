@@ -18,7 +18,7 @@ from stnreg.geometry.affine import check_affine, invert, nearest_dof
 from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.degrees_of_freedom import supported_dof
-from stnreg.registration.refine.gauss_newton import Outcome, minimize
+from stnreg.registration.refine.gauss_newton import Outcome, Pass, minimize
 from stnreg.registration.refine.linearization import (
     Linearizations,
     linearize_both,
@@ -32,7 +32,7 @@ from stnreg.registration.refine.pair_type import SAME_PERSON_CORRELATION, is_sam
 from stnreg.registration.refine.parallel import Side, on_both, second_worker
 from stnreg.registration.refine.pyramid import build_levels
 from stnreg.registration.refine.refined import Refined
-from stnreg.registration.refine.refinement import Pass, refine_affine
+from stnreg.registration.refine.refinement import refine_affine
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, extent, middle, motion_mm, take_samples
 

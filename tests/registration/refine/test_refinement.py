@@ -17,9 +17,9 @@ from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.gauss_newton import minimize
 from stnreg.registration.refine.linearization import linearize_both, total_cost
 from stnreg.registration.refine.pyramid import build_levels
-from stnreg.registration.refine.refinement import PASSES
 from stnreg.registration.refine.region import Region
 from stnreg.registration.refine.samples import SampledImage, middle, take_samples
+from stnreg.registration.refine.search import PASSES
 
 TRUTH = random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20, scale=1.1, shear=0.05)
 OFF = from_parameters(Parameters((2, -2.5, 2), (2, -3, 2.5), (1.02, 1.02, 1.02)), (0, 0, 0))
