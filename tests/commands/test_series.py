@@ -114,7 +114,7 @@ def test_the_page_holds_every_visit(made):
     for name in MOVES:
         assert f'data-show="{name}"' in page
     assert "volume change" in page
-    assert "too coarse for --change" in page  # beside the numbers
+    assert page.index("2019: voxels of 2.2 mm are too coarse") < page.index("2021: voxels of 2.2 mm are too coarse")
     assert "http://" not in page
     assert "https://" not in page
 
