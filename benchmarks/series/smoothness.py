@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.series.run import RESULTS, Person, add_rows, is_done
+from benchmarks.series.people import RESULTS, Person, add_rows, is_done
 from benchmarks.series.visits import ALIKE, chosen
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.register import register_series

@@ -1,6 +1,6 @@
 """Print what `benchmarks.series.run` measured.
 
-python -m benchmarks.series.tables transforms|change|smoothness|cost
+python -m benchmarks.series.tables transforms|change|smoothness|order|cost
 """
 
 import sys
@@ -8,7 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmarks.series.run import CHANGES, COST, TRANSFORMS, load
+from benchmarks.series.changes import CHANGES
+from benchmarks.series.order import COLUMNS as ORDER_COLUMNS
+from benchmarks.series.order import ORDERS
+from benchmarks.series.people import load
+from benchmarks.series.run import COST, TRANSFORMS
 from benchmarks.series.smoothness import SMOOTHNESS
 from stnreg.registration.series.change import systematic_error
 
@@ -55,6 +59,9 @@ def change() -> None:
             ("loss", "loss of the brain"),
             ("growth", "growth of the ventricles"),
             ("scale", "scanner's scale off by 0.3 % (0.9 % of volume), no change"),
+            ("none-series", "no change, six visits at once"),
+            ("loss-series", "loss of the brain by 0 to 3 %, five visits at once"),
+            ("growth-series", "growth of the ventricles by 0 to 20 %, five visits at once"),
         ):
             found = [row for row in rows if row["kind"] == kind and row["region"] == region]
             if found:
@@ -115,16 +122,35 @@ def smoothness() -> None:
     print_rows(header, out)
 
 
+def order() -> None:
+    """Print how far the result depends on the order of the visits."""
+    out = []
+    for change, told in (("False", "three visits"), ("True", "three visits, `--change`")):
+        rows = [row for row in load(ORDERS) if row["change"] == change]
+        if rows:
+            people = len({row["person"] for row in rows})
+            most = [max(float(row[name] or 0) for row in rows) for name in ORDER_COLUMNS[3:]]
+            volumes = f"{most[2]:.1e}" if change == "True" else ""
+            out.append((told, str(people), str(len(rows)), f"{most[0]:.1e}", f"{most[1]:.1e}", volumes))
+    print_rows(("", "people", "other orders", "transforms mm", "template %", "volume of the brain %"), out)
+
+
 def cost() -> None:
     """Print time and memory of the command."""
     out = []
     for change, told in (("no", "transforms and template"), ("yes", "with `--change`")):
         rows = [row for row in load(COST) if row["change"] == change]
         if rows:
-            seconds = [float(row["seconds"]) / int(row["visits"]) for row in rows]
+            seconds, computing, floor = (
+                np.median([float(row[name]) for row in rows]) for name in ("seconds", "computing_s", "floor_s")
+            )
             peak = max(float(row["peak_mb"]) for row in rows)
-            out.append((told, str(len(rows)), f"{np.median(seconds):.1f}", f"{peak / 1024:.2f}"))
-    print_rows(("three visits", "people", "processor s a visit", "memory GiB"), out)
+            count = int(rows[0]["visits"])
+            each = (seconds / count, computing / count, floor, seconds / count / floor, computing / count / floor)
+            out.append((told, str(len(rows)), *(f"{value:.1f}" for value in each), f"{peak / 1024:.2f}"))
+    header = ("three visits", "people", "processor s a visit", "of them computing", "floor s", "floors a visit",
+              "of them computing", "memory GiB")  # fmt: skip
+    print_rows(header, out)
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -137,4 +163,4 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 if __name__ == "__main__":
-    {"transforms": transforms, "change": change, "smoothness": smoothness, "cost": cost}[sys.argv[1]]()
+    {"transforms": transforms, "change": change, "smoothness": smoothness, "order": order, "cost": cost}[sys.argv[1]]()

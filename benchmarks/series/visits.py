@@ -8,6 +8,7 @@ the others have lost part of the brain, or their ventricles have grown. `alike` 
 
 import argparse
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +45,13 @@ def chosen(options: argparse.Namespace) -> list[str]:
     return options.people.split(",") if options.people else persons(options.textures)
 
 
-def make(folder: Path, person: str) -> None:
-    """Make the visits of a person that are missing."""
+def make(folder: Path, person: str, names: Collection[str] = tuple(VISITS)) -> None:
+    """Make the visits of a person that are missing, of those that are named."""
     number, texture = (int(part) for part in person.removeprefix("anatomy").split("-"))
     anatomy = None
     for k, (name, changes) in enumerate(VISITS.items()):
         image, truth = folder / person / f"{name}.nii.gz", folder / person / f"{name}.json"
-        if truth.is_file():
+        if truth.is_file() or name not in names:
             continue
         if anatomy is None:
             path = shared_folder() / f"data/train/labelmaps/anatomy_{number:02d}.nii.gz"
@@ -71,9 +72,10 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--textures", type=int, default=2, help="people per anatomy")
     parser.add_argument("--people", help="of all people only these, such as anatomy14-0,anatomy15-0")
+    parser.add_argument("--only", default=",".join(VISITS), help="of all visits only these, such as still-1,loss-0.02")
     options = parser.parse_args()
     for person in chosen(options):
-        make(options.output, person)
+        make(options.output, person, options.only.split(","))
         print(person, flush=True)
 
 

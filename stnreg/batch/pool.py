@@ -21,12 +21,20 @@ MEMORY_PER_WORKER = 900_000_000
 TRIES = 2
 
 
-def default_jobs(threads: int) -> int:
-    """Return as many workers as cores and free memory allow, one at least."""
+def default_jobs(threads: int, memory: int = MEMORY_PER_WORKER) -> int:
+    """Return as many workers as cores and free memory allow, one at least.
+
+    Parameters
+    ----------
+    threads : int
+        Of each worker.
+    memory : int
+        Bytes that each needs at most.
+    """
     from stnreg.core.threads import default_threads
 
     free = free_memory()
-    by_memory = default_threads() if free is None else free // MEMORY_PER_WORKER
+    by_memory = default_threads() if free is None else free // memory
     return max(1, min(default_threads() // threads, by_memory))
 
 

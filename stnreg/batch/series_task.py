@@ -18,6 +18,7 @@ COLUMNS = (
     *("id", "status", "reasons", "visits", "kept", "left_out", "score", "disagreement_mm", "motion_mm"),
     *("brain_change_percent", "brain_change_error_percent", "warnings", "template", "fingerprint", "tries", "total_s"),
 )
+MEMORY, MEMORY_PER_VISIT = 700_000_000, 250_000_000  # bytes; maximum of `series` for images of 256^3
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class SeriesTask:
     def device(self) -> str:
         """Where the networks run; images are not read ahead."""
         return "cpu"
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the series needs at most."""
+        return MEMORY + MEMORY_PER_VISIT * len(self.subject.images)
 
     @property
     def wanted(self) -> list[Path]:

@@ -222,7 +222,7 @@ def _run_many(
         rows = run_batch(
             tasks,
             folder,
-            jobs=jobs or default_jobs(threads),
+            jobs=jobs or default_jobs(threads, max(task.memory for task in tasks)),
             threads=threads,
             dask=dask,
             resume=resume,

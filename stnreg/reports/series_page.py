@@ -98,10 +98,16 @@ def write_series_page(
         f"{result.options.average} template of {full.spacing[0]:.3g} mm, "
         f"reference: {html.escape(str(result.options.reference))}",
     ]
+    told = [*(warning for visit in result.visits for warning in visit.warnings), *result.warnings]
     page = filled(
         "series.html",
         title=html.escape(title),
-        lines="\n".join(f"<p>{line}</p>" for line in lines),
+        lines="\n".join(
+            (
+                *(f"<p>{line}</p>" for line in lines),
+                *(f'<p class="not-judged">warning: {html.escape(warning)}</p>' for warning in told),
+            )
+        ),
         style=asset("style.css"),
         buttons="\n  ".join(
             f'<button data-show="{html.escape(name, quote=True)}" aria-pressed="false">{html.escape(name)}</button>'

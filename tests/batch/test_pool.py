@@ -87,6 +87,7 @@ def test_jobs_fit_cores_and_memory(monkeypatch):
     monkeypatch.setattr("stnreg.batch.pool.free_memory", lambda: 3_000_000_000)
     assert default_jobs(1) == 3
     assert default_jobs(4) == 2
+    assert default_jobs(1, memory=1_400_000_000) == 2
     monkeypatch.setattr("stnreg.batch.pool.free_memory", lambda: 1)
     assert default_jobs(1) == 1
     monkeypatch.undo()

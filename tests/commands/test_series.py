@@ -61,6 +61,7 @@ def test_a_series_ends_in_files_and_a_status(made):
     ]
     assert "another person" in rows["other"]["reason"]
     assert "broken.nii.gz" in rows["broken"]["reason"]
+    assert rows["2019"]["skull_used"] in ("true", "false")
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     own = {f"{name}{ending}" for name in MOVES for ending in (".nii.gz", ".tfm", ".lta", "_logjacobian.nii.gz")}
     shared = {"template.nii.gz", "visits.tsv", "changes.tsv", "series.json", "index.html", "between/2019_to_2021.tfm"}
@@ -113,6 +114,7 @@ def test_the_page_holds_every_visit(made):
     for name in MOVES:
         assert f'data-show="{name}"' in page
     assert "volume change" in page
+    assert page.index("2019: voxels of 2.2 mm are too coarse") < page.index("2021: voxels of 2.2 mm are too coarse")
     assert "http://" not in page
     assert "https://" not in page
 

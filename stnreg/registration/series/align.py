@@ -92,7 +92,7 @@ def align(visit: Prepared, others: Prepared, visit_to_space: Matrix, dof: int, *
         Whether the scale of the skull is measured.
     """
     brain = _correlation(visit.brain, others.brain, visit_to_space)
-    has_skull = heads_agree(brain, _correlation(visit.head, others.head, visit_to_space))
+    has_skull = bool(heads_agree(brain, _correlation(visit.head, others.head, visit_to_space)))
     used = (visit.used_head, others.used_head) if has_skull else (visit.used_brain, others.used_brain)
     outcome = minimize(*used, visit_to_space, dof=dof, max_steps=MAX_STEPS, stop_mm=STOP_MM, newton=True)
     found = outcome.fixed_to_moving

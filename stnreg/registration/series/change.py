@@ -36,12 +36,12 @@ MARGIN_VOXELS = 8
 COARSE_MM = 1.5  # voxels whose partial volume hides the edges that a change moves
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
-SHIFT_MM = 0.0037
-"""How far a boundary seems to move, all of it alike, where nothing changed: set by hand from six simulated pairs.
+SHIFT_MM = 0.0022
+"""How far a boundary seems to move, all of it alike, where nothing changed.
 
 It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
 alignment. Of a region it is this times the area of its boundary over its volume. `benchmarks.series.told_error` derives
-less from the few pairs that it has.
+it from simulated tuning pairs: the upper 95 % limit of what they tell, as from few pairs the mean may be too small.
 """
 EDGE_MM = 0.14
 """How far the edge of a region may lie from the true one, all of it alike: `benchmarks.series.told_error` derives it.
@@ -61,7 +61,8 @@ class ChangeResult:
     error : dict of str to list of float
         Standard errors of those by the residuals, where they were computed.
     boundary_per_mm : dict of str to float
-        Area of the boundary of each region over its volume, 1 / mm: what the residuals do not show grows with it.
+        Area of the boundary of each region in `error` over its volume, 1 / mm: what the residuals do not show grows
+        with it.
     volume_ml : dict of str to float
         Volume of each region in the template.
     log_jacobian : list of (z, y, x) float32
@@ -167,8 +168,9 @@ def measure_change(
     # A flow goes from -u / 2 in the others to +u / 2 in the visit.
     fields = [share * flow.displacement for flow in flows] if count > 2 else _halves(flows[0])
     volumes = [volume_factor(field) for field in fields]
+    sizes = {name: mask.sum(dtype=float) for name, mask in regions.masks.items()}
     logs = {
-        name: [float(np.log((mask * one).sum(dtype=float) / mask.sum(dtype=float))) for one in volumes]
+        name: [float(np.log((mask * one).sum(dtype=float) / sizes[name])) for one in volumes]
         for name, mask in regions.masks.items()
     }
     errors = {}
@@ -182,8 +184,8 @@ def measure_change(
     return ChangeResult(
         logs,
         errors,
-        {name: boundary_per_volume(mask, spacing_mm) for name, mask in regions.masks.items()},
-        {name: float(mask.sum(dtype=float)) * voxel_ml for name, mask in regions.masks.items()},
+        {name: boundary_per_volume(regions.masks[name], spacing_mm) for name in errors},
+        {name: float(size) * voxel_ml for name, size in sizes.items()},
         [_whole(np.log(np.maximum(one, 0.05)) * inside, template_grid, corner) for one in volumes],
         fields,
         grid,

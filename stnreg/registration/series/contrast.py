@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from stnreg.geometry.grid import ArrayOnGrid, Grid
-from stnreg.registration.series.bias import bias_and_offset
+from stnreg.registration.series.bias import BiasFit
 
 Array = np.ndarray
 FLAT_SLOPE = 0.06  # per voxel, in units of contrast: below it, an offset does not look like motion
@@ -45,9 +45,10 @@ def contrast_difference(mean: Array, difference: Array, weight: Array, grid: Gri
     flat = weight * flatness(smooth, FLAT_SLOPE)
     curved = sum(np.gradient(np.gradient(near, axis=k), axis=k) for k in range(3)).astype(np.float32)
     signal, curvature, factor = smooth + np.float32(floor), _dot(weight, curved**2), 0.0
+    fit = BiasFit(signal, flat, grid, with_offset=True)
     for _ in range(2):
         left = difference - np.float32(factor) * curved
-        bias, offset = bias_and_offset(left, signal, flat, grid, with_offset=True)
+        bias, offset = fit.of(left)
         field = bias * (near + np.float32(floor)) + np.float32(offset)
         factor = _dot(weight, curved * (difference - field)) / max(curvature, 1e-6)
     return field + np.float32(factor) * curved
@@ -77,7 +78,8 @@ def evened(images: Sequence[Array], variances: Sequence[float], grid: Grid, weig
         typical = max(float(np.median(smooth[weight > 0.5])), 1e-6) if (weight > 0.5).any() else 1.0
         # Tissue alone: the fluid says little of the field.
         flat = weight * (smooth > TISSUE_SHARE * typical) * flatness(smooth / np.float32(typical), FLAT_SLOPE / 2)
-        fields = [bias_and_offset(image - smooth, smooth, flat, grid, with_offset=False)[0] for image in images]
+        fit = BiasFit(smooth, flat, grid, with_offset=False)
+        fields = [fit.of(image - smooth)[0] for image in images]
         images = [image / np.maximum(1 + field, 0.1) for image, field in zip(images, fields, strict=True)]
     return list(images)
 

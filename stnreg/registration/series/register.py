@@ -114,7 +114,8 @@ def register_series(
     changes = None
     coarse: tuple[str, ...] = ()
     if options.change:
-        coarse = voxel_warnings(members, [named[order[k]] for k in group])
+        given = sorted(range(len(group)), key=lambda number: order[group[number]])
+        coarse = voxel_warnings([members[number] for number in given], [named[order[group[n]]] for n in given])
         with clock.stage("change"):
             changes = measure_change(members, placed.maps, placed.template.grid, options.thread_count, member_masks)
     skulls = relative_scales([one.skull for one in rounds.aligned])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.series.bias import bias_and_offset
+from stnreg.registration.series.bias import BiasFit
 from stnreg.registration.series.contrast import evened
 
 GRID = Grid.cube((0, 0, 0), 40, 4.0)
@@ -14,7 +14,7 @@ FIELD = 0.1 * X + 0.05 * Y * Z - 0.08 * Z**2 + 0.03
 def test_a_bias_field_and_an_offset_are_found_up_to_the_edge():
     signal = (1 + 0.3 * np.sin(9 * X) * np.cos(7 * Y)).astype(np.float32)
     difference = (FIELD * signal + 0.02).astype(np.float32)
-    bias, offset = bias_and_offset(difference, signal, BALL, GRID, with_offset=True)
+    bias, offset = BiasFit(signal, BALL, GRID, with_offset=True).of(difference)
     assert offset == pytest.approx(0.02, abs=2e-3)
     assert np.abs(bias - FIELD)[BALL > 0].max() < 4e-3
 

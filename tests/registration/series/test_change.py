@@ -13,7 +13,7 @@ def result(count, boundary_per_mm):
     return ChangeResult(
         {"brain": LOGS[:count], "frontal_L": LOGS[:count]},
         {"brain": [0.0003] * count},
-        {"brain": boundary_per_mm, "frontal_L": boundary_per_mm},
+        {"brain": boundary_per_mm},
         {"brain": 1000.0, "frontal_L": 100.0},
         [np.zeros((2, 2, 2), np.float32)] * count,
         [np.zeros((3, 2, 2, 2), np.float32)] * count,
