@@ -16,6 +16,7 @@ from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.pose_retry import register_with_retry
+from stnreg.registration.refine.refined import INFORMATION, Refined
 from stnreg.registration.stages import run_stage
 
 VELOCITY_MODEL = "velocity"
@@ -41,7 +42,7 @@ class AnatomyRegistration:
         """Deform what an affine has brought together, and assess it once more."""
         assert found.encodings is not None
         network = find_velocity_network(VELOCITY_MODEL, options.thread_count, options.device)
-        one_person = found.refined is not None and found.refined.same_person
+        one_person = found.refined is not None and shows_one_person(found.refined)
         stage = Deform(
             found.encodings,
             self.encoder.model.fine,
@@ -62,6 +63,15 @@ class AnatomyRegistration:
             self.encoder.encode_image(pair.means[0], deadline) if fixed is None else fixed.encoding,
             self.encoder.encode_image(pair.means[1], deadline) if moving is None else moving.encoding,
         )
+
+
+def shows_one_person(refined: Refined) -> bool:
+    """Return whether the local correlation shows one person, whose deformation then follows the intensities alone.
+
+    Mutual information takes some pairs of two people in two contrasts for one, and where it is needed the local
+    correlation leads nowhere: the network knows more.
+    """
+    return refined.same_person and refined.similarity != INFORMATION
 
 
 class AnatomyMethod:

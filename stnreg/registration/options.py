@@ -39,7 +39,7 @@ class RegistrationOptions:
     stiffness_mm : float, optional
         Standard deviation of the Gaussian that the velocity of the deformation is smoothed by, mm. 0 leaves it as the
         network predicts it; larger is smoother and fits less. By default 1.5 between two people, and 12 where the
-        refinement of the affine found that both images show one person.
+        local correlation of the refined affine showed one person.
     volume : int or "mean", optional
         Which volume of a 4-D image to register, from 0. Required if an image has several.
     max_seconds : float, optional
