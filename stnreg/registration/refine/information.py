@@ -29,8 +29,8 @@ Array = np.ndarray
 MARGIN_MM = 10.0
 PASSES = (Pass(8.0, 6_000, 12, 0.2), Pass(4.0, 12_000, 8, 0.1), Pass(2.0, 40_000, 10, 0.03))
 TELLING = 1  # index of the pass at which one head is told from two
-# Share of the information of an affine that a rigid transform keeps at least for one head. Most pairs of two people keep
-# less; of two whose heads are nearly alike in size, some keep more.
+# Share of the information of an affine that a rigid transform keeps at least for one head. Most pairs of two people
+# keep less; of two whose heads are nearly alike in size, some keep more.
 ONE_HEAD_SHARE = 0.96
 INNER_SHARE = 0.7  # of the brain map: where the range of the intensities is taken from
 RANGE_PERCENT = (1.0, 99.0)
