@@ -113,10 +113,7 @@ def one_sign(fixed: Array, moving: Array, weight: Array, settings: InstanceSetti
     one and brighter in the other, but fluid is dark in both, so that a window with all three may fit best in a wrong
     place. Parameters are those of `residual`.
     """
-    mean_a, mean_b = (_window_mean(image, settings.reach) for image in (fixed, moving))
-    cross = _window_mean(fixed * moving, settings.reach) - mean_a * mean_b
-    spread_a = np.maximum(_window_mean(fixed * fixed, settings.reach) - mean_a * mean_a, 0)
-    spread_b = np.maximum(_window_mean(moving * moving, settings.reach) - mean_b * mean_b, 0)
+    _, _, cross, spread_a, spread_b = _moments(fixed, moving, settings.reach)
     correlation = weight * cross / np.sqrt(spread_a * spread_b + np.float32(settings.noise**4))
     return abs(float(correlation.sum(dtype=np.float64))) / max(float(np.abs(correlation).sum(dtype=np.float64)), 1e-9)
 
@@ -161,10 +158,7 @@ def _ascent(a: Array, b: Array, weight: Array, settings: InstanceSettings) -> Ar
         return _window_mean(values, settings.reach)
 
     noise = np.float32(settings.noise**4)
-    mean_a, mean_b = mean(a), mean(b)
-    cross = mean(a * b) - mean_a * mean_b
-    spread_a = np.maximum(mean(a * a) - mean_a * mean_a, 0)
-    spread_b = np.maximum(mean(b * b) - mean_b * mean_b, 0)
+    mean_a, mean_b, cross, spread_a, spread_b = _moments(a, b, settings.reach)
     product = spread_a * spread_b + noise
     slope = weight * cross / product
     bend = slope * cross / product
@@ -175,6 +169,15 @@ def _ascent(a: Array, b: Array, weight: Array, settings: InstanceSettings) -> Ar
     by_b = a * shared - pull_a - b * mean(held_b) + mean(held_b * mean_b)
     # The fixed head moves against the velocity, the moving head with it.
     return np.stack([by_b * _slope(b, axis) - by_a * _slope(a, axis) for axis in (2, 1, 0)])
+
+
+def _moments(a: Array, b: Array, reach: int) -> tuple[Array, Array, Array, Array, Array]:
+    """Return the means of both images over the windows, their covariance, and their variances."""
+    mean_a, mean_b = _window_mean(a, reach), _window_mean(b, reach)
+    cross = _window_mean(a * b, reach) - mean_a * mean_b
+    spread_a = np.maximum(_window_mean(a * a, reach) - mean_a * mean_a, 0)
+    spread_b = np.maximum(_window_mean(b * b, reach) - mean_b * mean_b, 0)
+    return mean_a, mean_b, cross, spread_a, spread_b
 
 
 def _window_mean(values: Array, reach: int) -> Array:
