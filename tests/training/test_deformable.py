@@ -7,8 +7,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
-from stnreg.training.deformable import losses  # noqa: E402
+from stnreg.training.deformable import losses, painting  # noqa: E402
 from stnreg.training.deformable.batch import BatchSettings, make_batch  # noqa: E402
+from stnreg.training.deformable.objective import LossSettings, batch_loss  # noqa: E402
 from stnreg.training.deformable.run import Budget, Run, TrainSettings, train  # noqa: E402
 from stnreg.training.deformable.subjects import frame_points, load_pack  # noqa: E402
 
@@ -150,6 +151,49 @@ def run_to(pack, folder, settings, steps):
     for _ in range(steps):
         run.advance()
     run.save(folder / "weights.ckpt", folder / "last.ckpt")
+
+
+def test_painted_scans_have_the_contrast_of_their_palette_and_the_partial_volumes_of_the_scan():
+    codes = torch.zeros(1, 12, 12, 12, dtype=torch.int64)
+    codes[..., 2:4], codes[..., 4:6], codes[..., 6:8], codes[..., 8:] = 4, 3, 10, 2  # fluid, cortex, thalamus, white
+    image = torch.zeros(1, 1, 12, 12, 12)
+    image[..., 2:4], image[..., 4:6], image[..., 6:8], image[..., 8:] = 0.2, 0.6, 0.7, 0.9
+    image[:, :, 0, 0, 4] = 0.4  # cortex, half of it fluid
+    palette = torch.zeros(1, 256)
+    palette[0, [4, 3, 10, 2]] = torch.tensor([1.0, 0.6, 0.1, 0.3])
+    painted = painting.paint_scans(image, codes, palette, torch.Generator().manual_seed(0))[0, 0]
+    assert torch.allclose(painted[6, 6, [2, 11]], torch.tensor([1.0, 0.3]), atol=0.1)  # borders are blurred a little
+    assert abs(float(painted[6, 6, 0])) < 0.15
+    assert painted[0, 0, 4] > painted[6, 6, 4] + 0.05  # towards fluid, which is bright now
+    assert painted[6, 6, 6] < painted[6, 6, 5]  # the thalamus is as the palette says, brighter than cortex in the scan
+
+
+def test_a_share_of_the_scans_is_painted_from_labels(velocity_pack):
+    pack = load_pack(velocity_pack, torch.device("cpu"))
+    settings = BatchSettings(2, 0, 0, contrast_share=0.0)
+    draws = [
+        make_batch(pack, replace(settings, labelled_share=s), (16, 16, 16), 10.0, torch.Generator().manual_seed(4))
+        for s in (0.0, 1.0)
+    ]
+    assert torch.equal(draws[0].labels, draws[1].labels)
+    assert torch.equal(draws[0].reference, draws[1].reference)
+    assert not torch.allclose(draws[0].pair, draws[1].pair, atol=0.2)
+
+
+def test_contrasts_are_held_together(velocity_pack):
+    pack = load_pack(velocity_pack, torch.device("cpu"))
+    network = VelocityNet(replace(TINY, maps=pack.labels)).eval()
+    torch.nn.init.normal_(network.matchers[0].head.weight)
+    batch = make_batch(pack, BatchSettings(1, 1, 0), (16, 16, 16), 10.0, torch.Generator().manual_seed(1))
+    settings = LossSettings(contrast=2.0)
+    seen = batch_loss(network, batch, pack, settings, 0.0, False)
+    without = batch_loss(network, batch, pack, replace(settings, contrast=0.0), 0.0, False)
+    assert seen["apart"] > 0
+    assert without["apart"] == 0
+    assert torch.isclose(seen["loss"], without["loss"] + 2 * seen["apart"])
+    n = len(batch.pair)
+    clean = replace(batch, pair=torch.cat([batch.reference[:n], batch.reference[n:]], 1))
+    assert batch_loss(network, clean, pack, settings, 0.0, False)["apart"] < 1e-9
 
 
 def test_half_precision_takes_a_step(velocity_pack, tmp_path):

@@ -33,6 +33,10 @@ class BatchSettings:
         Largest standard deviation of the smooth warp of each head.
     contrast_share : float
         Of the scans, that are shown in another contrast.
+    painted_warp_mm : float
+        As `warp_mm`, of painted heads: there are few of them, and strong warps make more.
+    labelled_share : float
+        Of all scans, that are painted from their own labels: contrasts for as many anatomies as there are scans.
     """
 
     scan_pairs: int = 5
@@ -46,6 +50,8 @@ class BatchSettings:
     own_scale: float = 0.02
     warp_mm: float = 3.0
     contrast_share: float = 0.4
+    painted_warp_mm: float = 3.0
+    labelled_share: float = 0.0
 
     @property
     def pairs(self) -> int:
@@ -89,15 +95,15 @@ def make_batch(
     last = range(s.pairs - mixed, s.pairs)
     mirrored = torch.rand(s.pairs, generator=generator, device=generator.device) < 0.5
     seen, own, reference, in_freesurfer = [], [], [], []
-    for count, pairs_of, make in (
-        (scans, [*first, *last, *first], _scans),
-        (maps, [*drawn, *drawn, *last], _painted),
+    for count, pairs_of, make, warp_mm in (
+        (scans, [*first, *last, *first], _scans, s.warp_mm),
+        (maps, [*drawn, *drawn, *last], _painted, s.painted_warp_mm),
     ):
         if not count:
             continue
         # Images of a pair share its first affine; each has one more of its own, and a warp.
         affine = shared[pairs_of] @ _draw_affines(count, s.own_deg, s.own_mm, s.own_scale, generator)
-        warp = _draw_warps(count, s.warp_mm, generator)
+        warp = _draw_warps(count, warp_mm, generator)
         mover = _Mover(affine, warp, mirrored[pairs_of], shape, spacing_mm)
         image, clean, labels, common = make(pack, settings, count, mover, generator)
         seen.append(image)
@@ -160,6 +166,11 @@ def _scans(
     clean = pack.scans.linear("image", who, points) / 255
     brain = (labels > 0)[:, None]
     seen = painting.another_contrast(clean, settings.contrast_share, generator)
+    if settings.labelled_share:
+        palette = painting.palettes(painting.draw_contrasts(count, generator), generator)
+        painted = painting.paint_scans(clean, pack.code_of_dlmuse[labels], palette, generator)
+        chosen = uniform((count, 1, 1, 1, 1), 0.0, 1.0, generator) < settings.labelled_share
+        seen = torch.where(chosen, painted, seen)
     seen = _as_seen(painting.scanner(seen, generator), brain, generator)
     return (
         seen,

@@ -24,6 +24,9 @@ class LossSettings:
         Of 1 - local correlation of the heads in one contrast.
     maps : float
         Of the cross-entropy of the encoder's maps, nats.
+    contrast : float
+        Of the mean squared difference, mm^2, from the coefficients that the same network finds where both heads have
+        one contrast.
     fold : float
         Of how far determinants fall below `least`.
     spread : float
@@ -41,6 +44,7 @@ class LossSettings:
     coarse: float = 1.0
     correlation: float = 0.3
     maps: float = 0.25
+    contrast: float = 0.0
     fold: float = 100.0
     least: float = 0.3
     spread: float = 0.36
@@ -94,6 +98,9 @@ def batch_loss(
         coefficients = network.match(features).float()
         for _ in range(settings.passes - 1):
             coefficients = coefficients + network.again(batch.pair, coefficients).float()
+    apart = coefficients.new_zeros(())
+    if settings.contrast:
+        apart = (coefficients - in_one_contrast(network, batch, settings.passes, half)).square().mean()
     velocity = spline_upsample(coefficients)
     there = integrate(torch.cat([velocity, -velocity]), spacing_mm, settings.squarings)
     count = max(pack.labels, pack.freesurfer_labels)
@@ -119,6 +126,7 @@ def batch_loss(
         + settings.coarse * coarse
         + settings.correlation * correlation
         + settings.maps * maps
+        + settings.contrast * apart
         + weight * smooth
         + settings.fold * fold
     )
@@ -128,9 +136,22 @@ def batch_loss(
         "coarse": coarse.detach(),
         "correlation": correlation.detach(),
         "maps": maps.detach(),
+        "apart": apart.detach(),
         "spread": spread.detach(),
         "folds": (determinant <= 0).float().sum((1, 2, 3)).mean().detach(),
     }
+
+
+@torch.no_grad()
+def in_one_contrast(network: VelocityNet, batch: Batch, passes: int, half: bool) -> Tensor:
+    """Return the coefficients (N, 3, D/2, H/2, W/2) mm that a network finds where both heads have one contrast."""
+    n = batch.pair.shape[0]
+    pair = torch.cat([batch.reference[:n], batch.reference[n:]], 1)
+    with torch.autocast(pair.device.type, torch.bfloat16, enabled=half):
+        found = network.match(network.pyramid(pair)).float()
+        for _ in range(passes - 1):
+            found = found + network.again(pair, found).float()
+    return found
 
 
 def map_loss(logits: Tensor, batch: Batch, pack: Pack) -> Tensor:

@@ -80,6 +80,57 @@ def paint(codes: Tensor, palette: Tensor, generator: torch.Generator, texture: f
     return (image + rough + parts * outside).clamp_min(0)
 
 
+def paint_scans(image: Tensor, codes: Tensor, palette: Tensor, generator: torch.Generator) -> Tensor:
+    """Paint T1 scans from their own labels, and keep their partial volumes and texture.
+
+    What a scan shows of fluid, grey and white matter gives a curve from its intensities to the palette's. A structure
+    has the palette's mean, and varies about it by that curve: where cortex darkens towards a sulcus, the painted head
+    comes near its fluid. What has no label follows the curve alone.
+
+    Parameters
+    ----------
+    image : (N, 1, D, H, W) float32
+        Scans, 0 to 1.
+    codes : (N, D, H, W) int64
+        Byte codes of their structures, 0 for none.
+    palette : (N, 256) float32
+    generator : torch.Generator
+
+    Returns
+    -------
+    (N, 1, D, H, W) float32
+    """
+    n = image.shape[0]
+    flat, code = image.flatten(1), codes.flatten(1)
+    count = torch.zeros((n, 256), device=image.device).scatter_add(1, code, torch.ones_like(flat))
+    total = torch.zeros((n, 256), device=image.device).scatter_add(1, code, flat)
+    tissue = torch.from_numpy(tissue_of_code()).to(image.device)
+    known, drawn = [torch.zeros(n, device=image.device)], [palette[:, 0]]
+    for name in ("fluid", "gray", "white"):  # darkest first, in T1
+        of = (tissue == NAMES.index(name)) & (torch.arange(256, device=image.device) > 0)
+        weight = count[:, of]
+        share = weight / weight.sum(1, keepdim=True).clamp_min(1)
+        known.append(torch.maximum((total[:, of].sum(1) / weight.sum(1).clamp_min(1)), known[-1] + 0.02))
+        drawn.append((share * palette[:, of]).sum(1))
+    places, values = torch.stack(known, 1), torch.stack(drawn, 1)
+    means = total / count.clamp_min(1)
+    follow = uniform((n, 1), 0.5, 1.1, generator)
+    # A structure's own mean in place of what the curve says of it.
+    offset = palette - follow * _curve(means, places, values)
+    offset[:, 0] = 0
+    shift = offset.gather(1, code).reshape(image.shape)
+    sigma = torch.full((n, 3), 0.6, device=image.device)
+    return (follow * _curve(flat, places, values)).reshape(image.shape).add(blur(shift, sigma)).clamp_min(0)
+
+
+def _curve(at: Tensor, places: Tensor, values: Tensor) -> Tensor:
+    """Interpolate linearly between places (N, K), rising; beyond the last one the last value holds."""
+    low = (torch.searchsorted(places, at.contiguous()) - 1).clamp(0, places.shape[1] - 2)
+    start, stop = places.gather(1, low), places.gather(1, low + 1)
+    part = ((at - start) / (stop - start)).clamp(0, 1)
+    return values.gather(1, low) * (1 - part) + values.gather(1, low + 1) * part
+
+
 def another_contrast(image: Tensor, share: float, generator: torch.Generator) -> Tensor:
     """Pass a share of the images (N, 1, D, H, W), 0 to 1, through random curves: monotone, inverted or neither."""
     n = image.shape[0]

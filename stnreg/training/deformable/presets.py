@@ -12,6 +12,11 @@ PRESETS = {
         steps=1377, rate=8e-4, warmup=0.05, smoothness=0.004, batch=BatchSettings(4, 3, 1),
         loss=LossSettings(floor=0.0005, passes=2),
     ),
+    "contrasts": TrainSettings(
+        steps=1900, rate=7e-4, warmup=0.05, smoothness=0.004,
+        batch=BatchSettings(4, 3, 1, painted_warp_mm=4.5, labelled_share=0.35, contrast_share=0.25),
+        loss=LossSettings(floor=0.0005, passes=2, contrast=0.03),
+    ),
     "tiny": TrainSettings(
         steps=3,
         half=False,
@@ -24,5 +29,7 @@ PRESETS = {
     ),
 }  # fmt: skip
 """`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `twice`
-with those that `further` left, and shows each pair to the network twice, as `stnreg register --deform` does; `tiny` is
-for a trial. The network that comes with stnreg was trained by the first three in turn, on one GPU."""
+with those that `further` left, and shows each pair to the network twice, as `stnreg register --deform` does;
+`contrasts` goes on with those that `twice` left, and paints scans from their labels, so that contrasts are learnt on
+as many anatomies as there are scans; `tiny` is for a trial. The network that comes with stnreg was trained by the
+first four in turn, on one GPU."""

@@ -78,6 +78,8 @@ class Pack:
         (256,) int64: index in FreeSurfer's scheme of a byte code.
     to_freesurfer : Tensor
         (labels,) int64: index in FreeSurfer's scheme of a DLMUSE index.
+    code_of_dlmuse : Tensor
+        (labels,) int64: byte code that a DLMUSE index is painted as, 0 where FreeSurfer has none.
     labels, freesurfer_labels : int
         How many indices each scheme has, 0 included.
     encoder : dict of Tensor
@@ -90,6 +92,7 @@ class Pack:
     mirror_codes: Tensor
     freesurfer_of_code: Tensor
     to_freesurfer: Tensor
+    code_of_dlmuse: Tensor
     labels: int
     freesurfer_labels: int
     encoder: dict[str, Tensor]
@@ -124,6 +127,7 @@ def load_pack(path: Path, device: torch.device) -> Pack:
         table(mirror_codes),
         table(index),
         table(tables["to_freesurfer"]),
+        table(np.array(scheme)[tables["to_freesurfer"]]),
         len(tables["dlmuse"]),
         len(scheme),
         encoder,
