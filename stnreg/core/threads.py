@@ -4,6 +4,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import LibController
 
 
 def default_threads() -> int:
@@ -18,10 +22,29 @@ def default_threads() -> int:
 
 
 class _Hold:
-    """Number of active `one_blas_thread` blocks, and the limit to undo."""
+    """How many `one_blas_thread` blocks there are, and how many threads each library had before the first."""
 
     def __init__(self) -> None:
-        self.lock, self.count, self.give_back = threading.Lock(), 0, lambda: None
+        self.lock, self.count = threading.Lock(), 0
+        self.before: dict[str, int] = {}
+
+    def enter(self) -> None:
+        """Limit each library that is loaded now, those too that were not when the first block began."""
+        with self.lock:
+            for library in _libraries():
+                self.before.setdefault(library.filepath, library.num_threads)
+                library.set_num_threads(1)
+            self.count += 1
+
+    def leave(self) -> None:
+        """Undo the limits behind the last block."""
+        with self.lock:
+            self.count -= 1
+            if self.count == 0:
+                for library in _libraries():
+                    library.set_num_threads(self.before.get(library.filepath, library.num_threads))
+                self.before.clear()
+                _release()
 
 
 _HOLD = _Hold()
@@ -33,18 +56,27 @@ def one_blas_thread() -> Iterator[None]:
 
     Matrix products are small here. Idle BLAS threads spin, and take cores from the networks and from the threads of the
     refinement. Sums that are split over threads also depend on the number of cores. The limit applies to the whole
-    process: the first block sets it, the last one restores it.
+    process, whichever threads begin and end the blocks: the first block sets it, the last one restores it.
     """
-    from threadpoolctl import threadpool_limits
-
-    with _HOLD.lock:
-        if _HOLD.count == 0:
-            _HOLD.give_back = threadpool_limits(1, user_api="blas").restore_original_limits
-        _HOLD.count += 1
+    _HOLD.enter()
     try:
         yield
     finally:
-        with _HOLD.lock:
-            _HOLD.count -= 1
-            if _HOLD.count == 0:
-                _HOLD.give_back()
+        _HOLD.leave()
+
+
+def _libraries() -> "list[LibController]":
+    """Return the BLAS libraries that are loaded, for this thread to set."""
+    from threadpoolctl import ThreadpoolController
+
+    _release()
+    return [one for one in ThreadpoolController().lib_controllers if one.user_api == "blas"]
+
+
+def _release() -> None:
+    """Let any thread set OpenBLAS: from threadpoolctl 3.8 on, the first one to do so locks out all others, silently."""
+    from threadpoolctl import OpenBLASController
+
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 
 from stnreg.core.clock import Clock
+from stnreg.core.threads import one_blas_thread
 from stnreg.errors import UsageProblem
 from stnreg.images.inputs import Image, as_volume
 from stnreg.images.templates import is_shipped, locate
@@ -88,6 +89,7 @@ def register(
     return register_pair(fixed, moving, options, masks)
 
 
+@one_blas_thread()
 def register_pair(
     fixed: Image | EncodedImage,
     moving: Image | EncodedImage,

@@ -1,4 +1,8 @@
-from threadpoolctl import threadpool_info
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from stnreg.core.threads import default_threads, one_blas_thread
 
@@ -25,6 +29,39 @@ def test_the_last_of_two_lets_blas_go():
     assert set(_blas_threads()) == {1}
     second.__exit__(None, None, None)
     assert _blas_threads() == before
+
+
+@pytest.mark.parametrize("owner", ["main", "worker"])
+def test_blocks_of_several_threads_hold_and_let_go(owner):
+    before = _blas_threads()
+    begun, end = threading.Event(), threading.Event()
+
+    def hold():
+        with one_blas_thread():
+            begun.set()
+            end.wait(10)
+
+    worker = threading.Thread(target=hold)
+    if owner == "main":  # was the first to set OpenBLAS, and lives on
+        threadpool_limits(max(before), user_api="blas")
+    worker.start()
+    begun.wait(10)
+    assert set(_blas_threads()) == {1}
+    with one_blas_thread():
+        end.set()
+        worker.join()
+        assert set(_blas_threads()) == {1}
+    assert _blas_threads() == before
+
+
+def test_the_main_thread_gives_back_what_a_waiting_worker_has_limited():
+    before = _blas_threads()
+    with ThreadPoolExecutor(1) as pool:  # its thread lives on, as those do that encode images
+        block = one_blas_thread()
+        pool.submit(block.__enter__).result()
+        assert set(_blas_threads()) == {1}
+        block.__exit__(None, None, None)
+        assert _blas_threads() == before
 
 
 def test_threads_are_the_grant_and_not_the_load(monkeypatch):

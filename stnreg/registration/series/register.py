@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from stnreg.core.clock import Clock
+from stnreg.core.threads import one_blas_thread
 from stnreg.errors import StnregError, UsageProblem
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
@@ -36,6 +37,7 @@ BRAIN_RADIUS_MM = 60.0
 Item = TypeVar("Item")
 
 
+@one_blas_thread()
 def register_series(
     visits: Sequence[Image | EncodedImage],
     names: Sequence[str] | None = None,
