@@ -1,6 +1,7 @@
 import json
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -194,6 +195,21 @@ def test_contrasts_are_held_together(velocity_pack):
     n = len(batch.pair)
     clean = replace(batch, pair=torch.cat([batch.reference[:n], batch.reference[n:]], 1))
     assert batch_loss(network, clean, pack, settings, 0.0, False)["apart"] < 1e-9
+
+
+def test_a_run_leaves_its_share_of_what_it_started_from(velocity_pack, tmp_path):
+    settings = replace(SETTINGS, batch=BatchSettings(1, 0, 0), start_share=0.25)
+    start = train(velocity_pack, tmp_path / "a", steps=1, settings=settings)
+    load = partial(torch.load, weights_only=True)
+    train(velocity_pack, tmp_path / "b", steps=2, settings=settings, start=start)
+    before, kept = load(start)["model"], load(tmp_path / "b/last.ckpt")["ema"]
+    name = "matchers.0.head.weight"
+    assert not torch.allclose(before[name], kept[name], atol=1e-5)
+    left = load(tmp_path / "b/weights.ckpt")["model"][name]
+    assert torch.allclose(left, 0.25 * before[name] + 0.75 * kept[name])
+    train(velocity_pack, tmp_path / "b", steps=3, settings=settings, resume=True)
+    kept = load(tmp_path / "b/last.ckpt")["ema"]
+    assert torch.allclose(load(tmp_path / "b/weights.ckpt")["model"][name], 0.25 * before[name] + 0.75 * kept[name])
 
 
 def test_half_precision_takes_a_step(velocity_pack, tmp_path):

@@ -13,7 +13,7 @@ PRESETS = {
         loss=LossSettings(floor=0.0005, passes=2),
     ),
     "contrasts": TrainSettings(
-        steps=1900, rate=7e-4, warmup=0.05, smoothness=0.004,
+        steps=1638, rate=7e-4, warmup=0.05, smoothness=0.004, start_share=0.5,
         batch=BatchSettings(4, 3, 1, painted_warp_mm=4.5, labelled_share=0.35, contrast_share=0.25),
         loss=LossSettings(floor=0.0005, passes=2, contrast=0.03),
     ),
@@ -29,7 +29,7 @@ PRESETS = {
     ),
 }  # fmt: skip
 """`default` trains from the encoder of the anatomy network, `further` goes on with weights that `default` left, `twice`
-with those that `further` left, and shows each pair to the network twice, as `stnreg register --deform` does;
-`contrasts` goes on with those that `twice` left, and paints scans from their labels, so that contrasts are learnt on
-as many anatomies as there are scans; `tiny` is for a trial. The network that comes with stnreg was trained by the
-first four in turn, on one GPU."""
+with those that `further` left, and shows each pair to the network twice, as `stnreg register --deform` does.
+`contrasts` goes on with those that `twice` left: it paints scans from their labels, so that contrasts are learnt on as
+many anatomies as there are scans, and leaves the mean of both weights. `tiny` is for a trial. The network that comes
+with stnreg was trained by the first four in turn, on one GPU."""

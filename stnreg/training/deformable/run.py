@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from stnreg.errors import DataError
-from stnreg.training.checkpoint import load_checkpoint, load_into, load_weights
+from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.deformable.batch import BatchSettings
 from stnreg.training.deformable.presets import PRESETS
 from stnreg.training.deformable.subjects import Pack, load_pack
@@ -89,8 +89,7 @@ def train(
     settings = replace(settings, network=replace(settings.network, maps=packed.labels))
     run = Run(packed, settings, where, budget, about)
     if start is not None:
-        load_into(run.network, load_weights(start)[0], str(start))
-        run.ema = run.weights()
+        run.start_from(load_weights(start)[0], str(start))
     kept = (state or out) / "last.ckpt"
     if resume:
         run.restore(load_checkpoint(kept, str(where)))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stnreg.networks.velocity import VelocityNet, VelocityShape
-from stnreg.training.checkpoint import save_checkpoint
+from stnreg.training.checkpoint import load_into, save_checkpoint
 from stnreg.training.deformable.batch import BatchSettings, make_batch
 from stnreg.training.deformable.objective import LossSettings, Smoothness, batch_loss
 from stnreg.training.deformable.subjects import Pack
@@ -33,6 +33,9 @@ class TrainSettings:
         Share of the budget in which the rate rises; share of the running mean kept per step; largest gradient norm.
     smoothness : float
         Weight of smoothness at the start.
+    start_share : float
+        Of the weights that a run starts from in those that it leaves: a network that was trained on for something new
+        keeps what it knew (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
     half : bool
         Convolutions in bfloat16.
     """
@@ -46,6 +49,7 @@ class TrainSettings:
     clip: float = 1.0
     decay: float = 1e-4
     smoothness: float = 0.3
+    start_share: float = 0.0
     half: bool = True
     validation_pairs: int = 16
     network: VelocityShape = field(default_factory=VelocityShape)
@@ -93,6 +97,7 @@ class Run:
             self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=device.type == "cuda"
         )
         self.ema = self.weights()
+        self.start: dict[str, Tensor] = {}
         self.smoothness = Smoothness(settings.smoothness, settings.loss.spread, floor=settings.loss.floor)
         self.step = self.skipped = 0
         self.scores: dict[str, float] = {}
@@ -100,6 +105,16 @@ class Run:
     def weights(self) -> dict[str, Tensor]:
         """Return a copy of the network's weights."""
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def start_from(self, weights: dict[str, Tensor], path: str) -> None:
+        """Begin with given weights."""
+        load_into(self.network, weights, path)
+        self.ema, self.start = self.weights(), self.weights()
+
+    def left(self) -> dict[str, Tensor]:
+        """Return the weights that the run leaves: the running mean, with its share of those it started from."""
+        share = self.settings.start_share if self.start else 0.0
+        return {n: v.lerp(self.start[n], share) if share and v.is_floating_point() else v for n, v in self.ema.items()}
 
     def advance(self) -> dict[str, float]:
         """Take one step; one whose gradient is not finite is left out. Returns its figures."""
@@ -134,9 +149,9 @@ class Run:
         torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
 
     def validate(self) -> dict[str, float]:
-        """Return the figures of the running mean on validation pairs, and let smoothness learn from them."""
+        """Return the figures of what the run leaves on validation pairs, and let smoothness learn from them."""
         own = self.weights()
-        self.network.load_state_dict(self.ema)
+        self.network.load_state_dict(self.left())
         self.network.eval()
         try:
             passes = self.settings.loss.passes
@@ -151,11 +166,12 @@ class Run:
         """Write the weights to use, and everything that the run needs to go on."""
         config = {**plain(asdict(self.settings)), **self.about}
         said = {"task": "velocity", "config": config, "step": self.step, "scores": self.scores}
-        save_checkpoint(weights, {**said, "model": {n: v.float().cpu() for n, v in self.ema.items()}, "ema": None})
+        save_checkpoint(weights, {**said, "model": {n: v.float().cpu() for n, v in self.left().items()}, "ema": None})
         content = {
             **said,
             "model": self.network.state_dict(),
             "ema": self.ema,
+            "start": self.start,
             "optimizer": self.optimizer.state_dict(),
             "smoothness": asdict(self.smoothness),
             "elapsed": self.budget.elapsed,
@@ -166,6 +182,7 @@ class Run:
         """Go on where `save` left off."""
         self.network.load_state_dict(content["model"])
         self.ema = {name: value.to(self.device) for name, value in content["ema"].items()}
+        self.start = {name: value.to(self.device) for name, value in content["start"].items()}
         self.optimizer.load_state_dict(content["optimizer"])
         self.smoothness = Smoothness(**content["smoothness"])
         self.step, self.scores = content["step"], content["scores"]
