@@ -5,10 +5,14 @@ first used, so `import stnreg` stays fast; type checkers read `__init__.pyi`. Co
 fixed points to moving points.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Since 1.29 onnxruntime sends reports of use to Microsoft unless it is told not to before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _PUBLIC = {
     "register": "stnreg.registration.register",

@@ -1,5 +1,6 @@
 """The recipes in packaging/ name what the project needs, and files that are there."""
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -21,6 +22,7 @@ def lines_under(text, key):
 
 def test_the_recipe_of_conda_has_the_version_and_requirements_of_the_project():
     recipe = (PACKAGING / "conda" / "recipe.yaml").read_text()
+    recipe = recipe.replace("${{ python_min }}", re.search(r'\n  python_min: "(.*)"\n', recipe)[1])
     assert f"\n  version: {stnreg.__version__}\n" in recipe
     asked = {line.partition(" ")[0]: line.partition(" ")[2] for line in lines_under(recipe, "run")}
     assert asked.pop("python") == PROJECT["requires-python"]
@@ -30,6 +32,8 @@ def test_the_recipe_of_conda_has_the_version_and_requirements_of_the_project():
     assert named == {name.lower(): version for name, version in wanted.items()}
     scripts = [f"{name} = {place}" for name, place in PROJECT["scripts"].items()]
     assert lines_under(recipe, "entry_points") == scripts
+    assert all(importlib.util.find_spec(name) for name in lines_under(recipe, "imports"))
+    assert all((ROOT / name).is_file() for name in lines_under(recipe, "license_file"))
 
 
 def test_both_containers_run_the_same_steps():

@@ -56,7 +56,7 @@ class Finding(NamedTuple):
 
 def examine() -> Iterator[Finding]:
     """Check everything that results depend on; yield one finding at a time."""
-    yield Finding("system", "stnreg", "ok", f"{__version__}, {Path(__file__).parent}")
+    yield Finding("system", "stnreg", "ok", f"{__version__}, {Path(__file__).parents[1]}")
     yield Finding("system", "python", "ok", f"{platform.python_version()}, {sys.executable}")
     yield Finding("system", "platform", "ok", platform.platform())
     yield from _packages()

@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
+import stnreg
 from stnreg import __version__
 from stnreg.cli import main
 from stnreg.models import card as weights
@@ -40,7 +42,7 @@ def test_off_a_terminal_each_line_has_four_cells(capsys):
 def test_everything_that_a_result_depends_on_is_named(found, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     findings = found()
-    assert findings["system", "stnreg"]["detail"].startswith(__version__)
+    assert findings["system", "stnreg"]["detail"] == f"{__version__}, {Path(stnreg.__file__).parent}"
     assert {name for group, name in findings if group == "network"} == set(weights.shipped())
     for name in weights.shipped():
         assert findings["network", name]["detail"] == f"sha256 {weights.find(name).sha256}"

@@ -1,5 +1,8 @@
 import hashlib
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +36,17 @@ def test_a_gpu_that_does_not_really_run_is_an_error(network, monkeypatch):
         session.open_session(str(network()), device="cuda:0")
     with pytest.raises(UsageProblem, match="found 1 NVIDIA GPU on"):
         session.open_session(str(network()), device="cuda:1")
+
+
+def test_onnxruntime_reports_no_use(network, tmp_path):
+    """From 1.29 on it keeps reports in a cache below the home folder until it has sent them."""
+    settings = ("CI", "ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    environment = {name: value for name, value in os.environ.items() if name not in settings}
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import sys; from stnreg.models.runtime import open_session; open_session(sys.argv[1], device='cpu')"
+    subprocess.run([sys.executable, "-c", code, str(network())], env=environment | {"HOME": str(home)}, check=True)
+    assert not list(home.rglob("*"))
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cuda0", "cuda:-1", ""])
