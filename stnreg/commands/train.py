@@ -63,8 +63,8 @@ def train(
             "170^3 of 1.5 mm), or tiny (for a trial); relatives of the published method: "
             "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
             "airnet; for all other networks default (from nothing) or tiny, and for anatomy and velocity networks and "
-            "linear-deformable further (goes on with --from, at a lower rate); for bspline unbounded, and penalty "
-            "(goes on with --from); what --config names, or default, when left out.",
+            "linear-deformable further (goes on with --from, at a lower rate); for velocity also twice and contrasts, "
+            "and for bspline penalty (go on with --from); for bspline unbounded; what --config names, or default, when left out.",
         ),
     ] = None,
     config: Annotated[
