@@ -64,7 +64,8 @@ def train(
             "sloan-cnn, sloan-fcn, sloan-implicit and sloan-explicit (rigid, 32^3 of 8 mm; with -2d for slices), and "
             "airnet; for all other networks default (from nothing) or tiny, and for anatomy and velocity networks and "
             "linear-deformable further (goes on with --from, at a lower rate); for velocity also twice and contrasts, "
-            "and for bspline penalty (go on with --from); for bspline unbounded; what --config names, or default, when left out.",
+            "and for bspline penalty (go on with --from); for bspline unbounded; what "
+            "--config names, or default, when left out.",
         ),
     ] = None,
     config: Annotated[
