@@ -3,12 +3,13 @@
     python -m benchmarks.series.visits -o runs/visits
     python -m benchmarks.series.smoothness --visits runs/visits
 
-The scans have one grid and one noise. The width of the noise of each is found from the differences between scans.
+The scans have one grid. Each is exchanged for white noise on its grid, which is resampled as the scan was, and the
+width of that noise is measured in the head: what two scans differ by is not noise alone, as contrasts drift.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from benchmarks.series.people import RESULTS, Person, add_rows, is_done
 from benchmarks.series.visits import ALIKE, chosen
 from stnreg.registration.series.options import SeriesOptions
 from stnreg.registration.series.register import register_series
+from stnreg.registration.series.result import VisitResult
 
 SMOOTHNESS = RESULTS / "series-smoothness.csv"
 COLUMNS = ("reference", "person", "visit", "width_mm")
@@ -35,32 +37,32 @@ def measure(people: Sequence[Person]) -> None:
             shown = [result.resampled(visit) * np.float32(visit.gain) for visit in result.kept]
             mean = np.mean(shown, axis=0)
             bright = mean > BRIGHT * np.median(mean[mean > mean.mean()])
-            widths = widths_mm(shown, bright, float(result.template.grid.spacing[0]))
+            spacing_mm = float(result.template.grid.spacing[0])
+            noise = [result.resampled(_of_noise(visit, k)) for k, visit in enumerate(result.kept)]
+            widths = [width_mm(one, bright, spacing_mm) for one in noise]
             known = {"reference": reference, "person": person.name}
             rows = [known | {"visit": name, "width_mm": width} for name, width in zip(names, widths, strict=True)]
             add_rows(SMOOTHNESS, COLUMNS, rows)
 
 
-def widths_mm(images: Sequence[np.ndarray], inside: np.ndarray, spacing_mm: float) -> list[float]:
-    """Return the width (FWHM) of the noise of each of three images on one grid.
+def _of_noise(visit: VisitResult, seed: int) -> VisitResult:
+    """Return a visit with white noise in place of its image."""
+    assert visit.image is not None
+    noise = np.random.default_rng(seed).standard_normal(visit.image.array.shape, np.float32)
+    return replace(visit, image=replace(visit.image, array=noise))
 
-    Of the difference of two images only noise is left, of both. Three differences give the noise of each. Noise blurred
-    by a Gaussian of standard deviation s has the autocorrelation exp(-d^2 / 4 s^2), so that the variances of the
-    differences between voxels at one and at two steps give s (Forman et al., 1995, use the first and the variance).
+
+def width_mm(noise: np.ndarray, inside: np.ndarray, spacing_mm: float) -> float:
+    """Return the width (FWHM) of noise (z, y, x).
+
+    Noise blurred by a Gaussian of standard deviation s has the autocorrelation exp(-d^2 / 4 s^2), so that the variances
+    of the differences between voxels at one and at two steps give s (Forman et al., 1995, use the first and the
+    variance).
     """
-    pairs = list(combinations(range(3), 2))
-    steps = {}
-    for lag in (1, 2):
-        of_pair = {pair: _step_variance(images[pair[0]] - images[pair[1]], inside, lag) for pair in pairs}
-        total = sum(of_pair.values())
-        steps[lag] = [total / 2 - of_pair[pair] for pair in reversed(pairs)]  # without the pair of the other two
-    widths = []
-    for one, two in zip(steps[1], steps[2], strict=True):
-        ratio = one / two
-        # (1 - q) / (1 - q^4) with q the correlation of neighbours
-        q = _root(lambda q, ratio=ratio: 1 / ((1 + q) * (1 + q**2)) - ratio)
-        widths.append(spacing_mm * np.sqrt(8 * np.log(2)) / (2 * np.sqrt(-np.log(q))))
-    return widths
+    ratio = _step_variance(noise, inside, 1) / _step_variance(noise, inside, 2)
+    # (1 - q) / (1 - q^4) with q the correlation of neighbours
+    q = _root(lambda q: 1 / ((1 + q) * (1 + q**2)) - ratio)
+    return spacing_mm * np.sqrt(8 * np.log(2)) / (2 * np.sqrt(-np.log(q)))
 
 
 def _step_variance(image: np.ndarray, inside: np.ndarray, lag: int) -> float:
