@@ -37,6 +37,7 @@ def measure(people: Sequence[Person]) -> None:
             shown = [result.resampled(visit) * np.float32(visit.gain) for visit in result.kept]
             mean = np.mean(shown, axis=0)
             bright = mean > BRIGHT * np.median(mean[mean > mean.mean()])
+            assert result.template is not None
             spacing_mm = float(result.template.grid.spacing[0])
             noise = [result.resampled(_of_noise(visit, k)) for k, visit in enumerate(result.kept)]
             widths = [width_mm(one, bright, spacing_mm) for one in noise]
