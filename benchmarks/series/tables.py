@@ -70,6 +70,10 @@ def change() -> None:
               "told standard error", "within 2 of them")  # fmt: skip
     print_rows(header, out)
     print("\nErrors are in percent of the region.")
+    grown = [row for row in rows if row["kind"] == "growth" and row["region"] == "lateral_ventricles"]
+    if grown:
+        off = [100 * (float(row["percent"]) / float(row["truth_percent"]) - 1) for row in grown]
+        print(f"Growth of the ventricles, between two visits: {min(off):+.1f} to {max(off):+.1f} % of its true size.")
 
 
 def _shares(rows: Sequence[dict[str, str]], kind: str) -> str:
