@@ -22,6 +22,7 @@ BENDING = 0.01  # weight of the bending energy; the images are in units of contr
 RIDGE = 1e-4
 ROUNDS, SOLVER_STEPS, INFLUENCE_STEPS = 3, 20, 8
 BLOCK_VOXELS = 16  # edge of the blocks whose errors are taken as independent
+SLAB_VOXELS = 16  # of an image that is looked up at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,18 +96,28 @@ def flow_between(
     lattice = Lattice(grid.shape, STEP_MM / float(grid.spacing.mean()))
     found = lattice.zeros()
     for _ in range(ROUNDS):
-        half = lattice.field(found) / 2
-        a, b = warped(first, -half, threads), warped(second, half, threads)
-        mean = np.float32(first_share) * a + np.float32(1 - first_share) * b
-        other = contrast_difference(mean, b - a, weight, grid, floor)
-        gradient = np.stack([np.gradient(mean, axis=axis) for axis in (2, 1, 0)])
-        weighted = weight * gradient
-        pull = weighted * (a - b + other)
-        products = {(i, j): block_sums(weighted[i] * gradient[j]) for i in range(3) for j in range(i, 3)}
+        pull, products = _residuals(first, second, weight, grid, floor, threads, first_share, lattice.field(found) / 2)
         apply, diagonal = _normal(products, lattice)
         rhs = gather(block_sums(pull), lattice.coarse) - BENDING * bending(found) - RIDGE * found
         found = found + solve(apply, rhs, diagonal, SOLVER_STEPS)
     return Flow(lattice, found, apply, diagonal, pull)
+
+
+def _residuals(
+    first: Array, second: Array, weight: Array, grid: Grid, floor: float, threads: int, first_share: float, half: Array
+) -> tuple[Array, dict[tuple[int, int], Array]]:
+    """Return the weighted gradient times what is left between the images, (3, z, y, x), and the products of slopes.
+
+    A function of its own, so that what it needs on the way is let go: some twenty images.
+    """
+    a, b = warped(first, -half, threads), warped(second, half, threads)
+    mean = np.float32(first_share) * a + np.float32(1 - first_share) * b
+    left = b - a
+    left = contrast_difference(mean, left, weight, grid, floor) - left
+    gradient = np.stack([np.gradient(mean, axis=axis) for axis in (2, 1, 0)])
+    weighted = weight * gradient
+    products = {(i, j): block_sums(weighted[i] * gradient[j]) for i in range(3) for j in range(i, 3)}
+    return weighted * left, products
 
 
 def warped(image: Array, displacement: Array, threads: int) -> Array:
@@ -125,15 +136,22 @@ def warped(image: Array, displacement: Array, threads: int) -> Array:
         return at_indices(image.astype(np.float32), index, "linear", None)
     import SimpleITK as sitk
 
-    vectors = np.ascontiguousarray(np.moveaxis(displacement, 0, -1), np.float64)
+    whole = sitk.GetImageFromArray(image.astype(np.float32))
     resampler = sitk.ResampleImageFilter()
-    resampler.SetSize(image.shape[::-1])
-    resampler.SetTransform(sitk.DisplacementFieldTransform(sitk.GetImageFromArray(vectors, isVector=True)))
     resampler.SetInterpolator(sitk.sitkLinear)
     resampler.SetUseNearestNeighborExtrapolator(True)
     resampler.SetOutputPixelType(sitk.sitkFloat32)
     resampler.SetNumberOfThreads(threads)
-    return sitk.GetArrayFromImage(resampler.Execute(sitk.GetImageFromArray(image.astype(np.float32))))
+    found = np.empty(image.shape, np.float32)
+    for start in range(0, len(image), SLAB_VOXELS):  # ITK wants float64 vectors, three times over
+        part = np.moveaxis(displacement[:, start : start + SLAB_VOXELS], 0, -1).astype(np.float64, order="C")
+        vectors = sitk.GetImageFromArray(part, isVector=True)
+        vectors.SetOrigin((0.0, 0.0, float(start)))
+        resampler.SetSize(part.shape[2::-1])
+        resampler.SetOutputOrigin(vectors.GetOrigin())
+        resampler.SetTransform(sitk.DisplacementFieldTransform(vectors))
+        found[start : start + SLAB_VOXELS] = sitk.GetArrayViewFromImage(resampler.Execute(whole))
+    return found
 
 
 def volume_factor(displacement: Array) -> Array:
