@@ -69,3 +69,13 @@ def test_blocks_have_any_of_their_voxels():
     mask = np.zeros((4, 4, 6), bool)
     mask[1, 2, 5] = True
     assert np.argwhere(blocks(mask)).tolist() == [[0, 1, 2]]
+
+
+def test_mild_rounds_leave_more_of_the_velocity(monkeypatch):
+    strong = random_velocity(6.0)
+
+    def taken(rounds):
+        monkeypatch.setattr(unfold, "FIRST_ROUNDS", rounds)
+        return np.abs(unfolded(strong, GRID).vectors - strong).mean()
+
+    assert 0 < taken(unfold.FIRST_ROUNDS) < 0.9 * taken(2)
