@@ -36,14 +36,14 @@ MARGIN_VOXELS = 8
 COARSE_MM = 1.5  # voxels whose partial volume hides the edges that a change moves
 WITH_ERROR = (BRAIN, VENTRICLES, "hippocampus_L", "hippocampus_R")
 """Regions whose standard error is computed: each takes seconds."""
-SHIFT_MM = 0.0022
+SHIFT_MM = 0.0055
 """How far a boundary seems to move, all of it alike, where nothing changed.
 
 It is what the residuals of a pair do not show: what is left of the bias field, of differences in resolution and of the
 alignment. Of a region it is this times the area of its boundary over its volume. `benchmarks.series.told_error` derives
 it from simulated tuning pairs: the upper 95 % limit of what they tell, as from few pairs the mean may be too small.
 """
-EDGE_MM = 0.14
+EDGE_MM = 0.07
 """How far the edge of a region may lie from the true one, all of it alike: `benchmarks.series.told_error` derives it.
 
 A region that is too large or too small changes by another percentage.
