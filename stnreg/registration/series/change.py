@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from stnreg.core.memory import give_back
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.images.volume import Volume
@@ -150,6 +151,7 @@ def measure_change(
     masks : sequence of Volume or None
         The part of each visit to ignore, on its grid: there the displacement is interpolated.
     """
+    give_back()
     count = len(visits)
     soft = _mean_maps(visits, maps, _coarse(template_grid))
     grid, corner = _brain_box(soft[BRAIN], template_grid)
@@ -163,21 +165,24 @@ def measure_change(
     images = [((image - fluid) / (tissue - fluid)).astype(np.float32) for image in images]
     regions = make_regions((mean - fluid) / (tissue - fluid), on_box, brain)
     regions = replace(regions, weight=regions.weight * compared)
+    del on_box, mean  # each of a dozen maps is as large as an image
+    give_back()
     flows = _flows(images, variances, regions, grid, fluid / (tissue - fluid), threads)
     share = (count - 1) / count
+    errors = {}
+    for name in WITH_ERROR:
+        if name in regions.masks:
+            own = [share * flow.error_of(regions.masks[name]) for flow in flows]
+            errors[name] = own if count > 2 else own * 2
     # A flow goes from -u / 2 in the others to +u / 2 in the visit.
     fields = [share * flow.displacement for flow in flows] if count > 2 else _halves(flows[0])
+    del flows, images
     volumes = [volume_factor(field) for field in fields]
     sizes = {name: mask.sum(dtype=float) for name, mask in regions.masks.items()}
     logs = {
         name: [float(np.log((mask * one).sum(dtype=float) / sizes[name])) for one in volumes]
         for name, mask in regions.masks.items()
     }
-    errors = {}
-    for name in WITH_ERROR:
-        if name in regions.masks:
-            own = [share * flow.error_of(regions.masks[name]) for flow in flows]
-            errors[name] = own if count > 2 else own * 2
     spacing_mm = float(grid.spacing.mean())
     voxel_ml = float(abs(np.linalg.det(grid.index_to_lps[:3, :3]))) / 1000
     inside = np.clip(2 * regions.weight, 0, 1)

@@ -96,28 +96,35 @@ def flow_between(
     lattice = Lattice(grid.shape, STEP_MM / float(grid.spacing.mean()))
     found = lattice.zeros()
     for _ in range(ROUNDS):
-        pull, products = _residuals(first, second, weight, grid, floor, threads, first_share, lattice.field(found) / 2)
+        mean, left = _met(first, second, lattice.field(found) / 2, threads, first_share)
+        pull, products = _residuals(mean, left, weight, grid, floor)
         apply, diagonal = _normal(products, lattice)
         rhs = gather(block_sums(pull), lattice.coarse) - BENDING * bending(found) - RIDGE * found
         found = found + solve(apply, rhs, diagonal, SOLVER_STEPS)
     return Flow(lattice, found, apply, diagonal, pull)
 
 
+def _met(first: Array, second: Array, half: Array, threads: int, first_share: float) -> tuple[Array, Array]:
+    """Return the mean of both images where they meet, and the second less the first."""
+    a, b = warped(first, -half, threads), warped(second, half, threads)
+    return np.float32(first_share) * a + np.float32(1 - first_share) * b, b - a
+
+
 def _residuals(
-    first: Array, second: Array, weight: Array, grid: Grid, floor: float, threads: int, first_share: float, half: Array
+    mean: Array, left: Array, weight: Array, grid: Grid, floor: float
 ) -> tuple[Array, dict[tuple[int, int], Array]]:
     """Return the weighted gradient times what is left between the images, (3, z, y, x), and the products of slopes.
 
     A function of its own, so that what it needs on the way is let go: some twenty images.
     """
-    a, b = warped(first, -half, threads), warped(second, half, threads)
-    mean = np.float32(first_share) * a + np.float32(1 - first_share) * b
-    left = b - a
     left = contrast_difference(mean, left, weight, grid, floor) - left
-    gradient = np.stack([np.gradient(mean, axis=axis) for axis in (2, 1, 0)])
+    gradient = np.empty((3, *mean.shape), np.float32)
+    for k, axis in enumerate((2, 1, 0)):
+        gradient[k] = np.gradient(mean, axis=axis)
     weighted = weight * gradient
     products = {(i, j): block_sums(weighted[i] * gradient[j]) for i in range(3) for j in range(i, 3)}
-    return weighted * left, products
+    weighted *= left
+    return weighted, products
 
 
 def warped(image: Array, displacement: Array, threads: int) -> Array:
@@ -150,7 +157,7 @@ def warped(image: Array, displacement: Array, threads: int) -> Array:
         resampler.SetSize(part.shape[2::-1])
         resampler.SetOutputOrigin(vectors.GetOrigin())
         resampler.SetTransform(sitk.DisplacementFieldTransform(vectors))
-        found[start : start + SLAB_VOXELS] = sitk.GetArrayViewFromImage(resampler.Execute(whole))
+        found[start : start + SLAB_VOXELS] = sitk.GetArrayFromImage(resampler.Execute(whole))
     return found
 
 
