@@ -6,7 +6,7 @@ import pytest
 from stnreg.core.memory import give_back
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, which only Linux has")
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which only Linux has")
 def test_freed_memory_is_given_back():
     def resident_mb():
         with open("/proc/self/statm") as file:
@@ -20,5 +20,3 @@ def test_freed_memory_is_given_back():
     after = resident_mb()
     assert after <= before
     assert len(keep) == 20
-    if before - after < 50:
-        pytest.skip("this C library had given it back, or keeps it")
