@@ -1,4 +1,4 @@
-import sys
+import platform
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from stnreg.core.memory import give_back
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, which only Linux has")
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc, which can be told to give memory back")
 def test_freed_memory_is_given_back():
     def resident_mb():
         with open("/proc/self/statm") as file:
@@ -18,5 +18,5 @@ def test_freed_memory_is_given_back():
     before = resident_mb()
     give_back()
     after = resident_mb()
-    assert after <= before
+    assert after < before - 50
     assert len(keep) == 20

@@ -95,9 +95,7 @@ def batch_loss(
     with torch.autocast(batch.pair.device.type, torch.bfloat16, enabled=half):
         features = network.pyramid(batch.pair)
         logits = network.encoder.head(features[0])
-        coefficients = network.match(features).float()
-        for _ in range(settings.passes - 1):
-            coefficients = coefficients + network.again(batch.pair, coefficients).float()
+        coefficients = _looked_at(network, batch.pair, features, settings.passes)
     apart = coefficients.new_zeros(())
     if settings.contrast:
         apart = (coefficients - in_one_contrast(network, batch, settings.passes, half)).square().mean()
@@ -148,9 +146,14 @@ def in_one_contrast(network: VelocityNet, batch: Batch, passes: int, half: bool)
     n = batch.pair.shape[0]
     pair = torch.cat([batch.reference[:n], batch.reference[n:]], 1)
     with torch.autocast(pair.device.type, torch.bfloat16, enabled=half):
-        found = network.match(network.pyramid(pair)).float()
-        for _ in range(passes - 1):
-            found = found + network.again(pair, found).float()
+        return _looked_at(network, pair, network.pyramid(pair), passes)
+
+
+def _looked_at(network: VelocityNet, pair: Tensor, features: list[Tensor], passes: int) -> Tensor:
+    """Return the coefficients after so many looks at a pair, of which the first is at its features."""
+    found = network.match(features).float()
+    for _ in range(passes - 1):
+        found = found + network.again(pair, found).float()
     return found
 
 
