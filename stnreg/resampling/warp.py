@@ -20,8 +20,10 @@ from stnreg.resampling.resample import (
     _known_to_itk,
     resample,
 )
+from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
-from stnreg.transforms.sampling import moved, slabs
+from stnreg.transforms.chain import Chain
+from stnreg.transforms.sampling import slabs
 
 SLAB_VOXELS = 1 << 20
 """Voxels of the fixed grid per slab: ITK's displacements of them take 24 MB."""
@@ -129,8 +131,7 @@ def _sampled_by_scipy(
 
 def _moving_index(transform: Transform, moving_grid: Grid, fixed_grid: Grid, slab: slice) -> NDArray[np.float64]:
     """Return the moving voxel index of each fixed voxel of a slab, (3, z, y, x), x first."""
-    points = transform.map_voxels(fixed_grid, slab)
-    return moved(moving_grid.lps_to_index, points.reshape(3, -1)).reshape(points.shape)
+    return Chain((transform, Affine(moving_grid.lps_to_index))).simplified().map_voxels(fixed_grid, slab)
 
 
 def _itk_displacement(index: NDArray[np.float64]) -> Any:

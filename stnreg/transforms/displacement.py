@@ -13,7 +13,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Points
 from stnreg.transforms import jacobian
 from stnreg.transforms.base import Transform
-from stnreg.transforms.sampling import Vectors, interpolate, moved, voxel_points
+from stnreg.transforms.sampling import Vectors, interpolate, moved, slabs, voxel_points
 
 if TYPE_CHECKING:
     from stnreg.transforms.inverse import Inverse
@@ -87,13 +87,23 @@ class DisplacementField(Transform):
 
     def to_displacement(self, grid: Grid) -> DisplacementField:
         """Resample the field to another grid; on its own grid it is returned unchanged."""
-        return self if grid == self.grid else super().to_displacement(grid)
+        if grid == self.grid:
+            return self
+        vectors = np.empty((3, *grid.shape), np.float32)
+        for slab in slabs(grid):
+            vectors[:, slab] = self._at_voxels(grid, slab)
+        return DisplacementField(vectors, grid)
 
     def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:
         """Map voxel centres; on the field's own grid nothing is interpolated."""
-        if grid == self.grid:
-            return voxel_points(grid, slices) + self.vectors[:, slices]
-        return super().map_voxels(grid, slices)
+        found = self.vectors[:, slices] if grid == self.grid else self._at_voxels(grid, slices)
+        return voxel_points(grid, slices) + found
+
+    def _at_voxels(self, grid: Grid, slices: slice) -> Vectors:
+        """Interpolate the displacement at the voxel centres of some slices of another grid, (3, z, y, x)."""
+        index_grid = Grid(grid.size, self.grid.lps_to_index @ grid.index_to_lps)
+        at = voxel_points(index_grid, slices)
+        return interpolate(self.vectors, at.reshape(3, -1)).reshape(at.shape)
 
     def jacobian_determinant(self) -> NDArray[np.float32]:
         """Return det(dx_moving / dx_fixed) at each voxel, (z, y, x) float32, by central differences.

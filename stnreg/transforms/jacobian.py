@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, slabs, turned
-from stnreg.transforms.tetrahedra import det, inverted, smallest
+from stnreg.transforms.tetrahedra import corners_of, det, in_doubt, inverted, smallest
 
 Array = NDArray[np.float32]
 CELLS = 1 << 17  # about so many voxels per slab when cells are looked at: their edges fit into the cache
@@ -79,8 +79,8 @@ def find_folds(
     if mask is not None and mask.shape != grid.shape:
         raise DataError(f"expected a mask on the field's grid {grid.shape}, got {mask.shape}")
     where = np.ones(grid.shape, bool) if mask is None else mask.astype(bool)
-    central = (determinant(vectors, grid) <= 0) & where
-    digital, sixths = _digital(vectors, grid)
+    digital, sixths, doubtful = _digital(vectors, grid)
+    central = _central_folds(vectors, grid, doubtful & where)
     digital &= where
     voxels = int(where.sum())
     # Each determinant is six times the volume of a tetrahedron, and both ways to cut a cell count half.
@@ -101,14 +101,49 @@ def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
     return found
 
 
-def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array]:
-    """Return which voxels fold, and six times the inverted volume at each, in voxels: both (z, y, x)."""
+def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array, NDArray[np.bool_]]:
+    """Find folds of the cells.
+
+    Returns
+    -------
+    folded : (z, y, x) bool
+    sixths : (z, y, x) float32
+        Six times the inverted volume at each voxel, in voxels.
+    doubtful : (z, y, x) bool
+        The voxels of cells that may fold by their `row_bound`.
+    """
     folded, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
+    doubtful = np.full(grid.shape, min(grid.shape) < 2)
     for here, steps in _slabs_of_cells(vectors, grid):
-        some, volume = inverted(steps)
+        cells = in_doubt(steps)
+        some, volume = inverted(steps, cells)
         folded[here] |= some
         sixths[here] += volume
-    return folded, sixths
+        doubtful[here] |= corners_of(cells)
+    return folded, sixths, doubtful
+
+
+def _central_folds(vectors: Vectors, grid: Grid, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which voxels of a mask (z, y, x) have a determinant of at most 0 by central differences.
+
+    A central difference is the mean of those along two edges, and keeps to the bound of the cells around a voxel: where
+    none of these is in doubt it cannot fold.
+    """
+    folded = np.zeros(grid.shape, bool)
+    flat = np.flatnonzero(where)
+    place = np.stack(np.unravel_index(flat, grid.shape))
+    to_steps = grid.lps_to_index[:3, :3].astype(np.float32)
+    columns = []
+    for axis in (2, 1, 0):  # x, y, z
+        before, after = place.copy(), place.copy()
+        before[axis] = np.maximum(place[axis] - 1, 0)
+        after[axis] = np.minimum(place[axis] + 1, grid.shape[axis] - 1)
+        apart = np.maximum(after[axis] - before[axis], 1).astype(np.float32)
+        change = to_steps @ (vectors[(slice(None), *after)] - vectors[(slice(None), *before)])
+        columns.append(change / apart)
+        columns[-1][2 - axis] += 1
+    folded.reshape(-1)[flat] = det(*columns) <= 0
+    return folded
 
 
 def _slabs_of_cells(vectors: Vectors, grid: Grid) -> Iterator[tuple[slice, Array]]:

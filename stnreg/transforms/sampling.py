@@ -9,8 +9,8 @@ from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Matrix, Points
 
 Vectors = NDArray[np.float32]
-CHUNK = 1 << 14
-"""Points per chunk: their neighbours and weights fit into the cache."""
+CHUNK = 1 << 16
+"""Points per chunk: their neighbours and weights fit into the cache, and two threads rarely wait for one another."""
 SLAB = 1 << 19
 """Approximate voxels per slab: their points take 12 MB."""
 
@@ -66,26 +66,37 @@ def interpolate(vectors: Vectors, index: NDArray[np.floating]) -> Vectors:
     count = index.shape[1]
     found = np.empty((len(vectors), count), np.float32)
     flat = vectors.reshape(len(vectors), -1)
+    offsets = _offsets(vectors.shape[1:])
     for start in range(0, count, CHUNK):
         chunk = slice(start, start + CHUNK)
-        corners, weights = _corners(vectors.shape[1:], index[:, chunk])
+        first, weights = _cells(vectors.shape[1:], index[:, chunk])
         for component, out in zip(flat, found, strict=True):
-            out[chunk] = _blend([component.take(corner) for corner in corners], weights)
+            # Each corner is read from where it lies after the first one, so that one index serves all.
+            out[chunk] = _blend([component[offset:].take(first) for offset in offsets], weights)
     return found
 
 
-def _corners(shape: tuple[int, ...], index: NDArray[np.floating]) -> tuple[list[NDArray[np.intp]], Vectors]:
-    """Return flat indices of the eight neighbours of each point, x fastest, and its place between them, (3, N)."""
-    last = np.array(shape[::-1], np.float32)[:, None] - 1
-    place = np.clip(index, 0, last).astype(np.float32, copy=False)
-    # The centre of the last voxel belongs to the cell before it.
-    low = np.minimum(place.astype(np.intp), np.maximum(last - 1, 0).astype(np.intp))
-    weights = (place - low).astype(np.float32, copy=False)
-    row, slab = shape[2], shape[2] * shape[1]
-    base = low[0] + row * low[1] + slab * low[2]
+def _offsets(shape: tuple[int, ...]) -> list[int]:
+    """Return how far the eight corners of a cell lie from its first one in a flat array, x fastest."""
     # An axis of one voxel has one neighbour, used twice.
-    dx, dy, dz = (step if n > 1 else 0 for step, n in zip((1, row, slab), shape[::-1], strict=True))
-    return [base + offset for offset in (0, dx, dy, dx + dy, dz, dx + dz, dy + dz, dx + dy + dz)], weights
+    dz, dy, dx = (step if n > 1 else 0 for step, n in zip((shape[1] * shape[2], shape[2], 1), shape, strict=True))
+    return [z + y + x for z in (0, dz) for y in (0, dy) for x in (0, dx)]
+
+
+def _cells(shape: tuple[int, ...], index: NDArray[np.floating]) -> tuple[NDArray[np.intp], Vectors]:
+    """Return the flat index of the first corner of the cell of each point, and its place in the cell, (3, N)."""
+    weights = np.empty(index.shape, np.float32)
+    first = np.zeros(index.shape[1], np.int32 if np.prod(shape, dtype=np.int64) < 2**31 else np.intp)
+    for along, weight, count, stride in zip(
+        index, weights, shape[::-1], (1, shape[2], shape[2] * shape[1]), strict=True
+    ):
+        np.clip(along, 0, count - 1, out=weight, casting="same_kind")
+        # The centre of the last voxel belongs to the cell before it.
+        low = np.minimum(weight.astype(first.dtype), max(count - 2, 0))
+        weight -= low.astype(np.float32)
+        low *= stride
+        first += low
+    return first.astype(np.intp, copy=False), weights
 
 
 def _blend(corners: list[Vectors], weights: Vectors) -> Vectors:

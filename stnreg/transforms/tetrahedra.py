@@ -56,12 +56,14 @@ def smallest(steps: Array) -> Array:
     return found
 
 
-def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
+def inverted(steps: Array, cells: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.bool_], Array]:
     """Find inverted tetrahedra.
 
     Parameters
     ----------
     steps : (3, z, y, x) float32
+    cells : (z - 1, y - 1, x - 1) bool, optional
+        Those of `in_doubt`, where they are at hand.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
         Six times the volume of those that are inverted, positive.
     """
     folded, sixths = np.zeros(steps.shape[1:], bool), np.zeros(steps.shape[1:], np.float32)
-    first, offsets, corners = _gathered(steps, _in_doubt(steps))
+    first, offsets, corners = _gathered(steps, in_doubt(steps) if cells is None else cells)
     for place, tetrahedron in tetrahedra(corners):
         at, volume = first + int(offsets[place].item()), tetrahedron.reshape(-1)
         folded.reshape(-1)[at] |= volume <= 0
@@ -79,7 +81,7 @@ def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
     return folded, sixths
 
 
-def _in_doubt(steps: Array) -> NDArray[np.bool_]:
+def in_doubt(steps: Array) -> NDArray[np.bool_]:
     """Return which cells, (z - 1, y - 1, x - 1), may fold; the others surely do not: see `row_bound`."""
     return row_bound(steps) >= SURE
 
@@ -165,6 +167,18 @@ def _of_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for axis in range(3):
         first, second = _sides(axis)
         out = out[first] | out[second]
+    return out
+
+
+def corners_of(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which voxels, (z, y, x), are a corner of some of the cells, (z - 1, y - 1, x - 1)."""
+    out = cells
+    for axis in range(3):
+        wide = np.zeros([n + (a == axis) for a, n in enumerate(out.shape)], bool)
+        first, second = _sides(axis)
+        wide[first] = out
+        wide[second] |= out
+        out = wide
     return out
 
 

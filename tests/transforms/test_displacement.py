@@ -9,6 +9,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.sampling import voxel_points
 
 GRID = Grid.cube((0, 0, 0), (12, 10, 8), (2.0, 2.5, 3.0))
 
@@ -91,3 +92,11 @@ def test_vectors_last_are_taken_too(noise):
     again = DisplacementField.from_last_axis(np.moveaxis(noise.vectors, 0, -1), GRID)
     assert np.array_equal(again.vectors, noise.vectors)
     assert again.largest_mm() == pytest.approx(np.linalg.norm(noise.vectors, axis=0).max(), rel=1e-6)
+
+
+def test_on_another_grid_it_is_what_it_says_of_the_points(noise):
+    other = Grid((5, 4, 6), np.array([[0.9, 0.3, 0, -1], [-0.2, 1.1, 0.1, 2], [0, 0.2, 1.3, 1], [0, 0, 0, 1.0]]))
+    points = voxel_points(other)
+    there = noise._map(points.reshape(3, -1)).reshape(points.shape)
+    assert np.abs(noise.to_displacement(other).vectors - (there - points)).max() < 1e-5
+    assert np.abs(noise.map_voxels(other) - there).max() < 1e-5

@@ -18,6 +18,7 @@ from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.jacobian import Folds, find_folds
+from stnreg.transforms.sampling import turned
 from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
@@ -131,8 +132,10 @@ def _seen_from(part: Part, to_image: Matrix, velocity: VelocityField) -> Displac
     """Return a flow on the part of an image's grid; None where that is empty."""
     if part.grid is None:
         return None
-    # To the frame, along the flow, and back to the same image: the affine cancels.
-    return Chain((Affine(invert(to_image)), velocity, Affine(to_image))).to_displacement(part.grid)
+    in_frame = Grid(part.grid.size, invert(to_image) @ part.grid.index_to_lps)
+    steps = velocity.exponential().to_displacement(in_frame).vectors
+    # To the frame, along the flow, and back to the same image: the affine cancels, but for how it turns and scales.
+    return DisplacementField(turned(to_image[:3, :3], steps), part.grid)
 
 
 def _are_coarse(warps: Warps) -> bool:
