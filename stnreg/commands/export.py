@@ -25,7 +25,8 @@ def export(
         typer.Option(
             "--after",
             metavar="OTHER.onnx",
-            help="Pair network in the same folder whose last pass this is (preset last of train): register runs both.",
+            help="Network in the same folder that this one belongs to; its sidecar is told. A pair network, whose last "
+            "pass this is (preset last of train), or, for a synthesis network, the velocity network.",
         ),
     ] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`stnreg train`: a pair network from scans, an anatomy or velocity network from label maps, related methods."""
+"""`stnreg train`: a pair network from scans, all other networks from label maps."""
 
 from pathlib import Path
 from typing import Annotated
@@ -28,8 +28,9 @@ def train(
         typer.Option(
             metavar="NAME",
             help="Network to train: a pair network, affine (estimates the matrix) or separate (estimates bounded "
-            "parameters), an anatomy network, anatomy-pose or anatomy, velocity, which deforms, or a related method "
-            "that deforms, linear-deformable, dual-guided or bspline; that of --from, or affine, when left out.",
+            "parameters), an anatomy network, anatomy-pose or anatomy, velocity, which deforms, synthesis, which makes "
+            "a T1-weighted image of any contrast, or a related method that deforms, linear-deformable, dual-guided or "
+            "bspline; that of --from, or affine, when left out.",
         ),
     ] = None,
     scans: Annotated[
@@ -74,7 +75,7 @@ def train(
             metavar="FILE.toml",
             help='File of settings that replace those of the preset: preset = "NAME" and the tables [loop], [pair], '
             "[pair.model], [pair.moves], [pair.augment] and [pair.loss]; for an anatomy network [loop] and [anatomy], "
-            "for velocity [velocity], for a related method [loop] and [related].",
+            "for velocity [velocity], for synthesis [synthesis], for a related method [loop] and [related].",
         ),
     ] = None,
     transforms: Annotated[
@@ -111,11 +112,13 @@ def train(
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(metavar="N", min=1, help="Number of steps of velocity; that of the settings when left out."),
+        typer.Option(
+            metavar="N", min=1, help="Number of steps of velocity or synthesis; that of the settings when left out."
+        ),
     ] = None,
     minutes: Annotated[
         float | None,
-        typer.Option(metavar="M", min=0.01, help="Time to train velocity for, in place of steps."),
+        typer.Option(metavar="M", min=0.01, help="Time to train velocity or synthesis for, in place of steps."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="auto|cpu|cuda[:N]", help="Device to train on; auto when left out.")
@@ -126,19 +129,19 @@ def train(
 ) -> None:
     """Train a network on your own scans.
 
-    A pair network is trained without supervision on random moves of scans, an anatomy network and velocity on label
-    maps. Export both anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them; and
-    calibrate velocity. RUN receives last.ckpt, best.ckpt (by validation), metrics.csv and curves.png, and
-    TensorBoard's file where it is installed; of velocity, last.ckpt, weights.ckpt (to export) and log.jsonl. Continue
-    an interrupted run with --resume: the settings are in its checkpoint. On several GPUs or machines, for pair
-    networks: torchrun --nproc-per-node N -m stnreg train ...
+    A pair network is trained without supervision on random moves of scans, all others on label maps. Export both
+    anatomy networks into one folder, as anatomy-pose.onnx and anatomy.onnx, and calibrate them. Export synthesis beside
+    velocity, with --after velocity.onnx, and then calibrate velocity. RUN receives last.ckpt, best.ckpt (by
+    validation), metrics.csv and curves.png, and TensorBoard's file where it is installed; of velocity and synthesis,
+    last.ckpt, weights.ckpt (to export) and log.jsonl. Continue an interrupted run with --resume: the settings are in
+    its checkpoint. On several GPUs or machines, for pair networks: torchrun --nproc-per-node N -m stnreg train ...
     """
     from stnreg.reports.streams import note
     from stnreg.training import require_training
 
     require_training()
     from stnreg.training.anatomy.run import anatomy_model, train_anatomy
-    from stnreg.training.deformable.command import is_velocity, train_velocity
+    from stnreg.training.deformable.command import packed_model, train_packed
     from stnreg.training.related.run import related_model, train_related
     from stnreg.training.run import PairRun, train_pair
     from stnreg.training.slices.run import is_slices, train_slices
@@ -161,11 +164,14 @@ def train(
         threads=threads,
         device=device,
     )
-    if is_velocity(wanted):
-        typer.echo(train_velocity(wanted, steps=steps, minutes=minutes))
+    packed = packed_model(wanted)
+    if packed is not None:
+        typer.echo(train_packed(wanted, packed, steps=steps, minutes=minutes))
         return
     if steps is not None or minutes is not None:
-        raise UsageProblem("--steps and --minutes are for a velocity network; others are trained for --epochs")
+        raise UsageProblem(
+            "--steps and --minutes are for a velocity or synthesis network; others are trained for --epochs"
+        )
     if related_model(wanted) is not None:
         typer.echo(train_related(wanted))
         return

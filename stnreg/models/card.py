@@ -26,7 +26,8 @@ class Weights:
     name : str
     kind : str
         `pair` (two images in, theta out), `pair-last` (the same, for what the passes of a pair network leave),
-        `anatomy` (one image in, maps out) or `velocity` (two images in, a field out).
+        `anatomy` (one image in, maps out), `velocity` (two images in, a field out) or `synthesis` (one image in, the
+        same in T1 out).
     sha256 : str
         Of the `.onnx`, as the sidecar gives it; `read_checked` compares.
     size : int
@@ -50,18 +51,27 @@ class Weights:
 
     @property
     def pose(self) -> "Weights | None":
-        """The pose network, if the sidecar names one; it is in the same folder."""
-        return find(str(self.path.with_name(f"{self.card['pose']}.onnx"))) if "pose" in self.card else None
+        """The pose network, if the sidecar names one."""
+        return self._named("pose")
 
     @property
     def last(self) -> "Weights | None":
-        """The network of the last pass, if the sidecar of a pair network names one; it is in the same folder."""
-        return find(str(self.path.with_name(f"{self.card['last']}.onnx"))) if "last" in self.card else None
+        """The network of the last pass, if the sidecar of a pair network names one."""
+        return self._named("last")
+
+    @property
+    def synthesis(self) -> "Weights | None":
+        """The synthesis network, if the sidecar of a velocity network names one."""
+        return self._named("synthesis")
+
+    def _named(self, key: str) -> "Weights | None":
+        """Find a network that the sidecar names; it is in the same folder."""
+        return find(str(self.path.with_name(f"{self.card[key]}.onnx"))) if key in self.card else None
 
     @property
     def identity(self) -> str:
         """The SHA-256 of this network and of those that belong to it: all that results depend on."""
-        parts = (self, self.pose, self.last)
+        parts = (self, self.pose, self.last, self.synthesis)
         return "+".join(part.sha256 for part in parts if part is not None)
 
 

@@ -23,13 +23,15 @@ from stnreg.models.card import Weights, find
 from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
-from stnreg.training.deformable.release import velocity_network
+from stnreg.training.deformable.release import synthesis_network, velocity_network
 from stnreg.training.half import rounded, store_in_half
 from stnreg.training.related.release import NETWORKS as RELATED
 from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
 from stnreg.training.slices.run import slice_network
 
+BELONGS = {"pair-last": ("pair", "last"), "pair": ("pair", "last"), "synthesis": ("velocity", "synthesis")}
+"""Which kind of network one of a kind belongs to, and by which word its sidecar names it."""
 TRIALS = 3
 BLOB = 6  # values along each axis of a smooth image
 
@@ -51,6 +53,7 @@ BUILDERS: dict[str, Callable[[dict[str, Any]], Released]] = {
     "velocity": velocity_network,
     **{model: partial(related_network, model) for model in RELATED},
     "slices": slice_network,
+    "synthesis": synthesis_network,
 }
 """Functions that rebuild a network from its config, by task."""
 
@@ -69,7 +72,8 @@ def export_checkpoint(
     half : bool
         Round the weights to half precision and store them so, in half the bytes. They are computed with in float32.
     after : Path, optional
-        The network (.onnx) in the same folder whose last pass this is; its sidecar is told.
+        The network (.onnx) in the same folder that this one belongs to; its sidecar is told. A pair network, whose last
+        pass this is, or a velocity network, for a synthesis network.
 
     Returns
     -------
@@ -85,11 +89,11 @@ def export_checkpoint(
     """
     if output.suffix != ".onnx":
         raise DataError(f"{output}: expected a name that ends in .onnx")
-    before = None if after is None else _followed(after, output)
     content = load_checkpoint(checkpoint)
     if content["task"] not in BUILDERS:
         raise DataError(f"{checkpoint}: no way to export a {content['task']!r}; there are {', '.join(BUILDERS)}")
     released = BUILDERS[content["task"]](content["config"])
+    owner = None if after is None else _owner(after, output, released.card["kind"])
     weights = rounded(best_weights(content)) if half else best_weights(content)
     load_into(released.model, weights, str(checkpoint))
     released.model.eval()
@@ -114,17 +118,20 @@ def export_checkpoint(
     save_safetensors(output.with_suffix(".safetensors"), weights, metadata)
     write_atomic(output, graph)
     _write_sidecar(output, card)
-    if before is not None:
-        _write_sidecar(before.path, {**before.card, "last": output.stem})
+    if owner is not None:
+        _write_sidecar(owner.path, {**owner.card, BELONGS[card["kind"]][1]: output.stem})
     return card
 
 
-def _followed(after: Path, output: Path) -> Weights:
-    """Find the network that a last pass follows."""
-    before = find(str(after))
-    if before.kind != "pair" or after.resolve().parent != output.resolve().parent:
-        raise DataError(f"{after}: expected a pair network in the folder of {output.name}, which is to follow it")
-    return before
+def _owner(path: Path, output: Path, kind: str) -> Weights:
+    """Find the network that one of a kind belongs to."""
+    if kind not in BELONGS:
+        raise DataError(f"{output}: a network of the kind {kind!r} belongs to no other; leave out --after")
+    wanted, _ = BELONGS[kind]
+    owner = find(str(path))
+    if owner.kind != wanted or path.resolve().parent != output.resolve().parent:
+        raise DataError(f"{path}: expected a {wanted} network in the folder of {output.name}, which belongs to it")
+    return owner
 
 
 def _write_sidecar(network: Path, card: dict[str, Any]) -> None:

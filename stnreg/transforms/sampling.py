@@ -1,6 +1,7 @@
 """Trilinear interpolation of vector fields; beyond the edge the nearest value is used."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,16 +87,17 @@ def _offsets(shape: tuple[int, ...]) -> list[int]:
 def _cells(shape: tuple[int, ...], index: NDArray[np.floating]) -> tuple[NDArray[np.intp], Vectors]:
     """Return the flat index of the first corner of the cell of each point, and its place in the cell, (3, N)."""
     weights = np.empty(index.shape, np.float32)
-    first = np.zeros(index.shape[1], np.int32 if np.prod(shape, dtype=np.int64) < 2**31 else np.intp)
+    whole: type[np.signedinteger[Any]] = np.int32 if np.prod(shape, dtype=np.int64) < 2**31 else np.intp
+    first = np.zeros(index.shape[1], whole)
     for along, weight, count, stride in zip(
         index, weights, shape[::-1], (1, shape[2], shape[2] * shape[1]), strict=True
     ):
         np.clip(along, 0, count - 1, out=weight, casting="same_kind")
         # The centre of the last voxel belongs to the cell before it.
-        low = np.minimum(weight.astype(first.dtype), max(count - 2, 0))
+        low = np.minimum(weight.astype(whole), max(count - 2, 0))
         weight -= low.astype(np.float32)
         low *= stride
-        first += low
+        np.add(first, low, out=first)
     return first.astype(np.intp, copy=False), weights
 
 

@@ -222,3 +222,11 @@ def test_half_precision_takes_a_step(velocity_pack, tmp_path):
     assert lines[-1]["affine"] > 0.3
     assert lines[-2]["skipped"] == 0 if "skipped" in lines[-2] else True
     assert weights.is_file()
+
+
+def test_a_brain_is_grown_by_all_neighbours():
+    brain = torch.zeros((2, 1, 9, 9, 9), dtype=torch.bool)
+    brain[:, :, 4, 4, 4] = True
+    one, two = painting.grown(brain, torch.tensor([1, 2]))
+    assert one.sum() == 3**3
+    assert two.sum() == 5**3

@@ -16,11 +16,12 @@ from stnreg.commands.export import export  # noqa: E402
 from stnreg.commands.train import train  # noqa: E402
 from stnreg.core.structures import STRUCTURES  # noqa: E402
 from stnreg.errors import DataError, UsageProblem  # noqa: E402
+from stnreg.models.card import find  # noqa: E402
 from stnreg.registration.deformable.stage import PASSES  # noqa: E402
 from stnreg.training.checkpoint import load_checkpoint  # noqa: E402
 from stnreg.training.deformable.command import choose_settings  # noqa: E402
 from stnreg.training.deformable.pack import label_tables, make_pack  # noqa: E402
-from stnreg.training.deformable.presets import PRESETS  # noqa: E402
+from stnreg.training.deformable.presets import PRESETS, SYNTHESIS_PRESETS  # noqa: E402
 from stnreg.training.deformable.subjects import load_pack  # noqa: E402
 from stnreg.training.run import PairRun  # noqa: E402
 
@@ -60,6 +61,30 @@ def test_from_a_pack_to_a_network(velocity_pack, tmp_path):
     assert (tmp_path / "net.safetensors").is_file()
 
 
+def test_a_synthesis_network_belongs_to_a_velocity_network(velocity_pack, tmp_path):
+    common = ("--preset", "tiny", "--cache", velocity_pack, "--device", "cpu", "--steps", 1)
+    velocity, first, second = (tmp_path / name for name in ("velocity", "first", "second"))
+    assert run(train, "-o", velocity, "--model", "velocity", *common).exit_code == 0
+    start = ("--from", velocity / "weights.ckpt")
+    assert run(train, "-o", first, "--model", "synthesis", *common, *start).stdout == f"{first / 'weights.ckpt'}\n"
+    assert run(train, "-o", first, "--resume", "--steps", 2, "--cache", velocity_pack).exit_code == 0
+    assert load_checkpoint(first / "last.ckpt")["step"] == 2
+    start = ("--from", first / "weights.ckpt")
+    assert run(train, "-o", second, "--model", "synthesis", *common, *start).exit_code == 0
+
+    run(export, velocity / "weights.ckpt", "-o", tmp_path / "v.onnx")
+    before = find(str(tmp_path / "v.onnx")).identity
+    run(export, second / "weights.ckpt", "-o", tmp_path / "s.onnx", "--after", tmp_path / "v.onnx")
+    owner = find(str(tmp_path / "v.onnx"))
+    assert owner.synthesis is not None
+    assert (owner.synthesis.kind, owner.synthesis.card["shape"]) == ("synthesis", [16, 24, 16])
+    assert owner.identity == f"{before}+{owner.synthesis.sha256}"
+    with pytest.raises(DataError, match="expected a velocity network"):
+        run(export, second / "weights.ckpt", "-o", tmp_path / "t.onnx", "--after", tmp_path / "s.onnx")
+    with pytest.raises(DataError, match="belongs to no other"):
+        run(export, velocity / "weights.ckpt", "-o", tmp_path / "u.onnx", "--after", tmp_path / "v.onnx")
+
+
 def test_presets_are_the_three_runs(tmp_path):
     first, further, twice = PRESETS["default"], PRESETS["further"], PRESETS["twice"]
     assert (first.steps, first.rate, first.warmup, first.smoothness, first.loss.floor) == (
@@ -77,8 +102,11 @@ def test_presets_are_the_three_runs(tmp_path):
     assert twice.network == first.network
     settings = tmp_path / "settings.toml"
     settings.write_text('preset = "further"\n[velocity]\nrate = 1e-4\n[velocity.batch]\nscan_pairs = 3\n')
-    found = choose_settings(PairRun(tmp_path, head="velocity", config=settings))
+    found = choose_settings(PairRun(tmp_path, head="velocity", config=settings), "velocity")
     assert found == replace(further, rate=1e-4, batch=replace(further.batch, scan_pairs=3))
+    settings.write_text("[synthesis]\nrate = 1e-4\n")
+    found = choose_settings(PairRun(tmp_path, head="synthesis", config=settings), "synthesis")
+    assert found == replace(SYNTHESIS_PRESETS["default"], rate=1e-4)
 
 
 def test_a_pack_holds_scans_and_label_maps(write_training_data, tmp_path):
@@ -112,5 +140,5 @@ def test_wrong_usage_is_told(tmp_path, velocity_pack):
     refused(UsageProblem, "no preset", *velocity, "--preset", "paper-affine")
     refused(UsageProblem, "--epochs", *velocity, "--epochs", 2)
     refused(UsageProblem, "give one of them", *velocity, "--steps", 2, "--minutes", 1)
-    refused(UsageProblem, "for a velocity network", "--steps", 2)
+    refused(UsageProblem, "for a velocity or synthesis network", "--steps", 2)
     refused(DataError, "no such", *velocity, "--from", tmp_path / "none.ckpt")

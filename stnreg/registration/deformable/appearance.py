@@ -29,11 +29,14 @@ class Appearance:
     brain : (z, y, x) bool
     excluded : (z, y, x) bool
         Where the image says nothing of the deformation.
+    in_t1 : (z, y, x) float32 or None
+        The head as a T1-weighted scan shows it, where that was asked for.
     """
 
     image: Array
     brain: Array
     excluded: Array
+    in_t1: Array | None = None
 
 
 def appearance(image: ArrayOnGrid, region: Region, frame_to_lps: Matrix, box: Grid, threads: int) -> Appearance:

@@ -6,6 +6,7 @@ correlation, in small windows, so that contrasts may differ. Each step is smooth
 Alzheimer's & Dementia 12, P126, 2016). Exchange the heads, and the residual changes its sign.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -42,8 +43,8 @@ class InstanceSettings:
     noise : float
         Standard deviation below which a window counts as empty, as a share of the brain's range of intensities.
     of_one_sign : (float, float) or None
-        How far local correlations must agree in their sign (`one_sign`) for the intensities to be followed: not at all
-        up to the first, wholly from the second on, and in proportion between. None: always.
+        How far local correlations must agree in their sign (size of `signs`) for the intensities to be followed: not at
+        all up to the first, wholly from the second on, and in proportion between. None: always.
     """
 
     steps: int = 5
@@ -65,15 +66,38 @@ ONE_PERSON = InstanceSettings(steps=30, more_steps=0, rate=3.0, reach=2, of_one_
 smooth."""
 
 
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """Two heads in images that can be compared.
+
+    Attributes
+    ----------
+    fixed, moving : (z, y, x) float32
+        Normalised intensities on one grid.
+    share : float
+        How much of what they say is followed, 0 to 1.
+    """
+
+    fixed: Array
+    moving: Array
+    share: float = 1.0
+
+    def cut(self, part: tuple[slice, ...]) -> "Shown":
+        """Return a part of both images."""
+        return replace(
+            self, fixed=np.ascontiguousarray(self.fixed[part]), moving=np.ascontiguousarray(self.moving[part])
+        )
+
+
 def residual(
-    fixed: Array, moving: Array, weight: Array, settings: InstanceSettings | None = None, threads: int = 1
-) -> Array:
+    shown: Sequence[Shown], weight: Array, settings: InstanceSettings | None = None, threads: int = 1
+) -> Array:  # fmt: skip
     """Find what is left between two heads that have been brought halfway.
 
     Parameters
     ----------
-    fixed, moving : (z, y, x) float32
-        Normalised intensities on one grid.
+    shown : sequence of Shown
+        The same two heads, in one or several ways: each step is the mean of what these say, by their shares.
     weight : (z, y, x) float32
         How much each voxel counts, 0 to 1.
     settings : InstanceSettings, optional
@@ -86,44 +110,46 @@ def residual(
         Voxels, x, y, z components: fixed points at -v/2 meet moving points at +v/2. Zero where nothing has weight.
     """
     settings = settings or InstanceSettings()
-    found = np.zeros((3, *fixed.shape), np.float32)
+    found = np.zeros((3, *weight.shape), np.float32)
     part = box_around(weight > 0, 2 * settings.reach + settings.smoothings + 6)
-    if part is None:
+    total = sum(one.share for one in shown)
+    if part is None or not total:
         return found
-    fixed, moving, weight = (np.ascontiguousarray(a[part]) for a in (fixed, moving, weight))
-    share = _followed_share(fixed, moving, weight, settings)
-    if not share:
-        return found
-    velocity = np.zeros((3, *fixed.shape), np.float32)
+    weight = np.ascontiguousarray(weight[part])
+    views = [one.cut(part) for one in shown if one.share]
+    velocity = np.zeros((3, *weight.shape), np.float32)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         for _ in range(settings.steps):
             half = velocity * np.float32(0.5)
-            a, b = pool.map(moved, (fixed, moving), (-half, half))
-            step = _smooth_ascent(a, b, weight, settings, pool)
+            step = np.zeros_like(velocity)
+            for view in views:
+                a, b = pool.map(moved, (view.fixed, view.moving), (-half, half))
+                step += np.float32(view.share / total) * _smooth_ascent(a, b, weight, settings, pool)
             longest = float(np.sqrt(np.square(step).sum(0).max()))
             velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
-    found[(slice(None), *part)] = velocity * np.float32(share)
+    found[(slice(None), *part)] = velocity * np.float32(min(total, 1.0))
     return found
 
 
-def one_sign(fixed: Array, moving: Array, weight: Array, settings: InstanceSettings) -> float:
-    """Return the size of the sum of local correlations over the sum of their sizes: 1 where all have one sign.
+def signs(
+    fixed: Array, moving: Array, weight: Array, settings: InstanceSettings | None = None
+) -> float:  # fmt: skip
+    """Return the sum of local correlations over the sum of their sizes, -1 to 1.
 
-    Two T1 images come near 1, and so do T1 and T2. T1 and FLAIR do not: grey matter is darker than white matter in the
-    one and brighter in the other, but fluid is dark in both, so that a window with all three may fit best in a wrong
-    place. Parameters are those of `residual`.
+    Two T1 images come near 1. T1 and T2 are negative where white matter borders on grey, and their size is near 1. T1
+    and FLAIR come near 0: grey matter is darker than white matter in the one and brighter in the other, but fluid is
+    dark in both, so that a window with all three may fit best in a wrong place. Parameters are those of `Shown` and
+    `residual`.
     """
+    settings = settings or InstanceSettings()
     _, _, cross, spread_a, spread_b = _moments(fixed, moving, settings.reach)
     correlation = weight * cross / np.sqrt(spread_a * spread_b + np.float32(settings.noise**4))
-    return abs(float(correlation.sum(dtype=np.float64))) / max(float(np.abs(correlation).sum(dtype=np.float64)), 1e-9)
+    return float(correlation.sum(dtype=np.float64)) / max(float(np.abs(correlation).sum(dtype=np.float64)), 1e-9)
 
 
-def _followed_share(fixed: Array, moving: Array, weight: Array, settings: InstanceSettings) -> float:
-    """Return how much of a residual is followed, 0 to 1."""
-    if settings.of_one_sign is None:
-        return 1.0
-    low, high = settings.of_one_sign
-    return min(max((one_sign(fixed, moving, weight, settings) - low) / (high - low), 0.0), 1.0)
+def rising(value: float, low: float, high: float) -> float:
+    """Return 0 up to `low`, 1 from `high` on, and what lies between in proportion."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def moved(image: Array, steps: Array) -> Array:

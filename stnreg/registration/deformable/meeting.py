@@ -76,7 +76,7 @@ def meet(
     Returns
     -------
     fixed, moving : Appearance
-        The fixed head moved by the flow of -v/2, the moving head by that of v/2; images and brains alone.
+        The fixed head moved by the flow of -v/2, the moving head by that of v/2: all but what is excluded.
     """
     there, back = velocity.half().raw_flows(threads)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
@@ -86,8 +86,9 @@ def meet(
 
 def _along(head: Appearance, flow: DisplacementField, region: Surroundings) -> Appearance:
     """Sample a head and where it is known along a flow on the region; beyond it nothing moves."""
-    both = np.stack([head.image, (head.brain & ~head.excluded).astype(np.float32)])
-    moved = both.copy()
+    images = [head.image] if head.in_t1 is None else [head.image, head.in_t1]
+    shown = np.stack([*images, (head.brain & ~head.excluded).astype(np.float32)])
+    moved = shown.copy()
     inside = moved[(slice(None), *region.part)]
     offset = np.eye(4)
     offset[:3, 3] = [s.start for s in region.part[::-1]]
@@ -96,5 +97,6 @@ def _along(head: Appearance, flow: DisplacementField, region: Surroundings) -> A
     for slab in slabs(index_grid):
         at = voxel_points(index_grid, slab).astype(np.float32)
         at += steps[:, slab]
-        inside[:, slab] = interpolate(both, at.reshape(3, -1)).reshape(2, *at.shape[1:])
-    return replace(head, image=moved[0], brain=moved[1] > 0.5)
+        inside[:, slab] = interpolate(shown, at.reshape(3, -1)).reshape(len(shown), *at.shape[1:])
+    in_t1 = None if head.in_t1 is None else moved[1]
+    return replace(head, image=moved[0], brain=moved[-1] > 0.5, in_t1=in_t1)

@@ -13,6 +13,7 @@ from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_
 from stnreg.registration.deformable.instance import ONE_PERSON, InstanceSettings, residual
 from stnreg.registration.deformable.meeting import Surroundings, meet
 from stnreg.registration.deformable.on_image import Unfolded, unfolded_on
+from stnreg.registration.deformable.shown import comparable, in_t1_too
 from stnreg.registration.deformable.unfold import Watched, blocks, eased
 from stnreg.registration.deformable.velocity import VelocityNetwork, lattice_of, prepared
 from stnreg.registration.pair import ImagePair
@@ -136,25 +137,27 @@ class Deform:
         """Return a velocity, (3, z, y, x) mm, that also follows what intensities say is left between the heads."""
         spacing_mm = float(region.grid.spacing.min())
         settings = (ONE_PERSON if self.one_person else InstanceSettings()).as_smooth_as(self.stiffness_mm / spacing_mm)
-        found = vectors + self._residual(fixed, moving, VelocityField(vectors, region.grid), region, settings)
+        heads, velocity = (fixed, moving), VelocityField(vectors, region.grid)
+        met = meet(*heads, velocity, region, self.threads)
+        if not self.one_person:
+            seen = in_t1_too(heads, met, self.network, region)
+            met = met if seen is heads else meet(*seen, velocity, region, self.threads)
+            heads = seen
+        found = vectors + self._residual(met, region, settings)
         if settings.more_steps:
             watched = Watched.of(VelocityField(found, region.grid), self.threads)
             velocity = eased(watched, self.threads)
             more = replace(settings, steps=settings.more_steps)
-            found = velocity.vectors + self._residual(fixed, moving, velocity, region, more)
+            met = meet(*heads, velocity, region, self.threads)
+            found = velocity.vectors + self._residual(met, region, more)
         return found
 
     def _residual(
-        self,
-        fixed: Appearance,
-        moving: Appearance,
-        velocity: VelocityField,
-        region: Surroundings,
-        settings: InstanceSettings,
-    ) -> Array:
-        a, b = meet(fixed, moving, velocity, region, self.threads)
-        weight = region.faded(region.cut(a.brain & b.brain)) == 1
-        found = residual(region.cut(a.image), region.cut(b.image), weight.astype(np.float32), settings, self.threads)
+        self, met: tuple[Appearance, Appearance], region: Surroundings, settings: InstanceSettings
+    ) -> Array:  # fmt: skip
+        weight = region.faded(region.cut(met[0].brain & met[1].brain)) == 1
+        shown = comparable(met, region, settings)
+        found = residual(shown, weight.astype(np.float32), settings, self.threads)
         return found * np.float32(region.grid.spacing.min())
 
     def _appearances(self, pair: ImagePair, frame: Frame) -> tuple[Appearance, Appearance]:

@@ -12,7 +12,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import DeformationLimits
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
-from stnreg.registration.deformable.appearance import Appearance, filled
+from stnreg.registration.deformable.appearance import CLIP, Appearance, filled
 from stnreg.registration.deformable.frame import box
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class VelocityNetwork:
         In the frame: where it wants both heads.
     limits : DeformationLimits
         At which deformations it was calibrated to be rejected.
+    synthesis : Weights or None
+        The network that shows a head of any contrast as in T1, on the same box.
     """
 
     weights: Weights
@@ -45,12 +47,21 @@ class VelocityNetwork:
     device: str
     box: Grid
     limits: DeformationLimits
+    synthesis: Weights | None = None
 
     def predict(self, fixed: Appearance, moving: Appearance) -> Array:
         """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame."""
         given = {"pair": np.stack([fixed.image, moving.image])[None].astype(np.float32)}
         session = _kept_open(self.weights.path, self.weights.sha256, self.threads, self.device)
         return run_network(session, self.weights, given, "velocity", give_back=True)[0]
+
+    def in_t1(self, head: Appearance) -> Array:
+        """Return a head as a T1-weighted scan shows it, (z, y, x) float32; there must be a synthesis network."""
+        assert self.synthesis is not None
+        session = _kept_open(self.synthesis.path, self.synthesis.sha256, self.threads, self.device)
+        given = {"image": head.image[None, None].astype(np.float32)}
+        image = run_network(session, self.synthesis, given, "t1", give_back=True)[0, 0]
+        return np.where(head.image == 0, np.float32(0), np.clip(image, *CLIP))
 
 
 def find_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:
@@ -79,10 +90,10 @@ def find_velocity_network(model: str, threads: int, device: str, *, calibrated: 
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{sidecar}: expected a shape of three numbers ({error!r})") from error
     limits = DeformationLimits.from_card(weights.card, sidecar) if calibrated else DeformationLimits()
-    return VelocityNetwork(weights, threads, device, box((z, y, x), weights.spacing_mm), limits)
+    return VelocityNetwork(weights, threads, device, box((z, y, x), weights.spacing_mm), limits, weights.synthesis)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _kept_open(path: Path, sha256: str, threads: int, device: str) -> "InferenceSession":
     return open_session(find(str(path)), threads=threads, device=device)
 

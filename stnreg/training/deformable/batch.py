@@ -37,6 +37,10 @@ class BatchSettings:
         As `warp_mm`, of painted heads: there are few of them, and strong warps make more.
     labelled_share : float
         Of all scans, that are painted from their own labels: contrasts for as many anatomies as there are scans.
+    shares : tuple of float
+        Of t1, t2, flair and pd among painted heads; the rest are painted in any contrast.
+    reference_voxels : int
+        By which the brain is grown that heads in one contrast are cut to.
     """
 
     scan_pairs: int = 5
@@ -52,6 +56,8 @@ class BatchSettings:
     contrast_share: float = 0.4
     painted_warp_mm: float = 3.0
     labelled_share: float = 0.0
+    shares: tuple[float, ...] = painting.SHARES
+    reference_voxels: int = 2
 
     @property
     def pairs(self) -> int:
@@ -167,17 +173,13 @@ def _scans(
     brain = (labels > 0)[:, None]
     seen = painting.another_contrast(clean, settings.contrast_share, generator)
     if settings.labelled_share:
-        palette = painting.palettes(painting.draw_contrasts(count, generator), generator)
+        palette = painting.palettes(painting.draw_contrasts(count, generator, settings.shares), generator)
         painted = painting.paint_scans(clean, pack.code_of_dlmuse[labels], palette, generator)
         chosen = uniform((count, 1, 1, 1, 1), 0.0, 1.0, generator) < settings.labelled_share
         seen = torch.where(chosen, painted, seen)
     seen = _as_seen(painting.scanner(seen, generator), brain, generator)
-    return (
-        seen,
-        painting.normalise(clean, brain, painting.grown(brain, _all(2, brain))),
-        labels,
-        pack.to_freesurfer[labels],
-    )
+    kept = painting.grown(brain, _all(settings.reference_voxels, brain))
+    return seen, painting.normalise(clean, brain, kept), labels, pack.to_freesurfer[labels]
 
 
 def _painted(
@@ -190,11 +192,12 @@ def _painted(
     codes = torch.where(mover.mirrored.view(-1, 1, 1, 1), pack.mirror_codes[codes], codes)
     labels = pack.freesurfer_of_code[codes]
     brain = ((codes > 0) & (codes < HEAD) & (codes != FLUID_AROUND))[:, None]
-    contrasts = painting.draw_contrasts(count, generator)
+    contrasts = painting.draw_contrasts(count, generator, settings.shares)
     seen = painting.paint(fine, painting.palettes(contrasts, generator), generator)
     clean = painting.paint(fine, painting.palettes(["t1"] * count, generator, 0.0), generator, 0.0)
     seen = _as_seen(painting.scanner(seen, generator), brain, generator)
-    return seen, painting.normalise(clean, brain, painting.grown(brain, _all(2, brain))), labels, labels
+    kept = painting.grown(brain, _all(settings.reference_voxels, brain))
+    return seen, painting.normalise(clean, brain, kept), labels, labels
 
 
 def _all(voxels: int, brain: Tensor) -> Tensor:

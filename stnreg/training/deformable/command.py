@@ -1,5 +1,6 @@
-"""From what a command line says to a trained velocity network: the pack, settings, the run."""
+"""From what a command line says to a trained velocity or synthesis network: the pack, settings, the run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,33 +19,43 @@ from stnreg.training.anatomy.run import sources_of
 from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.config import lay_over, merge, read_toml
 from stnreg.training.deformable.pack import VALIDATION_SCANS, make_pack
-from stnreg.training.deformable.presets import PRESETS
+from stnreg.training.deformable.presets import PRESETS, SYNTHESIS_PRESETS
 from stnreg.training.deformable.run import train
+from stnreg.training.deformable.synthesis import SynthesisSettings
 from stnreg.training.deformable.task import TrainSettings, shape_of
 from stnreg.training.processes import from_environment
 from stnreg.training.run import PairRun
 
-NAME = "velocity"
+Settings = TrainSettings | SynthesisSettings
+NETWORKS: dict[str, Mapping[str, Settings]] = {"velocity": PRESETS, "synthesis": SYNTHESIS_PRESETS}
+"""The presets of each network that is trained on a pack."""
 ABOUT = ("sources", "started_from", "validation_scans")  # of a checkpoint's config, beside the settings
 
 
 @dataclass(frozen=True)
 class VelocityTraining:
-    """What a TOML file may say: the table `[velocity]`."""
+    """What a TOML file may say of a velocity network: the table `[velocity]`."""
 
     velocity: TrainSettings = field(default_factory=TrainSettings)
 
 
-def is_velocity(wanted: PairRun) -> bool:
-    """Tell whether `--model`, or the run to go on with, says a velocity network."""
-    last = wanted.folder / "last.ckpt"
-    if wanted.head is None and wanted.resume and last.is_file():
-        return bool(load_checkpoint(last)["task"] == NAME)
-    return wanted.head == NAME
+@dataclass(frozen=True)
+class SynthesisTraining:
+    """What a TOML file may say of a synthesis network: the table `[synthesis]`."""
+
+    synthesis: SynthesisSettings = field(default_factory=SynthesisSettings)
 
 
-def train_velocity(wanted: PairRun, *, steps: int | None = None, minutes: float | None = None) -> Path:
-    """Train a velocity network and return its weights' checkpoint.
+def packed_model(wanted: PairRun) -> str | None:
+    """Return the network of `NETWORKS` that `--model`, or the run to go on with, says; None if it is another."""
+    name, last = wanted.head, wanted.folder / "last.ckpt"
+    if name is None and wanted.resume and last.is_file():
+        name = str(load_checkpoint(last)["task"])
+    return name if name in NETWORKS else None
+
+
+def train_packed(wanted: PairRun, model: str, *, steps: int | None = None, minutes: float | None = None) -> Path:
+    """Train a velocity or synthesis network and return its weights' checkpoint.
 
     Subjects are packed once into `--cache`, `RUN/pack.npz` when left out, from `--scans ROOT`, where `ROOT/ixi` holds
     scans with DLMUSE labels and `ROOT/labelmaps` anatomies with FreeSurfer codes.
@@ -52,6 +63,8 @@ def train_velocity(wanted: PairRun, *, steps: int | None = None, minutes: float 
     Parameters
     ----------
     wanted : PairRun
+    model : str
+        `velocity` or `synthesis`.
     steps, minutes : int, float, optional
         Of the whole run; those of the settings when left out.
 
@@ -62,14 +75,15 @@ def train_velocity(wanted: PairRun, *, steps: int | None = None, minutes: float 
     DataError
         If a file cannot be used, or there is nothing to train on.
     """
-    _check(wanted, steps, minutes)
+    _check(wanted, model, steps, minutes)
     validation = VALIDATION_SCANS if wanted.validation is None else wanted.validation
     if wanted.resume:
         stored = load_checkpoint(wanted.folder / "last.ckpt")["config"]
-        settings = merge(TrainSettings(), {name: value for name, value in stored.items() if name not in ABOUT})
+        base = NETWORKS[model]["default"]
+        settings = merge(base, {name: value for name, value in stored.items() if name not in ABOUT})
         about = {name: stored[name] for name in ABOUT if name in stored}
     else:
-        settings = choose_settings(wanted)
+        settings = choose_settings(wanted, model)
         about = {"sources": sources_of(wanted.terms), "validation_scans": validation}
         about["started_from"] = wanted.start.name if wanted.start else None
     if steps is not None or minutes is not None:
@@ -88,25 +102,25 @@ def train_velocity(wanted: PairRun, *, steps: int | None = None, minutes: float 
     )
 
 
-def _check(wanted: PairRun, steps: int | None, minutes: float | None) -> None:
-    """Refuse what contradicts itself, or is not for velocity networks."""
+def _check(wanted: PairRun, model: str, steps: int | None, minutes: float | None) -> None:
+    """Refuse what contradicts itself, or is not for these networks."""
     if wanted.resume and wanted.start:
         raise UsageProblem("--resume goes on with a run, --from starts a new one: give one of them")
     if steps is not None and minutes is not None:
         raise UsageProblem("--steps and --minutes: give one of them")
     if wanted.epochs is not None:
-        raise UsageProblem("--epochs: a velocity network is trained for --steps or --minutes")
+        raise UsageProblem(f"--epochs: a {model} network is trained for --steps or --minutes")
     if wanted.pairs is not None or wanted.transforms or wanted.skip_bad:
         raise UsageProblem("PAIRS.csv, --transforms and --skip-bad are for pair networks")
     if wanted.validation is not None and wanted.validation < 1:
-        raise UsageProblem("--validation: a velocity network needs at least one scan to validate with")
+        raise UsageProblem(f"--validation: a {model} network needs at least one scan to validate with")
     if from_environment().count > 1:
-        raise UsageProblem(f"{NAME}: trains in one process; start it without torchrun")
+        raise UsageProblem(f"{model}: trains in one process; start it without torchrun")
     if (wanted.folder / "last.ckpt").exists() and not wanted.resume:
         raise UsageProblem(f"{wanted.folder}: a run is here already; go on with it by --resume, or name another folder")
 
 
-def choose_settings(wanted: PairRun) -> TrainSettings:
+def choose_settings(wanted: PairRun, model: str) -> Settings:
     """Put the settings of a new run together: preset, the network of the weights to start from, TOML.
 
     Raises
@@ -118,17 +132,35 @@ def choose_settings(wanted: PairRun) -> TrainSettings:
     """
     named, values = read_toml(wanted.config) if wanted.config else (None, {})
     name = wanted.preset or named or "default"
-    if name not in PRESETS:
-        raise UsageProblem(f"no preset {name!r} for a velocity network; there are {', '.join(PRESETS)}")
-    settings = PRESETS[name]
+    presets = NETWORKS[model]
+    if name not in presets:
+        raise UsageProblem(f"no preset {name!r} for a {model} network; there are {', '.join(presets)}")
+    settings = presets[name]
     if wanted.start is not None:
-        made_by = load_weights(wanted.start)[1]
-        if made_by.get("task") != NAME:
-            raise DataError(f"{wanted.start}: expected weights of a velocity network, got {made_by.get('task')!r}")
-        settings = replace(settings, network=shape_of(made_by["config"]))
+        settings = _as_started(settings, wanted.start, model)
     if wanted.config:
-        settings = lay_over(VelocityTraining(settings), values, wanted.config).velocity
+        settings = _laid_over(settings, values, wanted.config)
     return settings
+
+
+def _laid_over(settings: Settings, values: dict[str, Any], path: Path) -> Settings:
+    if isinstance(settings, SynthesisSettings):
+        return lay_over(SynthesisTraining(settings), values, path).synthesis
+    return lay_over(VelocityTraining(settings), values, path).velocity
+
+
+def _as_started(settings: Settings, start: Path, model: str) -> Settings:
+    """Return settings with the network of the weights to start from.
+
+    A synthesis network may start from a velocity network, whose encoder it takes.
+    """
+    made_by = load_weights(start)[1]
+    if made_by.get("task") not in {model, "velocity"}:
+        raise DataError(f"{start}: expected weights of a {model} network, got {made_by.get('task')!r}")
+    if isinstance(settings, TrainSettings):
+        return replace(settings, network=shape_of(made_by["config"]))
+    encoder = {k: v for k, v in made_by["config"]["network"].items() if k in settings.network.as_dict()}
+    return replace(settings, network=merge(settings.network, encoder))
 
 
 def packed_subjects(wanted: PairRun, validation: int = VALIDATION_SCANS) -> Path:
@@ -137,7 +169,7 @@ def packed_subjects(wanted: PairRun, validation: int = VALIDATION_SCANS) -> Path
     if pack.is_file():
         return pack
     if len(wanted.scans) != 1:
-        raise UsageProblem("a velocity network needs --scans ROOT (with ixi/ and labelmaps/) or a packed --cache")
+        raise UsageProblem("this network needs --scans ROOT (with ixi/ and labelmaps/) or a packed --cache")
     root = wanted.scans[0]
     if not any((root / "labelmaps").glob("*.nii.gz")) or not any((root / "ixi").glob("*_T1.nii.gz")):
         raise DataError(f"{root}: expected ixi/*_T1.nii.gz with their *_labels.nii.gz, and labelmaps/*.nii.gz")

@@ -1,8 +1,10 @@
-"""Settings of a velocity network's training with a name. Torch and numpy alone."""
+"""Settings with a name, of the training of velocity and synthesis networks. Torch and numpy alone."""
 
+from stnreg.networks.synthesis import SynthesisShape
 from stnreg.networks.velocity import VelocityShape
 from stnreg.training.deformable.batch import BatchSettings
 from stnreg.training.deformable.objective import LossSettings
+from stnreg.training.deformable.synthesis import SynthesisSettings
 from stnreg.training.deformable.task import TrainSettings
 
 PRESETS = {
@@ -33,3 +35,15 @@ with those that `further` left, and shows each pair to the network twice, as `st
 `contrasts` goes on with those that `twice` left: it paints scans from their labels, so that contrasts are learnt on as
 many anatomies as there are scans, and leaves the mean of both weights. `tiny` is for a trial. The network that comes
 with stnreg was trained by the first four in turn, on one GPU."""
+
+SYNTHESIS_PRESETS = {
+    "default": SynthesisSettings(),
+    "tiny": SynthesisSettings(
+        steps=3,
+        half=False,
+        network=SynthesisShape((16, 24, 16), 10.0, widths=(4, 4, 4), head_width=4),
+        batch=BatchSettings(1, 0, 1),
+    ),
+}
+"""`default` is how the network that comes with stnreg was trained, from the encoder of the velocity network, in an hour
+and a half on one CPU core. `tiny` is for a trial."""

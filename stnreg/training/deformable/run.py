@@ -22,6 +22,7 @@ from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.deformable.batch import BatchSettings
 from stnreg.training.deformable.presets import PRESETS
 from stnreg.training.deformable.subjects import Pack, load_pack
+from stnreg.training.deformable.synthesis import SynthesisRun, SynthesisSettings
 from stnreg.training.deformable.task import Budget, Run, TrainSettings
 from stnreg.training.processes import choose_device
 
@@ -37,7 +38,7 @@ def train(
     resume: bool = False,
     start: Path | None = None,
     state: Path | None = None,
-    settings: TrainSettings | None = None,
+    settings: TrainSettings | SynthesisSettings | None = None,
     about: dict[str, Any] | None = None,
     validate_every_s: float = 80.0,
     save_every_s: float = 60.0,
@@ -86,8 +87,7 @@ def train(
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     packed = load_pack(pack, where)
     check_pack(packed, settings, pack)
-    settings = replace(settings, network=replace(settings.network, maps=packed.labels))
-    run = Run(packed, settings, where, budget, about)
+    run = _begun(packed, settings, where, budget, about)
     if start is not None:
         run.start_from(load_weights(start)[0], str(start))
     kept = (state or out) / "last.ckpt"
@@ -116,7 +116,22 @@ def train(
     return out / "weights.ckpt"
 
 
-def check_pack(packed: Pack, settings: TrainSettings, path: Path) -> None:
+def _begun(
+    packed: Pack,
+    settings: TrainSettings | SynthesisSettings,
+    device: torch.device,
+    budget: Budget,
+    about: dict[str, Any] | None,
+) -> Run | SynthesisRun:
+    """Return a run at its first step."""
+    if isinstance(settings, SynthesisSettings):
+        settings = replace(settings, network=replace(settings.network, maps=packed.labels))
+        return SynthesisRun(packed, settings, device, budget, about)
+    settings = replace(settings, network=replace(settings.network, maps=packed.labels))
+    return Run(packed, settings, device, budget, about)
+
+
+def check_pack(packed: Pack, settings: TrainSettings | SynthesisSettings, path: Path) -> None:
     """Refuse to train where a kind of pairs is asked for and the pack has nothing to make them of."""
     pairs = settings.batch
     for what, found, wanted in (

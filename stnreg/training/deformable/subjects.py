@@ -3,7 +3,7 @@
 import bz2
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,11 @@ class Pack:
     labels: int
     freesurfer_labels: int
     encoder: dict[str, Tensor]
+
+    def held_out(self) -> "Pack":
+        """Return the pack of the validation subjects alone, as those to train on."""
+        scans, anatomies = (replace(stack, training=stack.validation) for stack in (self.scans, self.anatomies))
+        return replace(self, scans=scans, anatomies=anatomies)
 
 
 def load_pack(path: Path, device: torch.device) -> Pack:

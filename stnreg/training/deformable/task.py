@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stnreg.networks.velocity import VelocityNet, VelocityShape
+from stnreg.networks.velocity import Encoder, VelocityNet, VelocityShape
 from stnreg.training.checkpoint import load_into, save_checkpoint
 from stnreg.training.deformable.batch import BatchSettings, make_batch
 from stnreg.training.deformable.objective import LossSettings, Smoothness, batch_loss
@@ -91,7 +91,7 @@ class Run:
         self.about = about or {}  # what the sidecar will say beside the settings: data and terms, where it started
         torch.manual_seed(settings.seed)
         self.network = VelocityNet(settings.network)
-        start_encoder(self.network, pack.encoder)
+        start_encoder(self.network.encoder, pack.encoder)
         self.network.to(device)
         self.optimizer = torch.optim.AdamW(
             self.network.parameters(), settings.rate, weight_decay=settings.decay, fused=device.type == "cuda"
@@ -189,11 +189,11 @@ class Run:
         self.budget.before = content["elapsed"]
 
 
-def start_encoder(network: VelocityNet, weights: dict[str, Tensor]) -> None:
-    """Start the encoder from the anatomy network's weights, where they fit; its maps are others."""
-    own = network.encoder.state_dict()
+def start_encoder(encoder: Encoder, weights: dict[str, Tensor]) -> None:
+    """Start an encoder from the anatomy network's weights, where they fit; its maps are others."""
+    own = encoder.state_dict()
     fitting = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape and not n.startswith("head.")}
-    network.encoder.load_state_dict(own | fitting)
+    encoder.load_state_dict(own | fitting)
 
 
 def plain(value: Any) -> Any:
