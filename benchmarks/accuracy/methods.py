@@ -16,7 +16,7 @@ import numpy as np
 from stnreg import __version__
 
 OURS = {"stnreg": ["register"], "stnreg-no-refine": ["register", "--no-refine"]}
-PEERS = ("greedy", "ants-fast", "elastix", "sitk-affine")
+PEERS = ("greedy", "ants-fast", "elastix", "sitk-affine", "niimath")
 METHODS = (*OURS, *PEERS)
 Figures = dict[str, object]
 

@@ -36,6 +36,7 @@ TYPICAL_S = {
     "ants-fast": (4, 26),
     "elastix": (17, 39),
     "sitk-affine": (10, 43),
+    "niimath": (3, 6),
 }
 
 

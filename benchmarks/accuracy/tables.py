@@ -30,6 +30,7 @@ TOOLS = {
     "ants-fast": "ANTs (AffineFast)",
     "elastix": "elastix",
     "sitk-affine": "SimpleITK",
+    "niimath": "niimath",
 }
 SHORT = {"straight": "two people", "turned": "two people, one rotated", "known": "one person"}
 

@@ -11,6 +11,8 @@ from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, interpolate, slabs
 
 Mask = NDArray[np.bool_]
+MUCH = 0.2
+"""Share of the voxels beyond which all are computed anew: to gather some takes several times as long for each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +44,13 @@ class Squared:
 
     def changed_to(self, small: Vectors) -> Squared:
         """Compute the levels of another velocity, and only there anew where they may differ; the same bits as `of`."""
-        changed: Mask = (small != self.small).any(0)
+        affected: Mask = (small != self.small).any(0)
         half = small * np.float32(0.5)
-        affected = changed | _touching(changed, half)
+        affected = _reached(affected, half)
         levels = [_renewed(self.levels[0], small, half, affected, add=False)]
         for before in self.levels[1:]:
             steps = levels[-1]
-            affected = affected | _touching(affected, steps)
+            affected = _reached(affected, steps)
             levels.append(_renewed(before, steps, steps, affected))
         return Squared(small, tuple(levels), affected)
 
@@ -69,6 +71,8 @@ def followed(steps: Vectors, by: Vectors, *, add: bool = True) -> Vectors:
 
 def _renewed(before: Vectors, steps: Vectors, by: Vectors, where: Mask, *, add: bool = True) -> Vectors:
     """Return what `followed` gives, computed in a mask alone; `before` elsewhere."""
+    if where.all():
+        return followed(steps, by, add=add)
     flat = np.flatnonzero(where)
     here = by.reshape(3, -1)[:, flat]
     at = np.stack(np.unravel_index(flat, where.shape)[::-1]).astype(np.float32)
@@ -79,18 +83,24 @@ def _renewed(before: Vectors, steps: Vectors, by: Vectors, where: Mask, *, add: 
     return found
 
 
-def _touching(mask: Mask, by: Vectors) -> Mask:
-    """Return the voxels x for which one of the eight neighbours of x + by(x) is in a mask."""
+def _reached(mask: Mask, by: Vectors) -> Mask:
+    """Return a mask with the voxels x for which one of the eight neighbours of x + by(x) is in it.
+
+    Where that would be much of the grid, all of it: to find out which takes as long as to compute all anew.
+    """
+    if mask.mean() > MUCH:
+        return np.ones_like(mask)
     cells = mask.copy()  # those that begin at each voxel; the last ones are the voxels alone
     for axis in range(3):
         rest, after = [slice(None)] * 3, [slice(None)] * 3
         rest[axis], after[axis] = slice(None, -1), slice(1, None)
         cells[tuple(rest)] |= cells[tuple(after)].copy()
-    base = np.zeros(mask.shape, np.intp)
+    base = np.zeros(mask.shape, np.int32 if mask.size < 2**31 else np.intp)
     for axis, count in enumerate(mask.shape):  # z, y, x
         at = np.arange(count, dtype=np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        place = np.clip(at + by[2 - axis], 0, count - 1).astype(np.intp)
+        place = at + by[2 - axis]
+        np.clip(place, 0, max(count - 2, 0), out=place)
         base *= count
-        base += np.minimum(place, max(count - 2, 0))
-    found: Mask = cells.reshape(-1)[base]
-    return found
+        base += place.astype(base.dtype)
+    found: Mask = cells.reshape(-1).take(base)
+    return found | mask

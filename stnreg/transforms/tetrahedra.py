@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 SURE = np.float32(0.95)
 """Cells whose `row_bound` is below this do not fold; the rest up to 1 is for rounding."""
+MUCH = 0.2  # share of the voxels beyond which all are looked at: to gather the corners of some cells takes longer
+BOUND_VOXELS = 1 << 15  # about so many at a time, for the largest bound of many cells
 FIRST, SECOND = slice(None, -1), slice(1, None)
 
 
@@ -110,6 +112,14 @@ def row_bound(steps: Array) -> Array:
     return found
 
 
+def largest_row_bound(steps: Array) -> float:
+    """Return the largest `row_bound` of (3, z, y, x), a few slices at a time, which fit into the cache."""
+    depth, height, width = steps.shape[1:]
+    slices = max(BOUND_VOXELS // (height * width), 1)
+    starts = range(0, depth - 1, slices)
+    return max((float(row_bound(steps[:, k : k + slices + 1]).max(initial=0.0)) for k in starts), default=0.0)
+
+
 def _gathered(steps: Array, cells: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
     """Return the corners of some cells as displacements (3, 2, 2, 2, N), and where they are.
 
@@ -140,6 +150,8 @@ def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Arr
         Elsewhere they have not changed.
     """
     around = grown(where)
+    if around.mean() > MUCH:
+        return smallest(steps)
     found = np.where(around, np.float32(np.inf), before)
     first, offsets, corners = _gathered(steps, _of_cells(around))
     values = found.reshape(-1)

@@ -15,7 +15,7 @@ from stnreg.transforms.base import Transform
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import Vectors, turned
 from stnreg.transforms.squaring import Squared, followed
-from stnreg.transforms.tetrahedra import row_bound
+from stnreg.transforms.tetrahedra import largest_row_bound
 
 FIRST_STEP = 1.0
 """Largest displacement before the first squaring, voxels. Smaller values change results between two brains by 0.001 mm
@@ -73,7 +73,7 @@ class VelocityField(Transform):
         """
         steps = turned(self.grid.lps_to_index[:3, :3], self.vectors)
         longest = float(np.abs(steps).max(initial=0.0))
-        steepest = float(row_bound(steps).max(initial=0.0))
+        steepest = largest_row_bound(steps)
         excess = max(longest / FIRST_STEP, steepest / STEEPEST)
         return max(int(np.ceil(np.log2(excess))), 0) if excess > 0 else 0
 

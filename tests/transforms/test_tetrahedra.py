@@ -1,24 +1,37 @@
 """The smallest determinants of tetrahedra, everywhere and anew in places."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stnreg.transforms.tetrahedra import SURE, grown, inverted, row_bound, smallest, smallest_again
+from stnreg.transforms import tetrahedra
+from stnreg.transforms.tetrahedra import (
+    SURE,
+    grown,
+    inverted,
+    largest_row_bound,
+    row_bound,
+    smallest,
+    smallest_again,
+)
 
 SHAPE = (7, 9, 8)
 
 
-@given(st.integers(0, 10_000), st.integers(1, 5))
-@settings(max_examples=30)
-def test_what_changed_in_places_is_as_if_computed_everywhere(seed, size):
+@pytest.mark.parametrize("much", [0.0, 0.2, 1.0])
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 5))
+@settings(max_examples=20)
+def test_what_changed_in_places_is_as_if_computed_everywhere(much, seed, size):
     rng = np.random.default_rng(seed)
     steps = rng.normal(0, 0.4, (3, *SHAPE)).astype(np.float32)
     where = np.zeros(SHAPE, bool)
     where[tuple(slice(c, c + size) for c in rng.integers(0, SHAPE))] = True
     changed = np.where(where, rng.normal(0, 0.4, (3, *SHAPE)), steps).astype(np.float32)
-    again = smallest_again(smallest(steps), changed, where)
+    with patch.object(tetrahedra, "MUCH", much):
+        again = smallest_again(smallest(steps), changed, where)
     assert np.allclose(again, smallest(changed), atol=1e-5)
 
 
@@ -60,3 +73,11 @@ def test_few_cells_of_a_smooth_map_are_looked_at():
     z, y, x = np.indices((12, 12, 12)).astype(np.float32)
     steps = np.stack([0.2 * y + 0.01 * x * z, 0.2 * z - 0.005 * y * y, 0.2 * x + 0.01 * y * z])
     assert row_bound(steps).max() < SURE
+
+
+@pytest.mark.parametrize("voxels", [1, 200, 1 << 15])
+def test_the_largest_bound_is_that_of_all_cells(voxels, monkeypatch):
+    monkeypatch.setattr(tetrahedra, "BOUND_VOXELS", voxels)
+    steps = np.random.default_rng(0).normal(0, 0.4, (3, *SHAPE)).astype(np.float32)
+    assert largest_row_bound(steps) == row_bound(steps).max()
+    assert largest_row_bound(steps[:, :1]) == 0

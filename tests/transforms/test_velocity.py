@@ -11,6 +11,7 @@ from scipy.linalg import expm
 
 from stnreg.errors import TransformError
 from stnreg.geometry.grid import Grid
+from stnreg.transforms import squaring
 from stnreg.transforms.sampling import voxel_points
 from stnreg.transforms.tetrahedra import row_bound, smallest
 from stnreg.transforms.velocity import VelocityField
@@ -106,13 +107,17 @@ def bent(smooth, grid, length_mm=9.0):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_change_in_places_is_followed_to_the_last_bit(smooth, grid, threads):
+def test_a_change_in_places_is_followed_to_the_last_bit(smooth, grid, threads, monkeypatch):
     vectors, changed = bent(smooth, grid)
     before, anew = VelocityField(vectors, grid), VelocityField(changed, grid)
     assert before.squarings == anew.squarings >= 2
     after = before.changed_to(changed, threads)
     affected = after.squared()[0].affected
     assert 0 < affected.mean() < 0.5  # it is followed in places alone
+    monkeypatch.setattr(squaring, "MUCH", 0.0)
+    everywhere = before.changed_to(changed, threads)
+    assert everywhere.squared()[0].affected.all()
+    assert np.array_equal(everywhere.raw_flows()[0].vectors, after.raw_flows()[0].vectors)
     for one, other in zip(after.raw_flows(), anew.raw_flows(), strict=True):
         assert np.array_equal(one.vectors, other.vectors)
     assert not np.array_equal(after.raw_flows()[0].vectors, before.raw_flows()[0].vectors)

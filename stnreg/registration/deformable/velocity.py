@@ -149,6 +149,8 @@ def smoothed(values: Array, sigma: float) -> Array:
     kernel = (kernel / kernel.sum()).astype(np.float32)
     for axis in (1, 2, 3):
         wide = np.pad(values, [(reach, reach) if a == axis else (0, 0) for a in range(4)], mode="edge")
-        count = values.shape[axis]
-        values = sum(weight * wide.take(range(k, k + count), axis=axis) for k, weight in enumerate(kernel))
+        views = [wide[(slice(None),) * axis + (slice(k, k + values.shape[axis]),)] for k in range(len(kernel))]
+        values = views[0] * kernel[0]
+        for weight, view in zip(kernel[1:], views[1:], strict=True):
+            values += weight * view
     return values
