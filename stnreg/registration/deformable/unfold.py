@@ -16,7 +16,7 @@ from stnreg.transforms.tetrahedra import smallest, smallest_again
 from stnreg.transforms.velocity import VelocityField
 
 Array = np.ndarray
-LEAST_DETERMINANT = 0.25  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
+LEAST_DETERMINANT = 0.12  # of the ten tetrahedra of a voxel, both ways: what a finer or turned grid leaves above 0
 LEAST_MENDED = 0.05  # of the flows once they have been made each other's inverse, which moves them by a tenth of a mm
 MAX_ROUNDS = 30
 FIRST_ROUNDS = 6
