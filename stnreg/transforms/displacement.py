@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stnreg.errors import TransformError
+from stnreg.geometry.affine import invert
 from stnreg.geometry.grid import Grid
-from stnreg.geometry.matrix import Points
+from stnreg.geometry.matrix import Matrix, Points
 from stnreg.transforms import jacobian
 from stnreg.transforms.base import Transform
-from stnreg.transforms.sampling import Vectors, interpolate, moved, slabs, voxel_points
+from stnreg.transforms.sampling import Vectors, interpolate, moved, slabs, turned, voxel_points
 
 if TYPE_CHECKING:
     from stnreg.transforms.inverse import Inverse
@@ -87,11 +88,22 @@ class DisplacementField(Transform):
 
     def to_displacement(self, grid: Grid) -> DisplacementField:
         """Resample the field to another grid; on its own grid it is returned unchanged."""
-        if grid == self.grid:
-            return self
+        return self if grid == self.grid else self.carried(np.eye(4), grid)
+
+    def carried(self, to_other: Matrix, grid: Grid) -> DisplacementField:
+        """Return the same map as it is seen in another world space, A o (x + u) o A^-1, on a grid there.
+
+        Parameters
+        ----------
+        to_other : (4, 4) float64
+            A, from this world space to the other, mm.
+        grid : Grid
+            In the other world space.
+        """
+        here = Grid(grid.size, invert(to_other) @ grid.index_to_lps)
         vectors = np.empty((3, *grid.shape), np.float32)
         for slab in slabs(grid):
-            vectors[:, slab] = self._at_voxels(grid, slab)
+            vectors[:, slab] = turned(to_other[:3, :3], self._at_voxels(here, slab))
         return DisplacementField(vectors, grid)
 
     def map_voxels(self, grid: Grid, slices: slice = slice(None)) -> Points:

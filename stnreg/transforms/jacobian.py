@@ -84,7 +84,7 @@ def find_folds(
     digital &= where
     voxels = int(where.sum())
     # Each determinant is six times the volume of a tetrahedron, and both ways to cut a cell count half.
-    volume = float(sixths[where].sum(dtype=np.float64)) / 12
+    volume = float((sixths if mask is None else sixths[where]).sum(dtype=np.float64)) / 12
     volume_mm3 = volume * abs(float(np.linalg.det(grid.index_to_lps[:3, :3])))
     folds = Folds(voxels, int(central.sum()), int(digital.sum()), volume_mm3, 100 * volume / max(voxels, 1))
     return folds, central | digital

@@ -8,6 +8,7 @@ from stnreg.errors import TransformError
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.affine import Affine
+from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import voxel_points
 
@@ -100,3 +101,10 @@ def test_on_another_grid_it_is_what_it_says_of_the_points(noise):
     there = noise._map(points.reshape(3, -1)).reshape(points.shape)
     assert np.abs(noise.to_displacement(other).vectors - (there - points)).max() < 1e-5
     assert np.abs(noise.map_voxels(other) - there).max() < 1e-5
+
+
+def test_seen_from_another_world_the_affine_cancels(noise):
+    to_other = from_parameters(Parameters((3, -4, 5), (10, -20, 15)), noise.grid.center_lps)
+    grid = Grid(noise.grid.size, to_other @ noise.grid.index_to_lps)
+    truth = Chain((Affine(np.linalg.inv(to_other)), noise, Affine(to_other))).to_displacement(grid)
+    assert np.abs(noise.carried(to_other, grid).vectors - truth.vectors).max() < 1e-4

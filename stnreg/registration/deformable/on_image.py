@@ -18,7 +18,6 @@ from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.jacobian import Folds, find_folds
-from stnreg.transforms.sampling import turned
 from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
@@ -117,7 +116,8 @@ def unfolded_on(
         for number in range(ROUNDS):
             watched = unfolded(watched, threads)
             velocity = watched.velocity
-            warps: Warps = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
+            warps: Warps = ()  # those of the round before are not kept while others are made
+            warps = list(pool.map(_seen_from, parts, to_images, (velocity, velocity.inverse())))
             if _are_coarse(warps):
                 warps = _agreeing(warps, frame, pool)
             folds, marks = _folds_of(warps, to_images, velocity.grid, pool)
@@ -132,10 +132,8 @@ def _seen_from(part: Part, to_image: Matrix, velocity: VelocityField) -> Displac
     """Return a flow on the part of an image's grid; None where that is empty."""
     if part.grid is None:
         return None
-    in_frame = Grid(part.grid.size, invert(to_image) @ part.grid.index_to_lps)
-    steps = velocity.exponential().to_displacement(in_frame).vectors
-    # To the frame, along the flow, and back to the same image: the affine cancels, but for how it turns and scales.
-    return DisplacementField(turned(to_image[:3, :3], steps), part.grid)
+    # To the frame, along the flow, and back to the same image.
+    return velocity.exponential().carried(to_image, part.grid)
 
 
 def _are_coarse(warps: Warps) -> bool:

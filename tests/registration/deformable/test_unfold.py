@@ -72,7 +72,7 @@ def test_blocks_have_any_of_their_voxels():
 
 
 def test_mild_rounds_leave_more_of_the_velocity(monkeypatch):
-    strong = random_velocity(6.0)
+    strong = random_velocity(8.0)
 
     def taken(rounds):
         monkeypatch.setattr(unfold, "FIRST_ROUNDS", rounds)
