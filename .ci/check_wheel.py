@@ -17,7 +17,7 @@ from stnreg.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
 LARGEST_MB = 25
-NETWORKS = ("affine", "affine-last", "anatomy", "anatomy-pose", "separate", "separate-last", "velocity")
+NETWORKS = ("affine", "affine-last", "anatomy", "anatomy-pose", "separate", "separate-last", "synthesis", "velocity")
 TEMPLATES = (
     "NOTICE-MNI152.txt",
     "tpl-MNI152NLin2009aSym_res-01_desc-brain_T1w.nii.gz",

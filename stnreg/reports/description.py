@@ -96,7 +96,12 @@ def _deformation(result: RegistrationResult) -> dict[str, Any]:
     return {
         "deformation": {
             "stiffness_mm": found.stiffness_mm,
-            "model": {"name": network.name, "sha256": network.sha256},
+            "model": {
+                "name": network.name,
+                "sha256": network.sha256,
+                "synthesis_sha256": network.synthesis.sha256 if network.synthesis else None,
+            },
+            "compared_in_t1": found.compared_in_t1,
             "folds_central": found.folds_central,
             "folds_digital": found.folds_digital,
             "log_jacobian_sd": found.log_jacobian_sd,

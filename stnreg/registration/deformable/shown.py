@@ -32,6 +32,8 @@ def in_t1_too(heads: Heads, met: Heads, network: VelocityNetwork, region: Surrou
     if network.synthesis is None or rising(_signs(*met, region), *ONE_CONTRAST) == 1:
         return heads
     fixed, moving = (_in_t1(head, network, region) for head in heads)
+    if all(head.in_t1 is head.image for head in (fixed, moving)):  # two T1 scans that hardly correlate
+        return heads
     return fixed, moving
 
 

@@ -53,6 +53,8 @@ class Deformation:
         Agreement of the structures of both images under the affine alone and under the whole map, 0 to 1.
     stiffness_mm : float
         As it was used.
+    compared_in_t1 : bool
+        Whether the contrasts of the heads differ, so that they were compared as in T1 too.
     sampled : Unfolded or None
         The warps as they were sampled on the grids of the images, at hand for those who write them.
     """
@@ -66,6 +68,7 @@ class Deformation:
     agreement_before: float
     agreement_after: float
     stiffness_mm: float
+    compared_in_t1: bool = False
     sampled: Unfolded | None = None
 
     @property
@@ -112,10 +115,10 @@ class Deform:
         # One person's shape is nearer to itself than to what the network has seen of two people.
         unmoved = np.zeros((3, *region.grid.shape), np.float32)
         vectors = unmoved if self.one_person else self._predicted(fixed, moving, region)
-        vectors = self._followed(fixed, moving, vectors, region)
+        vectors, compared_in_t1 = self._followed(fixed, moving, vectors, region)
         deformed = unfolded_on(vectors, region.grid, frame, (pair.fixed.grid, pair.moving.grid), self.threads)
         found = _measured(deformed, frame, region.cut(fixed.brain), self.encodings, self.stiffness_mm)
-        return StageResult(found.transform, found)
+        return StageResult(found.transform, replace(found, compared_in_t1=compared_in_t1))
 
     def _predicted(self, fixed: Appearance, moving: Appearance, region: Surroundings) -> Array:
         """Return the network's velocity, (3, z, y, x) mm: it looks at the heads, and again at where they then meet."""
@@ -133,8 +136,10 @@ class Deform:
             coefficients = coefficients + self.network.predict(*met)
         return vectors(coefficients, self.stiffness_mm)
 
-    def _followed(self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings) -> Array:
-        """Return a velocity, (3, z, y, x) mm, that also follows what intensities say is left between the heads."""
+    def _followed(
+        self, fixed: Appearance, moving: Appearance, vectors: Array, region: Surroundings
+    ) -> tuple[Array, bool]:
+        """Return a velocity, (3, z, y, x) mm, that also follows what intensities say is left, and whether in T1 too."""
         spacing_mm = float(region.grid.spacing.min())
         settings = (ONE_PERSON if self.one_person else InstanceSettings()).as_smooth_as(self.stiffness_mm / spacing_mm)
         heads, velocity = (fixed, moving), VelocityField(vectors, region.grid)
@@ -150,7 +155,7 @@ class Deform:
             more = replace(settings, steps=settings.more_steps)
             met = meet(*heads, velocity, region, self.threads)
             found = velocity.vectors + self._residual(met, region, more)
-        return found
+        return found, heads[0].in_t1 is not None
 
     def _residual(
         self, met: tuple[Appearance, Appearance], region: Surroundings, settings: InstanceSettings
@@ -193,7 +198,7 @@ def _measured(
         _agreement(encodings, frame, points, points),
         _agreement(encodings, frame, points, there.map_points(points)),
         stiffness_mm,
-        deformed,
+        sampled=deformed,
     )
 
 

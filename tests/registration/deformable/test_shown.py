@@ -63,6 +63,16 @@ def test_a_t1_head_keeps_its_detail_and_the_other_gets_what_the_network_makes():
         assert np.array_equal(second.image, other.image)
 
 
+def test_two_t1_heads_that_hardly_correlate_are_left_as_they_are():
+    heads = head(texture(0)), head(texture(1))
+
+    class Copies(Synthesis):
+        def in_t1(self, head):
+            return head.image
+
+    assert in_t1_too(heads, heads, Copies(None), REGION) is heads
+
+
 def test_the_second_view_counts_where_contrasts_differ():
     t1, other = head(texture()), head(other_contrast(texture()))
     heads = in_t1_too((t1, other), (t1, other), Synthesis(texture()), REGION)
