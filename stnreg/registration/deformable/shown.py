@@ -14,6 +14,7 @@ Heads = tuple[Appearance, Appearance]
 ONE_CONTRAST = (0.85, 0.95)
 """`signs` of two heads that have been brought together: up to the first they differ in contrast, from the second on
 they do not. Two T1 scans of two scanners have 0.98 to 0.99, T1 with T2, FLAIR or PD at most 0.7."""
+T1_SHARE = 0.5
 IS_T1 = 0.9  # from such `signs` with what the network makes of it, a scan is a T1 scan itself
 
 
@@ -44,7 +45,7 @@ def comparable(met: Heads, region: Surroundings, settings: InstanceSettings) -> 
     share = 1.0 if settings.of_one_sign is None else rising(abs(alike), *settings.of_one_sign)
     shown = [Shown(fixed, moving, share)]
     if met[0].in_t1 is not None and met[1].in_t1 is not None:
-        shown.append(Shown(region.cut(met[0].in_t1), region.cut(met[1].in_t1), 1 - rising(alike, *ONE_CONTRAST)))
+        shown.append(Shown(region.cut(met[0].in_t1), region.cut(met[1].in_t1), T1_SHARE * (1 - rising(alike, *ONE_CONTRAST))))
     return shown
 
 
