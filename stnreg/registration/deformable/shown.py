@@ -15,6 +15,7 @@ ONE_CONTRAST = (0.85, 0.95)
 """`signs` of two heads that have been brought together: up to the first they differ in contrast, from the second on
 they do not. Two T1 scans of two scanners have 0.98 to 0.99, T1 with T2, FLAIR or PD at most 0.7."""
 T1_SHARE = 0.5
+"""How much of what two images in T1 say is followed: all of it leads too far where the network has guessed."""
 IS_T1 = 0.9  # from such `signs` with what the network makes of it, a scan is a T1 scan itself
 
 

@@ -9,7 +9,7 @@ from stnreg.registration.deformable.appearance import Appearance
 from stnreg.registration.deformable.frame import box
 from stnreg.registration.deformable.instance import InstanceSettings
 from stnreg.registration.deformable.meeting import Surroundings
-from stnreg.registration.deformable.shown import comparable, in_t1_too
+from stnreg.registration.deformable.shown import T1_SHARE, comparable, in_t1_too
 from stnreg.registration.deformable.velocity import smoothed
 
 GRID = box((28, 32, 30), 2.0)
@@ -78,10 +78,10 @@ def test_the_second_view_counts_where_contrasts_differ():
     heads = in_t1_too((t1, other), (t1, other), Synthesis(texture()), REGION)
     first, second = comparable(heads, REGION, InstanceSettings())
     assert first.share == 0
-    assert second.share == 1
+    assert second.share == T1_SHARE
     inverted = head(1 - texture())  # as T2 is: followed by itself too
     heads = in_t1_too((t1, inverted), (t1, inverted), Synthesis(texture()), REGION)
-    assert [view.share for view in comparable(heads, REGION, InstanceSettings())] == [1, 1]
+    assert [view.share for view in comparable(heads, REGION, InstanceSettings())] == [1, T1_SHARE]
 
 
 def test_one_view_counts_as_far_as_its_correlations_agree_in_sign():
