@@ -46,7 +46,8 @@ def comparable(met: Heads, region: Surroundings, settings: InstanceSettings) -> 
     share = 1.0 if settings.of_one_sign is None else rising(abs(alike), *settings.of_one_sign)
     shown = [Shown(fixed, moving, share)]
     if met[0].in_t1 is not None and met[1].in_t1 is not None:
-        shown.append(Shown(region.cut(met[0].in_t1), region.cut(met[1].in_t1), T1_SHARE * (1 - rising(alike, *ONE_CONTRAST))))
+        share = T1_SHARE * (1 - rising(alike, *ONE_CONTRAST))
+        shown.append(Shown(region.cut(met[0].in_t1), region.cut(met[1].in_t1), share))
     return shown
 
 
