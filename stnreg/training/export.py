@@ -24,7 +24,7 @@ from stnreg.networks.pair import PairArchitecture, PairNet
 from stnreg.training.anatomy.release import anatomy_network
 from stnreg.training.checkpoint import best_weights, load_checkpoint, load_into, save_safetensors
 from stnreg.training.deformable.release import synthesis_network, velocity_network
-from stnreg.training.half import rounded, store_in_half
+from stnreg.training.half import store_in_half
 from stnreg.training.related.release import NETWORKS as RELATED
 from stnreg.training.related.release import related_network
 from stnreg.training.released import Released
@@ -94,7 +94,7 @@ def export_checkpoint(
         raise DataError(f"{checkpoint}: no way to export a {content['task']!r}; there are {', '.join(BUILDERS)}")
     released = BUILDERS[content["task"]](content["config"])
     owner = None if after is None else _owner(after, output, released.card["kind"])
-    weights = rounded(best_weights(content)) if half else best_weights(content)
+    weights = released.rounding(best_weights(content)) if half else best_weights(content)
     load_into(released.model, weights, str(checkpoint))
     released.model.eval()
 

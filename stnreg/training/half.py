@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 LEAST_VALUES = 256  # of a tensor, for it to be worth a node
+BITS, WIDE, MOST = 3, 96, 3  # of `coarsely_rounded`
 
 
 def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -15,6 +16,32 @@ def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         name: value.half().float() if value.dtype == torch.float32 and value.numel() >= LEAST_VALUES else value
         for name, value in weights.items()
     }
+
+
+def coarsely_rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return float32 weights rounded so that files of them compress: convolutions keep a few bits each.
+
+    The widest convolutions, which see coarse features, keep seven values each, multiples of a power of two; the others
+    keep `BITS` bits behind the first one. All else is rounded as by `rounded`.
+    """
+    found = rounded(weights)
+    for name, value in weights.items():
+        if value.dim() == 5:
+            wide = value.shape[0] >= WIDE and value.shape[1] >= WIDE / 2 and value.shape[2] > 1
+            found[name] = (_few_values(value) if wide else _few_bits(value)).half().float()
+    return found
+
+
+def _few_bits(value: Tensor) -> Tensor:
+    mantissa, exponent = torch.frexp(value)
+    scale = 2.0 ** (BITS + 1)
+    return torch.ldexp(torch.round(mantissa * scale) / scale, exponent)
+
+
+def _few_values(value: Tensor) -> Tensor:
+    """Round to multiples of the power of two that leaves the least mean squared difference."""
+    tried = [torch.round(value / step).clamp(-MOST, MOST) * step for step in (2.0**-n for n in range(16))]
+    return min(tried, key=lambda one: float((one - value).square().mean()))
 
 
 def store_in_half(graph: Any) -> None:

@@ -1,9 +1,12 @@
 """A trained network, as it is exported."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+
+from stnreg.training.half import rounded
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Released:
         By how much onnxruntime and torch may differ, of the output's own size.
     blobs : bool
         Whether they are compared on smooth images in place of noise.
+    rounding : callable
+        How weights are rounded to be stored in half precision.
     """
 
     model: nn.Module
@@ -35,3 +40,4 @@ class Released:
     opset: int = 18
     tolerance: float = 1e-4  # a normalised 1e-4 is 0.01 mm in a 256 mm cube
     blobs: bool = False
+    rounding: Callable[[dict[str, Tensor]], dict[str, Tensor]] = rounded

@@ -104,7 +104,13 @@ def test_json_tells_of_the_deformation(folder):
     said = json.loads((folder / "out.json").read_text())
     block = said["deformation"]
     assert block["stiffness_mm"] == 1.5
-    assert block["model"] == {"name": "velocity", "sha256": find("velocity").sha256}
+    network = find("velocity")
+    assert network.synthesis is not None
+    assert block["model"] == {
+        "name": "velocity",
+        "sha256": network.sha256,
+        "synthesis_sha256": network.synthesis.sha256,
+    }
     assert (block["folds_central"], block["folds_digital"]) == (0, 0)
     assert 0.02 < block["log_jacobian_sd"] < 1
     assert 2 < block["largest_mm"] < 60

@@ -64,8 +64,8 @@ def test_a_figure_that_tells_nothing_apart_bounds_what_right_ones_come_near():
 
 
 def test_limits_go_into_the_sidecar_and_nothing_else_changes(tmp_path):
-    for suffix in (".onnx", ".json"):
-        shutil.copy(find("velocity").path.with_suffix(suffix), tmp_path / f"velocity{suffix}")
+    for name in ("velocity.onnx", "velocity.json", "synthesis.onnx", "synthesis.json"):
+        shutil.copy(find("velocity").path.with_name(name), tmp_path)
     sidecar = tmp_path / "velocity.json"
     before = json.loads(sidecar.read_text())
     sidecar.write_text(json.dumps({n: v for n, v in before.items() if n not in ("calibration", "calibrated")}))

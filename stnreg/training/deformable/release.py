@@ -10,6 +10,7 @@ from stnreg.networks.velocity import VelocityNet
 from stnreg.training.deformable import synthesis
 from stnreg.training.deformable.pack import VALIDATION_SCANS
 from stnreg.training.deformable.task import shape_of
+from stnreg.training.half import coarsely_rounded
 from stnreg.training.released import Released
 
 NORMALISE = "brain percentiles 1 and 99, clipped to -0.5 and 1.5, 0 beyond 4 voxels from the brain"
@@ -43,4 +44,7 @@ def synthesis_network(config: dict[str, Any]) -> Released:
         "normalise": NORMALISE,
         "validation_scans": config.get("validation_scans", VALIDATION_SCANS),
     }
-    return Released(SynthesisNet(shape), "image", "t1", (1, 1, *shape.shape), card, tolerance=1e-3, blobs=True)
+    size = (1, 1, *shape.shape)
+    return Released(
+        SynthesisNet(shape), "image", "t1", size, card, tolerance=1e-3, blobs=True, rounding=coarsely_rounded
+    )

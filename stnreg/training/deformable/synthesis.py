@@ -15,7 +15,7 @@ from stnreg.training.deformable import painting
 from stnreg.training.deformable.batch import Batch, BatchSettings, make_batch
 from stnreg.training.deformable.losses import local_correlation
 from stnreg.training.deformable.subjects import Pack
-from stnreg.training.deformable.task import Budget, plain, start_encoder
+from stnreg.training.deformable.task import Averaged, Budget, plain, start_encoder
 
 VALIDATION_CONTRASTS = (*painting.DRAWN, "random")
 WINDOW = 5  # voxels along each axis over which images are correlated
@@ -79,8 +79,10 @@ def seen(batch: Batch) -> Tensor:
     return torch.cat([batch.pair[:, :1], batch.pair[:, 1:]])
 
 
-class SynthesisRun:
+class SynthesisRun(Averaged):
     """A run in progress: the network, its running mean, the optimiser."""
+
+    network: SynthesisNet
 
     def __init__(
         self,
@@ -100,10 +102,6 @@ class SynthesisRun:
         self.ema = self.weights()
         self.step = self.skipped = 0
         self.scores: dict[str, float] = {}
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return a copy of the network's weights."""
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def start_from(self, weights: dict[str, Tensor], path: str) -> None:
         """Begin with given weights: of a synthesis network, or the encoder of a velocity network."""
@@ -133,17 +131,11 @@ class SynthesisRun:
         figures = {name: float(value.detach()) for name, value in parts.items()}
         if math.isfinite(norm) and math.isfinite(figures["loss"]):
             self.optimizer.step()
-            self._average()
+            self.average(s.ema)
         else:
             self.skipped += 1
         self.step += 1
         return {**figures, "rate": rate, "norm": norm, "skipped": self.skipped}
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        own = self.network.state_dict()
-        torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stnreg.networks.velocity import Encoder, VelocityNet, VelocityShape
 from stnreg.training.checkpoint import load_into, save_checkpoint
@@ -76,8 +76,29 @@ class Budget:
         return min(step / self.steps if self.steps else self.elapsed / (self.seconds or 1.0), 1.0)
 
 
-class Run:
+class Averaged:
+    """A network in training and the running mean of its weights, which is what a run leaves."""
+
+    network: nn.Module
+    ema: dict[str, Tensor]
+    step: int
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return a copy of the network's weights."""
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    @torch.no_grad()
+    def average(self, most: float) -> None:
+        """Move the running mean towards the weights; it keeps at most that share of itself, and less at first."""
+        keep = min(most, (1 + self.step) / (10 + self.step))
+        own = self.network.state_dict()
+        torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
+
+
+class Run(Averaged):
     """A run in progress: the network, its running mean, the optimiser, the weight of smoothness."""
+
+    network: VelocityNet
 
     def __init__(
         self,
@@ -101,10 +122,6 @@ class Run:
         self.smoothness = Smoothness(settings.smoothness, settings.loss.spread, floor=settings.loss.floor)
         self.step = self.skipped = 0
         self.scores: dict[str, float] = {}
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return a copy of the network's weights."""
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def start_from(self, weights: dict[str, Tensor], path: str) -> None:
         """Begin with given weights."""
@@ -134,19 +151,13 @@ class Run:
         figures = dict(zip(parts, torch.stack([v.detach().float() for v in parts.values()]).tolist(), strict=True))
         if math.isfinite(float(norm)) and math.isfinite(figures["loss"]):
             self.optimizer.step()
-            self._average()
+            self.average(s.ema)
             self.smoothness.follow(figures["spread"])
         else:
             self.skipped += 1
         self.step += 1
         extra = {"rate": rate, "norm": float(norm), "smoothness": self.smoothness.weight, "skipped": self.skipped}
         return {**figures, **extra}
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
-        own = self.network.state_dict()
-        torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
 
     def validate(self) -> dict[str, float]:
         """Return the figures of what the run leaves on validation pairs, and let smoothness learn from them."""
