@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 LEAST_VALUES = 256  # of a tensor, for it to be worth a node
-BITS, WIDE, MOST = 3, 96, 3  # of `coarsely_rounded`
+BITS, WIDE, MOST = 3, 96, 2  # of `coarsely_rounded`
 
 
 def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -21,7 +21,7 @@ def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def coarsely_rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return float32 weights rounded so that files of them compress: convolutions keep a few bits each.
 
-    The widest convolutions, which see coarse features, keep seven values each, multiples of a power of two; the others
+    The widest convolutions, which see coarse features, keep five values each, multiples of a power of two; the others
     keep `BITS` bits behind the first one. All else is rounded as by `rounded`.
     """
     found = rounded(weights)

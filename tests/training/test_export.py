@@ -11,7 +11,7 @@ from stnreg.models.card import find  # noqa: E402
 from stnreg.models.onnx_file import has_external_data  # noqa: E402
 from stnreg.models.runtime import open_session  # noqa: E402
 from stnreg.networks.pair import PairNet  # noqa: E402
-from stnreg.training import export  # noqa: E402
+from stnreg.training import export, half  # noqa: E402
 from stnreg.training.checkpoint import load_weights, save_checkpoint  # noqa: E402
 from stnreg.training.config import to_dict  # noqa: E402
 from stnreg.training.presets import preset  # noqa: E402
@@ -106,3 +106,19 @@ def test_a_last_pass_is_told_to_the_network_that_it_follows(checkpoint, tmp_path
     assert (tmp_path / "net-last.onnx").stat().st_size < 300_000
     with pytest.raises(DataError, match="expected a pair network in the folder"):
         export.export_checkpoint(tmp_path / "last.ckpt", tmp_path / "x.onnx", after=tmp_path / "net-last.onnx")
+
+
+def test_coarse_rounding_keeps_few_values_and_comes_near_all():
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "wide.weight": 0.05 * torch.randn((96, 96, 3, 3, 3), generator=generator),
+        "narrow.weight": 0.05 * torch.randn((24, 24, 3, 3, 3), generator=generator),
+        "norm.weight": torch.ones(96),
+    }
+    found = half.coarsely_rounded(weights)
+    assert len(found["wide.weight"].unique()) == 5
+    assert ((found["narrow.weight"] / weights["narrow.weight"]) - 1).abs().max() <= 2**-4
+    assert float((found["wide.weight"] - weights["wide.weight"]).std()) < 0.6 * 0.05
+    assert torch.equal(found["norm.weight"], weights["norm.weight"])
+    for value in found.values():
+        assert torch.equal(value.half().float(), value)
