@@ -119,7 +119,7 @@ class Bench:
         else:  # as `register` does
             found = register_affine(pair, (e, f), start, replace(options, refine=False))
         (e, f), fixed_to_moving, verdict = found.encodings, found.affine, found.verdict
-        stats = refinement_stats(found.refined)
+        stats = refinement_stats(found.refined, pair, (e, f))
         if found.refined is not None:
             row |= {name: getattr(found.refined, name) for name in REFINED}
         # What is rejected whatever the score.

@@ -11,11 +11,12 @@ from stnreg.core.clock import Clock
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.explained import explained_contrast
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair, trusted_structures
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
-from stnreg.registration.quality import RefinementStats, assess
+from stnreg.registration.quality import CLEAR_OF_SKULLS, RefinementStats, assess
 from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.refinement import refine_affine
@@ -167,7 +168,7 @@ class Assess:
         """Return the transform as it is, and whether it is accepted."""
         assert transform is not None
         assert transform.matrix is not None
-        stats = refinement_stats(self.refined)
+        stats = refinement_stats(self.refined, pair, self.encodings)
         verdict = assess(
             *self.encodings,
             transform.matrix,
@@ -186,6 +187,12 @@ def structures_of(fixed: Encoding, moving: Encoding) -> Structures | None:
     return Structures(*trusted_structures(fixed, moving))
 
 
-def refinement_stats(refined: Refined | None) -> RefinementStats | None:
+def refinement_stats(refined: Refined | None, pair: ImagePair, encodings: Encodings) -> RefinementStats | None:
     """Return the results of a refinement that the assessment uses; None without refinement."""
-    return RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored) if refined else None
+    if refined is None:
+        return None
+    stats = RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored)
+    if stats.same_person or stats.correlation >= CLEAR_OF_SKULLS:
+        return stats
+    fixed, moving = (explained_contrast(*one) for one in zip(pair.means, encodings, strict=True))
+    return replace(stats, explained=(fixed, moving))

@@ -16,6 +16,12 @@ from stnreg.registration.refine.pair_type import is_nearly_same_person
 # two images correlate by at most 0.66.
 CLEAR_CORRELATION, CLEAR_SHARE = 0.8, 0.5
 NEAR_STRUCTURES_MM = 5.0  # see `_is_told`
+LEAST_CORRELATION, CLEAR_OF_SKULLS = 0.2, 0.4
+"""Local correlation of two people's whole heads: below the first nothing speaks for a transform; up to the second, both
+images must show their structures, as skulls without a brain correlate too."""
+EXPLAINED = 0.15
+"""Least share of the contrast of an image that its structures explain, for it to show them: between those of heads
+without a brain and of heads in any contrast that `python -m benchmarks.verdict.explained` prints."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,15 @@ class RefinementStats:
         Whether both images show the same person. Then the affine is determined outside the overlap too.
     mirrored : bool
         Whether the mirrored moving image fits clearly better.
+    explained : tuple of float or None
+        Share of the contrast of either image that its own structures explain (`explained_contrast`), 0 to 1; None where
+        it was not needed: for one person, or from a correlation of `CLEAR_OF_SKULLS` on.
     """
 
     correlation: float
     same_person: bool
     mirrored: bool
+    explained: tuple[float, float] | None = None
 
 
 def assess(
@@ -201,21 +211,24 @@ def _intensities(
 ) -> Iterator[str]:
     """Yield reasons to reject by the intensities.
 
-    Two whole heads of different shape correlate the less the fewer degrees of freedom there are. Below twelve, their
-    structures decide alone, which are compared beyond shape.
+    Two whole heads correlate little in two contrasts, or with few degrees of freedom if their shapes differ. Their
+    structures decide then, if both images show them: a skull without a brain is given structures too.
     """
     if refinement.mirrored and structures_agree:
         yield (
             "the moving image fits clearly better when mirrored: left and right are swapped in one of the two headers"
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
-    if dof < 12 and not partial and not refinement.same_person and structures_agree:
-        return
     least = limits.min_partial_correlation if partial else limits.min_correlation
+    if structures_agree and not partial and not refinement.same_person and refinement.explained is not None:
+        least = LEAST_CORRELATION if dof == 12 else 0.0
+        for name, share in zip(("fixed", "moving"), refinement.explained, strict=True):
+            if not share >= EXPLAINED:
+                yield f"the {name} image does not show the structures that were found in it: does it show a brain?"
     if not refinement.correlation >= least:
         where = "the part of the brain that both images show" if partial else "the brain"
         found, bound = told_apart(refinement.correlation, least)
-        yield (f"the local correlation of the intensities inside {where} is {found}; at least {bound} is accepted")
+        yield f"the local correlation of the intensities inside {where} is {found}; at least {bound} is accepted"
 
 
 def told_apart(value: float, bound: float, digits: int = 2) -> tuple[str, str]:

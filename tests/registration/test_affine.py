@@ -8,7 +8,7 @@ import pytest
 
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, mean_error_mm, nearest_dof
-from stnreg.images.volume import load_volume
+from stnreg.images.volume import Volume, load_volume
 from stnreg.models.card import find
 from stnreg.registration import affine
 from stnreg.registration.affine import confirm_mirror, register_affine
@@ -18,6 +18,7 @@ from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
 from stnreg.registration.refine.refined import Refined
 from stnreg.registration.stages import StageResult
+from stnreg.resampling.resample import resample
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 EYE, STRETCHED = np.eye(4), np.diag([1.1, 0.93, 1.03, 1.0])
@@ -117,3 +118,17 @@ def test_what_exchanges_left_and_right_is_not_refined_but_rejected(pair, encodin
     assert found.refined is None
     assert not found.verdict.passed
     assert any("left and right" in reason for reason in found.verdict.reasons)
+
+
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_head_without_a_brain_is_rejected(volumes, encodings, dof):
+    """A skull is given structures; at six degrees of freedom these decided alone, and it was accepted."""
+    fixed, moving = volumes
+    encoding = encodings[1]
+    brain = resample(encoding.brain, encoding.maps_grid, moving.grid, np.eye(4)) > 0.1
+    hollow = Volume(np.where(brain, 0, moving.array).astype(moving.array.dtype), moving.grid)
+    pair = ImagePair(fixed, hollow)
+    both = load_encoder(find("anatomy"), threads=2, device="cpu").encode_both(fixed, hollow, 2)
+    found = register_affine(pair, both, None, _options(dof=dof, min_score=0.6))
+    assert found.verdict.passed is False
+    assert "the moving image does not show the structures" in found.verdict.reasons[-1]

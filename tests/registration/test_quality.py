@@ -12,7 +12,14 @@ from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.anatomy.fit import BRAIN_MM, affine_standard_error_mm
 from stnreg.registration.anatomy.pose import CORNERS
-from stnreg.registration.quality import RefinementStats, agreement_beyond_shape, assess, told_apart
+from stnreg.registration.quality import (
+    EXPLAINED,
+    LEAST_CORRELATION,
+    RefinementStats,
+    agreement_beyond_shape,
+    assess,
+    told_apart,
+)
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))
 RADII = np.array([62.0, 82.0, 58.0])
@@ -80,12 +87,36 @@ def test_half_a_head_is_accepted_after_refinement_only():
     assert assess(WHOLE, HALF, np.eye(4), refinement=WELL).passed
 
 
+def test_where_two_people_correlate_little_structures_decide_if_both_images_show_them():
+    little = replace(WELL, correlation=LIMITS.min_correlation - 0.01, explained=(0.8, EXPLAINED))
+    assert assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=little).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=replace(little, explained=None)).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=replace(little, same_person=True)).passed
+    assert not assess(WHOLE, HALF, np.eye(4), dof=12, refinement=little).passed, "part of a brain is not enough"
+    off = from_parameters(Parameters((25.0, 0, 0)), np.zeros(3))
+    assert "correlation" in assess(WHOLE, WHOLE, off, dof=12, refinement=little).reasons[-1]
+
+
+def test_with_twelve_degrees_of_freedom_two_people_must_correlate_a_little():
+    least = replace(WELL, correlation=LEAST_CORRELATION - 0.01, explained=(0.8, 0.8))
+    (reason,) = assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=least).reasons
+    assert "is 0.19; at least 0.20 is accepted" in reason
+
+
 def test_below_twelve_degrees_of_freedom_structures_decide_about_two_people():
-    little = replace(WELL, correlation=LIMITS.min_correlation - 0.01)
+    little = replace(WELL, correlation=0.05, explained=(0.8, 0.8))
     assert assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=little).passed
-    assert not assess(WHOLE, WHOLE, np.eye(4), dof=12, refinement=little).passed
     assert not assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=replace(little, same_person=True)).passed
     assert not assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=little, min_score=1.01).passed
+    assert not assess(WHOLE, WHOLE, np.eye(4), dof=6, refinement=replace(little, correlation=np.nan)).passed
+
+
+@pytest.mark.parametrize(("explained", "named"), [((0.1, 0.8), "fixed"), ((0.8, 0.1), "moving")])
+@pytest.mark.parametrize("dof", [6, 12])
+def test_a_skull_without_a_brain_is_rejected_by_its_name(explained, named, dof):
+    skull = replace(WELL, correlation=0.24, explained=explained)
+    (reason,) = assess(WHOLE, WHOLE, np.eye(4), dof=dof, refinement=skull).reasons
+    assert reason.startswith(f"the {named} image does not show the structures")
 
 
 def test_uncorrelated_intensities_are_rejected():
