@@ -4,7 +4,7 @@
 same, the fixed head without its skull, every other one with the third after it. The others are painted from the three
 validation anatomies, 1 mm, with FreeSurfer's labels: `painted` as they are, `painted-stripped` the fixed one without
 skull, `scanners` the fixed one thicker, noisier and with a stronger bias field, `elderly` the fixed one with lateral
-ventricles grown to two or three times their volume, `t2`, `flair` and `random` the fixed one in that contrast.
+ventricles grown to two or three times their volume, `t2`, `flair` and `any-contrast` the fixed one in such a contrast.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ SCANNERS = {
     "elderly": Scanner(),
     "t2": Scanner("t2"),
     "flair": Scanner("flair"),
-    "random": Scanner("random"),
+    "any-contrast": Scanner("random"),
 }
 Pair = tuple[Head, Head]
 

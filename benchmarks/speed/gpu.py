@@ -148,8 +148,9 @@ def training(repeats: int, pack: Path) -> Iterator[Row]:
     from stnreg.training.deformable.batch import Batch, BatchSettings, make_batch
     from stnreg.training.deformable.objective import batch_loss
     from stnreg.training.deformable.presets import PRESETS
+    from stnreg.training.deformable.steps import Budget
     from stnreg.training.deformable.subjects import load_pack
-    from stnreg.training.deformable.task import Budget, Run
+    from stnreg.training.deformable.task import Run
 
     pairs = BatchSettings(1, 1, 0)  # what a CPU can do in a while, and without bfloat16, which it only imitates
     settings = replace(PRESETS["default"], batch=pairs, half=False)

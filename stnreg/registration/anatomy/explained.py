@@ -1,4 +1,4 @@
-"""Whether an image shows the structures that were found in it: a skull alone looks like a head, its brain is a guess."""
+"""Whether an image shows the structures that were found in it: a skull alone looks like a head too."""
 
 import numpy as np
 
@@ -46,4 +46,3 @@ def explained_contrast(means: BlockMeans, encoding: Encoding) -> float:
         return 0.0
     found = np.linalg.lstsq(maps.astype(np.float64), shown, rcond=1e-6)[0]
     return max(1.0 - float(np.square(shown - maps @ found).sum()) / total, 0.0)
-

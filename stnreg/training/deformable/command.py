@@ -11,6 +11,7 @@ import torch
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
 from stnreg.models.card import find
+from stnreg.networks.velocity import VelocityShape
 from stnreg.registration.anatomy.encode import encode
 from stnreg.registration.anatomy.load import load
 from stnreg.registration.deformable.frame import frame_to_head
@@ -21,8 +22,9 @@ from stnreg.training.config import lay_over, merge, read_toml
 from stnreg.training.deformable.pack import VALIDATION_SCANS, make_pack
 from stnreg.training.deformable.presets import PRESETS, SYNTHESIS_PRESETS
 from stnreg.training.deformable.run import train
+from stnreg.training.deformable.steps import shape_of
 from stnreg.training.deformable.synthesis import SynthesisSettings
-from stnreg.training.deformable.task import TrainSettings, shape_of
+from stnreg.training.deformable.task import TrainSettings
 from stnreg.training.processes import from_environment
 from stnreg.training.run import PairRun
 
@@ -158,7 +160,7 @@ def _as_started(settings: Settings, start: Path, model: str) -> Settings:
     if made_by.get("task") not in {model, "velocity"}:
         raise DataError(f"{start}: expected weights of a {model} network, got {made_by.get('task')!r}")
     if isinstance(settings, TrainSettings):
-        return replace(settings, network=shape_of(made_by["config"]))
+        return replace(settings, network=shape_of(made_by["config"], VelocityShape))
     encoder = {k: v for k, v in made_by["config"]["network"].items() if k in settings.network.as_dict()}
     return replace(settings, network=merge(settings.network, encoder))
 

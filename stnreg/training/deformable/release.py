@@ -5,11 +5,10 @@ At which deformations a velocity network rejects is measured afterwards: `stnreg
 
 from typing import Any
 
-from stnreg.networks.synthesis import SynthesisNet
-from stnreg.networks.velocity import VelocityNet
-from stnreg.training.deformable import synthesis
+from stnreg.networks.synthesis import SynthesisNet, SynthesisShape
+from stnreg.networks.velocity import VelocityNet, VelocityShape
 from stnreg.training.deformable.pack import VALIDATION_SCANS
-from stnreg.training.deformable.task import shape_of
+from stnreg.training.deformable.steps import shape_of
 from stnreg.training.half import coarsely_rounded
 from stnreg.training.released import Released
 
@@ -20,7 +19,7 @@ TOLERANCE = 2e-3  # of the output's own size: a chain of resamplings, each round
 
 def velocity_network(config: dict[str, Any]) -> Released:
     """Rebuild a velocity network from the config of its checkpoint, without its weights."""
-    shape = shape_of(config)
+    shape = shape_of(config, VelocityShape)
     card = {
         "kind": "velocity",
         "size": shape.shape[0],
@@ -35,7 +34,7 @@ def velocity_network(config: dict[str, Any]) -> Released:
 
 def synthesis_network(config: dict[str, Any]) -> Released:
     """Rebuild a synthesis network from the config of its checkpoint, without its weights."""
-    shape = synthesis.shape_of(config)
+    shape = shape_of(config, SynthesisShape)
     card = {
         "kind": "synthesis",
         "size": shape.shape[0],

@@ -21,9 +21,10 @@ from stnreg.errors import DataError
 from stnreg.training.checkpoint import load_checkpoint, load_weights
 from stnreg.training.deformable.batch import BatchSettings
 from stnreg.training.deformable.presets import PRESETS
+from stnreg.training.deformable.steps import Budget
 from stnreg.training.deformable.subjects import Pack, load_pack
 from stnreg.training.deformable.synthesis import SynthesisRun, SynthesisSettings
-from stnreg.training.deformable.task import Budget, Run, TrainSettings
+from stnreg.training.deformable.task import Run, TrainSettings
 from stnreg.training.processes import choose_device
 
 
@@ -125,10 +126,10 @@ def _begun(
 ) -> Run | SynthesisRun:
     """Return a run at its first step."""
     if isinstance(settings, SynthesisSettings):
-        settings = replace(settings, network=replace(settings.network, maps=packed.labels))
-        return SynthesisRun(packed, settings, device, budget, about)
-    settings = replace(settings, network=replace(settings.network, maps=packed.labels))
-    return Run(packed, settings, device, budget, about)
+        shown = replace(settings.network, maps=packed.labels)
+        return SynthesisRun(packed, replace(settings, network=shown), device, budget, about)
+    matched = replace(settings.network, maps=packed.labels)
+    return Run(packed, replace(settings, network=matched), device, budget, about)
 
 
 def check_pack(packed: Pack, settings: TrainSettings | SynthesisSettings, path: Path) -> None:
