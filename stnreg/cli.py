@@ -21,6 +21,7 @@ import typer
 from typer.core import TyperGroup
 
 from stnreg import __version__
+from stnreg.commands._values import convert_plainly
 from stnreg.commands._verb import Verb
 from stnreg.errors import ExitCode, StnregError
 
@@ -69,6 +70,11 @@ class Verbs(TyperGroup):
         if args and args[0] not in VERBS:
             self.commands = {name: self.get_command(ctx, name) for name in VERBS}
         return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what stands before the verb."""
+        convert_plainly(self.get_params(ctx))
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the verb; exit silently if the reader of stdout has closed it (`| head`)."""

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from typer.core import TyperCommand
 
 from stnreg.commands._habits import foreign_options
+from stnreg.commands._values import convert_plainly
 
 PLACEHOLDERS = {"int": "N", "float": "X", "str": "TEXT", "Path": "FILE"}
 
@@ -30,6 +31,7 @@ class Verb(TyperCommand):
             hint = foreign_options(str(self.name), [word for word in args if word not in ours])
             if hint is not None:
                 ctx.fail(hint)
+        convert_plainly(self.get_params(ctx))
         return super().parse_args(ctx, args)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
