@@ -19,7 +19,8 @@ from stnreg.evaluation.bootstrap import bootstrap_mean
 
 HEADS_ONE = ("kind", "pairs", "error mm", "largest", "unrefined", "lost", "refused", "one person", "information",
              "best peer", "seconds")  # fmt: skip
-HEADS_TWO = ("row", "pairs", "unrefined Dice", "refined less unrefined", "worst pair", "below -0.01", "seconds")
+HEADS_TWO = ("row", "pairs", "unrefined Dice", "refined less unrefined", "worst pair", "below -0.01", "refused",
+             "seconds")  # fmt: skip
 
 
 def of_method(lines: list[Line], method: str) -> list[Line]:
@@ -61,6 +62,7 @@ def two_people(row: str, lines: list[Line]) -> list[str]:
         f"{mean:+.4f} [{low:+.4f}, {high:+.4f}]",
         f"{(after - before).min():+.4f}",
         str(int((after - before < -0.01).sum())),
+        str(sum(line["passed"] == "False" for line in mine)),
         f"{np.median(numbers(mine, 'cpu_s')):.1f}",
     ]
 

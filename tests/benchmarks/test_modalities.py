@@ -33,6 +33,7 @@ def test_two_people_are_compared_pair_by_pair():
     assert cells["refined less unrefined"].startswith("+0.0033")
     assert cells["worst pair"] == "-0.0200"
     assert cells["below -0.01"] == "1"
+    assert cells["refused"] == "0"
 
 
 def test_every_row_has_its_pairs():
