@@ -19,8 +19,8 @@ from benchmarks.common.variants import generator, no_brain, spoilt
 from stnreg.geometry.grid import Grid
 from stnreg.models.card import find
 from stnreg.registration.anatomy.encode import encode
-from stnreg.registration.anatomy.explained import explained_contrast
 from stnreg.registration.anatomy.load import load
+from stnreg.registration.explained import explained_contrast
 from stnreg.registration.quality import EXPLAINED
 from stnreg.resampling.block_mean import BlockMeans
 
