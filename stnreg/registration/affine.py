@@ -16,7 +16,7 @@ from stnreg.registration.explained import explained_contrast
 from stnreg.registration.findings import Encodings, Findings
 from stnreg.registration.options import RegistrationOptions
 from stnreg.registration.pair import ImagePair
-from stnreg.registration.quality import CLEAR_OF_SKULLS, RefinementStats, assess
+from stnreg.registration.quality import RefinementStats, assess
 from stnreg.registration.refine.anchor import Structures
 from stnreg.registration.refine.refined import Refined
 from stnreg.registration.refine.refinement import refine_affine
@@ -191,8 +191,9 @@ def refinement_stats(refined: Refined | None, pair: ImagePair, encodings: Encodi
     """Return the results of a refinement that the assessment uses; None without refinement."""
     if refined is None:
         return None
-    stats = RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored)
-    if stats.same_person or stats.correlation >= CLEAR_OF_SKULLS:
-        return stats
-    fixed, moving = (explained_contrast(*one) for one in zip(pair.means, encodings, strict=True))
-    return replace(stats, explained=(fixed, moving))
+
+    def explained() -> tuple[float, float]:
+        fixed, moving = (explained_contrast(*one) for one in zip(pair.means, encodings, strict=True))
+        return fixed, moving
+
+    return RefinementStats(refined.local_correlation, refined.same_person, refined.mirrored, explained)

@@ -1,6 +1,6 @@
 """Quality assessment: whether a registration is accepted, by the structures in both images and their intensities."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,15 +56,15 @@ class RefinementStats:
         Whether both images show the same person. Then the affine is determined outside the overlap too.
     mirrored : bool
         Whether the mirrored moving image fits clearly better.
-    explained : tuple of float or None
-        Share of the contrast of either image that its own structures explain (`explained_contrast`), 0 to 1; None where
-        it was not needed: for one person, or from a correlation of `CLEAR_OF_SKULLS` on.
+    explained : callable, optional
+        Returns the share of the contrast of either image that its own structures explain (`explained_contrast`), 0 to
+        1. It is asked only about two people who correlate by less than `CLEAR_OF_SKULLS` and whose structures agree.
     """
 
     correlation: float
     same_person: bool
     mirrored: bool
-    explained: tuple[float, float] | None = None
+    explained: Callable[[], tuple[float, float]] | None = None
 
 
 def assess(
@@ -220,9 +220,10 @@ def _intensities(
         )
     partial = error_mm > limits.whole_head_error_mm and not refinement.same_person
     least = limits.min_partial_correlation if partial else limits.min_correlation
-    if structures_agree and not partial and not refinement.same_person and refinement.explained is not None:
+    two_whole = structures_agree and not partial and not refinement.same_person
+    if two_whole and refinement.explained is not None and not refinement.correlation >= CLEAR_OF_SKULLS:
         least = LEAST_CORRELATION if dof == 12 else 0.0
-        for name, share in zip(("fixed", "moving"), refinement.explained, strict=True):
+        for name, share in zip(("fixed", "moving"), refinement.explained(), strict=True):
             if not share >= EXPLAINED:
                 yield f"the {name} image does not show the structures that were found in it: does it show a brain?"
     if not refinement.correlation >= least:
