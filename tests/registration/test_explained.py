@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stnreg.geometry.grid import Grid
+from stnreg.registration import explained
 from stnreg.registration.anatomy.encode import Encoding
 from stnreg.registration.explained import explained_contrast
 from stnreg.resampling.block_mean import BlockMeans
@@ -57,3 +58,16 @@ def test_an_empty_brain_explains_nothing():
     empty = Encoding(**{**vars(ENCODING), "maps": np.zeros_like(ENCODING.maps)})
     empty.maps[0] = 1
     assert explained_contrast(_image(range(9), 0.0), empty) == 0
+
+
+def test_what_is_left_of_a_hollow_brain_counts_little(monkeypatch):
+    z, y, x = np.indices(GRID.shape) - 13.5
+    radius = np.sqrt(x * x + y * y + z * z)
+    shell = (radius >= RADIUS - 3) & (radius < RADIUS)
+    maps = np.stack([radius >= RADIUS, radius < RADIUS - 3, shell & (x > 0), shell & (x <= 0)]).astype(np.float32)
+    thick = Encoding(**{**vars(ENCODING), "maps": maps})
+    noise = 0.01 * np.random.default_rng(4).standard_normal(GRID.shape)
+    image = np.where(shell & (y < -7), 1.0, noise).astype(np.float32)
+    found = explained_contrast(BlockMeans(image, GRID), thick)
+    monkeypatch.setattr(explained, "CLIPPED", np.inf)
+    assert found < 0.5 * explained_contrast(BlockMeans(image, GRID), thick)
