@@ -21,7 +21,8 @@ LEAST_CORRELATION, CLEAR_OF_SKULLS = 0.2, 0.4
 images must show their structures, as skulls without a brain correlate too."""
 EXPLAINED = 0.15
 """Least share of the contrast of an image that its structures explain, for it to show them: between those of heads
-without a brain and of heads in any contrast that `python -m benchmarks.verdict.explained` prints."""
+whose brain is dark, even or noise, and those of heads in any contrast, as `python -m benchmarks.verdict.explained`
+prints them. What has a contrast of its own in place of a brain is left to the agreement of the structures."""
 
 
 @dataclass(frozen=True)

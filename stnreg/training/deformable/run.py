@@ -126,10 +126,10 @@ def _begun(
 ) -> Run | SynthesisRun:
     """Return a run at its first step."""
     if isinstance(settings, SynthesisSettings):
-        shown = replace(settings.network, maps=packed.labels)
-        return SynthesisRun(packed, replace(settings, network=shown), device, budget, about)
-    matched = replace(settings.network, maps=packed.labels)
-    return Run(packed, replace(settings, network=matched), device, budget, about)
+        settings = replace(settings, network=replace(settings.network, maps=packed.labels))
+        return SynthesisRun(packed, settings, device, budget, about)
+    settings = replace(settings, network=replace(settings.network, maps=packed.labels))
+    return Run(packed, settings, device, budget, about)
 
 
 def check_pack(packed: Pack, settings: TrainSettings | SynthesisSettings, path: Path) -> None:

@@ -96,6 +96,8 @@ class PackRun(ABC, Generic[Net]):
         What the sidecar will say beside the settings: data and terms, where the run started.
     """
 
+    settings: Schedule
+
     def __init__(
         self,
         task: str,
@@ -107,7 +109,7 @@ class PackRun(ABC, Generic[Net]):
         about: dict[str, Any] | None = None,
     ) -> None:
         self.task, self.pack, self.device, self.budget = task, pack, device, budget
-        self.schedule, self.about = settings, about or {}
+        self.settings, self.about = settings, about or {}
         start_encoder(network.encoder, pack.encoder)
         self.network: Net = network.to(device)
         self.optimizer = torch.optim.AdamW(
@@ -158,7 +160,7 @@ class PackRun(ABC, Generic[Net]):
 
     def advance(self) -> dict[str, float]:
         """Take one step; one whose gradient is not finite is left out. Returns its figures."""
-        s, shape = self.schedule, self.network.shape
+        s, shape = self.settings, self.network.shape
         generator = torch.Generator(self.device).manual_seed(s.seed * 1_000_003 + self.step)
         rate = s.rate_at(self.budget.share(self.step))
         for group in self.optimizer.param_groups:
@@ -183,13 +185,13 @@ class PackRun(ABC, Generic[Net]):
     @torch.no_grad()
     def _average(self) -> None:
         """Move the running mean towards the weights; it keeps less of itself at first."""
-        keep = min(self.schedule.ema, (1 + self.step) / (10 + self.step))
+        keep = min(self.settings.ema, (1 + self.step) / (10 + self.step))
         own = self.network.state_dict()
         torch._foreach_lerp_([self.ema[n] for n in own], list(own.values()), 1 - keep)
 
     def save(self, weights: Path, kept: Path) -> None:
         """Write the weights to use, and everything that the run needs to go on."""
-        config = {**plain(asdict(self.schedule)), **self.about}
+        config = {**plain(asdict(self.settings)), **self.about}
         said = {"task": self.task, "config": config, "step": self.step, "scores": self.scores}
         save_checkpoint(weights, {**said, "model": {n: v.float().cpu() for n, v in self.left().items()}, "ema": None})
         content = {

@@ -19,11 +19,11 @@ VALIDATION_CONTRASTS = (*painting.DRAWN, "random")
 WINDOW = 5  # voxels along each axis over which images are correlated
 
 
-def _one_by_one() -> BatchSettings:
+def _default_batch() -> BatchSettings:
     return BatchSettings(
-        1,
-        0,
-        1,
+        scan_pairs=1,
+        painted_pairs=0,
+        mixed_pairs=1,
         painted_warp_mm=4.5,
         labelled_share=0.75,
         contrast_share=0.4,
@@ -49,7 +49,7 @@ class SynthesisSettings(Schedule):
     ema: float = 0.99
     correlation: float = 0.5
     network: SynthesisShape = field(default_factory=SynthesisShape)
-    batch: BatchSettings = field(default_factory=_one_by_one)
+    batch: BatchSettings = field(default_factory=_default_batch)
 
 
 def difference(found: Tensor, batch: Batch, correlation: float) -> dict[str, Tensor]:
@@ -69,6 +69,8 @@ def seen(batch: Batch) -> Tensor:
 class SynthesisRun(PackRun[SynthesisNet]):
     """A run in progress."""
 
+    settings: SynthesisSettings
+
     def __init__(
         self,
         pack: Pack,
@@ -78,7 +80,6 @@ class SynthesisRun(PackRun[SynthesisNet]):
         about: dict[str, Any] | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.settings = settings
         super().__init__("synthesis", SynthesisNet(settings.network), pack, settings, device, budget, about)
 
     def start_from(self, weights: dict[str, Tensor], path: str) -> None:

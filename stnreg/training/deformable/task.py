@@ -43,6 +43,8 @@ class TrainSettings(Schedule):
 class Run(PackRun[VelocityNet]):
     """A run in progress, with the weight of smoothness."""
 
+    settings: TrainSettings
+
     def __init__(
         self,
         pack: Pack,
@@ -52,7 +54,6 @@ class Run(PackRun[VelocityNet]):
         about: dict[str, Any] | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
-        self.settings = settings
         super().__init__("velocity", VelocityNet(settings.network), pack, settings, device, budget, about)
         self.start: dict[str, Tensor] = {}
         self.smoothness = Smoothness(settings.smoothness, settings.loss.spread, floor=settings.loss.floor)
