@@ -24,7 +24,7 @@ class SynthesisShape:
     spacing_mm: float = 2.0
     maps: int = 146  # structures that the encoder was taught to tell apart
     widths: tuple[int, ...] = (24, 48, 96, 96)
-    head_width: int = 48
+    head_width: int = 64
 
     def as_dict(self) -> dict[str, object]:
         """Return plain values for a checkpoint or a sidecar."""
@@ -32,7 +32,7 @@ class SynthesisShape:
 
 
 class SynthesisNet(nn.Module):
-    """The encoder's finest features and the image's own voxels, by three convolutions to a T1-weighted image."""
+    """The encoder's finest features and the image's own voxels, by four convolutions to a T1-weighted image."""
 
     def __init__(self, shape: SynthesisShape) -> None:
         super().__init__()
@@ -41,10 +41,11 @@ class SynthesisNet(nn.Module):
         voxels = BLOCK**3
         self.first = nn.Conv3d(shape.widths[0] + voxels, shape.head_width, 3, 1, 1)
         self.second = nn.Conv3d(shape.head_width, shape.head_width, 3, 1, 1)
-        self.last = nn.Conv3d(shape.head_width, voxels, 3, 1, 1)
+        self.third = nn.Conv3d(shape.head_width, shape.head_width, 3, 1, 1)
+        self.last = nn.Conv3d(shape.head_width, 2 * voxels, 3, 1, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the T1-weighted image.
+        """Return the T1-weighted image, and how certain it is.
 
         Parameters
         ----------
@@ -53,13 +54,16 @@ class SynthesisNet(nn.Module):
 
         Returns
         -------
-        (N, 1, D, H, W) float32
-            On the same scale.
+        (N, 2, D, H, W) float32
+            The T1-weighted image on the same scale, and its squared local correlation with a real one as the network
+            expects it, 0 to 1.
         """
         x = self.first(torch.cat([self.encoder.features(image)[0], to_channels(image)], 1))
         x = functional.leaky_relu(x, 0.1)
         x = x + functional.leaky_relu(self.second(x), 0.1)
-        return from_channels(self.last(x))
+        x = x + functional.leaky_relu(self.third(x), 0.1)
+        made, certain = self.last(x).chunk(2, 1)
+        return torch.cat([from_channels(made), torch.sigmoid(from_channels(certain))], 1)
 
 
 def to_channels(image: Tensor) -> Tensor:

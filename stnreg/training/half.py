@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 LEAST_VALUES = 256  # of a tensor, for it to be worth a node
-BITS, WIDE, MOST = 3, 96, 2  # of `coarsely_rounded`
+BITS, LARGE, WIDE = 3, 60_000, 96  # of `coarsely_rounded`
+MOST, MOST_OF_WIDE = 7, 2
 
 
 def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -21,14 +22,15 @@ def rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 def coarsely_rounded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return float32 weights rounded so that files of them compress: convolutions keep a few bits each.
 
-    The widest convolutions, which see coarse features, keep five values each, multiples of a power of two; the others
-    keep `BITS` bits behind the first one. All else is rounded as by `rounded`.
+    Those of at least `LARGE` weights keep 15 values each, multiples of a power of two, and the widest of them, which
+    see coarse features, five; the others keep `BITS` bits behind the first one. All else is rounded as by `rounded`.
     """
     found = rounded(weights)
     for name, value in weights.items():
         if value.dim() == 5:
-            wide = value.shape[0] >= WIDE and value.shape[1] >= WIDE / 2 and value.shape[2] > 1
-            found[name] = (_few_values(value) if wide else _few_bits(value)).half().float()
+            most = MOST_OF_WIDE if value.shape[0] >= WIDE else MOST
+            large = value.numel() >= LARGE
+            found[name] = (_few_values(value, most) if large else _few_bits(value)).half().float()
     return found
 
 
@@ -38,9 +40,9 @@ def _few_bits(value: Tensor) -> Tensor:
     return torch.ldexp(torch.round(mantissa * scale) / scale, exponent)
 
 
-def _few_values(value: Tensor) -> Tensor:
+def _few_values(value: Tensor, most: int) -> Tensor:
     """Round to multiples of the power of two that leaves the least mean squared difference."""
-    tried = [torch.round(value / step).clamp(-MOST, MOST) * step for step in (2.0**-n for n in range(16))]
+    tried = [torch.round(value / step).clamp(-most, most) * step for step in (2.0**-n for n in range(20))]
     return min(tried, key=lambda one: float((one - value).square().mean()))
 
 

@@ -17,10 +17,13 @@ def test_blocks_are_laid_side_by_side_and_back():
     assert torch.equal(from_channels(channels), image)
 
 
-def test_it_makes_an_image_on_the_same_grid_that_depends_on_every_voxel():
+def test_it_makes_an_image_and_its_certainty_that_depend_on_every_voxel():
     torch.manual_seed(0)
     image = torch.rand(1, 1, *TINY.shape, requires_grad=True)
     found = SynthesisNet(TINY)(image)
-    assert found.shape == image.shape
-    found.square().sum().backward()
-    assert (image.grad != 0).all()
+    assert found.shape == (1, 2, *TINY.shape)
+    assert (found[:, 1] > 0).all()
+    assert (found[:, 1] < 1).all()
+    for part in (found[:, :1], found[:, 1:]):
+        (gradient,) = torch.autograd.grad(part.square().sum(), image, retain_graph=True)
+        assert (gradient != 0).all()

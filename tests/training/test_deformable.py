@@ -7,12 +7,14 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[train]'")
 
+from stnreg.networks.synthesis import SynthesisShape  # noqa: E402
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
 from stnreg.training.deformable import losses, painting  # noqa: E402
 from stnreg.training.deformable.batch import BatchSettings, make_batch  # noqa: E402
 from stnreg.training.deformable.objective import LossSettings, batch_loss  # noqa: E402
 from stnreg.training.deformable.run import Budget, Run, TrainSettings, train  # noqa: E402
 from stnreg.training.deformable.subjects import frame_points, load_pack  # noqa: E402
+from stnreg.training.deformable.synthesis import SynthesisRun, SynthesisSettings  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -61,6 +63,20 @@ def test_exchanged_images_exchange_the_sign():
     pair = torch.rand(1, 2, 16, 16, 16)
     with torch.no_grad():
         assert torch.equal(network(pair), -network(pair.flip(1)))
+
+
+def test_a_matcher_in_training_has_the_values_and_the_gradient_of_one_that_is_not():
+    torch.manual_seed(0)
+    matcher = VelocityNet(TINY).matchers[0]
+    here, there = (torch.rand(2, 4, 5, 6, 7, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    weight = torch.rand(2, 27, 5, 6, 7, dtype=torch.float64)
+    found = []
+    for mode in (True, False):
+        costs = matcher.train(mode).correlate(here, there)
+        found.append((costs, *torch.autograd.grad((weight * costs).sum(), (here, there))))
+    for trained, other in zip(*found, strict=True):
+        assert torch.allclose(trained, other, atol=1e-12)
+        assert other.abs().max() > 0.1
 
 
 def test_heads_are_seen_again_where_they_meet():
@@ -210,6 +226,20 @@ def test_a_run_leaves_its_share_of_what_it_started_from(velocity_pack, tmp_path)
     train(velocity_pack, tmp_path / "b", steps=3, settings=settings, resume=True)
     kept = load(tmp_path / "b/last.ckpt")["ema"]
     assert torch.allclose(load(tmp_path / "b/weights.ckpt")["model"][name], 0.25 * before[name] + 0.75 * kept[name])
+
+
+def test_a_synthesis_network_learns_an_image_and_how_well_it_knows_it(velocity_pack):
+    pack = load_pack(velocity_pack, torch.device("cpu"))
+    shape = SynthesisShape((16, 16, 16), 10.0, maps=pack.labels, widths=(4, 6, 8), head_width=8)
+    settings = SynthesisSettings(half=False, warmup=0.0, rate=5e-3, certainty=1.0, network=shape)
+    settings = replace(settings, batch=replace(settings.batch, scan_pairs=1, painted_pairs=0))
+    run = SynthesisRun(pack, settings, torch.device("cpu"), Budget(60, None, time.monotonic()))
+    steps = [run.advance() for _ in range(60)]
+    early, late = ({k: sum(s[k] for s in some) / len(some) for k in steps[0]} for some in (steps[:10], steps[-10:]))
+    assert late["absolute"] < 0.8 * early["absolute"]
+    assert late["alike"] > early["alike"]
+    assert late["surprise"] < early["surprise"]
+    assert all(0 <= value <= 1 for name, value in run.validate().items() if name != "s")
 
 
 def test_half_precision_takes_a_step(velocity_pack, tmp_path):

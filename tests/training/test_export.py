@@ -112,13 +112,16 @@ def test_coarse_rounding_keeps_few_values_and_comes_near_all():
     generator = torch.Generator().manual_seed(0)
     weights = {
         "wide.weight": 0.05 * torch.randn((96, 96, 3, 3, 3), generator=generator),
+        "large.weight": 0.05 * torch.randn((48, 48, 3, 3, 3), generator=generator),
         "narrow.weight": 0.05 * torch.randn((24, 24, 3, 3, 3), generator=generator),
         "norm.weight": torch.ones(96),
     }
     found = half.coarsely_rounded(weights)
     assert len(found["wide.weight"].unique()) == 5
+    assert len(found["large.weight"].unique()) == 15
     assert ((found["narrow.weight"] / weights["narrow.weight"]) - 1).abs().max() <= 2**-4
     assert float((found["wide.weight"] - weights["wide.weight"]).std()) < 0.6 * 0.05
+    assert float((found["large.weight"] - weights["large.weight"]).std()) < 0.2 * 0.05
     assert torch.equal(found["norm.weight"], weights["norm.weight"])
     for value in found.values():
         assert torch.equal(value.half().float(), value)

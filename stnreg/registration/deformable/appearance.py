@@ -19,6 +19,23 @@ FILL_VOXELS = (2, 4, 8, 16)  # reach of the means that fill what is excluded
 
 
 @dataclass(frozen=True, eq=False)
+class AsT1:
+    """One head as a T1-weighted scan shows it, on the grid of the frame.
+
+    Attributes
+    ----------
+    image : (z, y, x) float32
+        On the scale of `Appearance`.
+    certainty : (z, y, x) float32
+        How well the image is known, 0 to 1: its squared local correlation with a real one, as it is expected; 1 where
+        the scan is T1-weighted itself.
+    """
+
+    image: Array
+    certainty: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Appearance:
     """One head on the grid of the frame.
 
@@ -29,14 +46,14 @@ class Appearance:
     brain : (z, y, x) bool
     excluded : (z, y, x) bool
         Where the image says nothing of the deformation.
-    in_t1 : (z, y, x) float32 or None
+    in_t1 : AsT1 or None
         The head as a T1-weighted scan shows it, where that was asked for.
     """
 
     image: Array
     brain: Array
     excluded: Array
-    in_t1: Array | None = None
+    in_t1: AsT1 | None = None
 
 
 def appearance(image: ArrayOnGrid, region: Region, frame_to_lps: Matrix, box: Grid, threads: int) -> Appearance:

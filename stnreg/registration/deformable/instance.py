@@ -76,17 +76,20 @@ class Shown:
         Normalised intensities on one grid.
     share : float
         How much of what they say is followed, 0 to 1.
+    known : (z, y, x) float32 or None
+        How well they are known, 0 to 1; None: everywhere.
     """
 
     fixed: Array
     moving: Array
     share: float = 1.0
+    known: Array | None = None
 
     def cut(self, part: tuple[slice, ...]) -> "Shown":
         """Return a part of both images."""
-        return replace(
-            self, fixed=np.ascontiguousarray(self.fixed[part]), moving=np.ascontiguousarray(self.moving[part])
-        )
+        known = None if self.known is None else np.ascontiguousarray(self.known[part])
+        fixed, moving = np.ascontiguousarray(self.fixed[part]), np.ascontiguousarray(self.moving[part])
+        return replace(self, fixed=fixed, moving=moving, known=known)
 
 
 def residual(
@@ -117,14 +120,15 @@ def residual(
         return found
     weight = np.ascontiguousarray(weight[part])
     views = [one.cut(part) for one in shown if one.share]
+    weights = [weight if view.known is None else weight * view.known for view in views]
     velocity = np.zeros((3, *weight.shape), np.float32)
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
         for _ in range(settings.steps):
             half = velocity * np.float32(0.5)
             step = np.zeros_like(velocity)
-            for view in views:
+            for view, counts in zip(views, weights, strict=True):
                 a, b = pool.map(moved, (view.fixed, view.moving), (-half, half))
-                step += np.float32(view.share / total) * _smooth_ascent(a, b, weight, settings, pool)
+                step += np.float32(view.share / total) * _smooth_ascent(a, b, counts, settings, pool)
             longest = float(np.sqrt(np.square(step).sum(0).max()))
             velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
     found[(slice(None), *part)] = velocity * np.float32(min(total, 1.0))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stnreg.geometry.grid import Grid
-from stnreg.registration.deformable.appearance import Appearance
+from stnreg.registration.deformable.appearance import Appearance, AsT1
 from stnreg.registration.deformable.instance import box_around
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import interpolate, slabs, turned, voxel_points
@@ -86,7 +86,7 @@ def meet(
 
 def _along(head: Appearance, flow: DisplacementField, region: Surroundings) -> Appearance:
     """Sample a head and where it is known along a flow on the region; beyond it nothing moves."""
-    images = [head.image] if head.in_t1 is None else [head.image, head.in_t1]
+    images = [head.image] if head.in_t1 is None else [head.image, head.in_t1.image, head.in_t1.certainty]
     shown = np.stack([*images, (head.brain & ~head.excluded).astype(np.float32)])
     moved = shown.copy()
     inside = moved[(slice(None), *region.part)]
@@ -98,5 +98,5 @@ def _along(head: Appearance, flow: DisplacementField, region: Surroundings) -> A
         at = voxel_points(index_grid, slab).astype(np.float32)
         at += steps[:, slab]
         inside[:, slab] = interpolate(shown, at.reshape(3, -1)).reshape(len(shown), *at.shape[1:])
-    in_t1 = None if head.in_t1 is None else moved[1]
+    in_t1 = None if head.in_t1 is None else AsT1(moved[1], moved[2])
     return replace(head, image=moved[0], brain=moved[-1] > 0.5, in_t1=in_t1)

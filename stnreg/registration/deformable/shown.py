@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from stnreg.registration.deformable.appearance import Appearance
+from stnreg.registration.deformable.appearance import Appearance, AsT1
 from stnreg.registration.deformable.instance import InstanceSettings, Shown, rising, signs
 from stnreg.registration.deformable.meeting import Surroundings
 from stnreg.registration.deformable.velocity import VelocityNetwork
@@ -33,10 +33,11 @@ def in_t1_too(heads: Heads, met: Heads, network: VelocityNetwork, region: Surrou
     """
     if network.synthesis is None or rising(_signs(*met, region), *ONE_CONTRAST) == 1:
         return heads
-    fixed, moving = (_in_t1(head, network, region) for head in heads)
-    if all(head.in_t1 is head.image for head in (fixed, moving)):  # two T1 scans that hardly correlate
+    fixed, moving = heads
+    in_t1 = _in_t1(fixed, network, region), _in_t1(moving, network, region)
+    if in_t1[0].image is fixed.image and in_t1[1].image is moving.image:  # two T1 scans that hardly correlate
         return heads
-    return fixed, moving
+    return replace(fixed, in_t1=in_t1[0]), replace(moving, in_t1=in_t1[1])
 
 
 def comparable(met: Heads, region: Surroundings, settings: InstanceSettings) -> list[Shown]:
@@ -47,15 +48,17 @@ def comparable(met: Heads, region: Surroundings, settings: InstanceSettings) -> 
     shown = [Shown(fixed, moving, share)]
     if met[0].in_t1 is not None and met[1].in_t1 is not None:
         share = T1_SHARE * (1 - rising(alike, *ONE_CONTRAST))
-        shown.append(Shown(region.cut(met[0].in_t1), region.cut(met[1].in_t1), share))
+        a, b = met[0].in_t1, met[1].in_t1
+        known = np.sqrt(region.cut(a.certainty * b.certainty))
+        shown.append(Shown(region.cut(a.image), region.cut(b.image), share, known))
     return shown
 
 
-def _in_t1(head: Appearance, network: VelocityNetwork, region: Surroundings) -> Appearance:
+def _in_t1(head: Appearance, network: VelocityNetwork, region: Surroundings) -> AsT1:
     made = network.in_t1(head)
     weight = region.cut(head.brain & ~head.excluded).astype(np.float32)
-    alike = signs(region.cut(head.image), region.cut(made), weight)
-    return replace(head, in_t1=head.image if alike >= IS_T1 else made)
+    alike = signs(region.cut(head.image), region.cut(made.image), weight)
+    return AsT1(head.image, np.ones_like(head.image)) if alike >= IS_T1 else made
 
 
 def _signs(fixed: Appearance, moving: Appearance, region: Surroundings) -> float:

@@ -12,7 +12,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import DeformationLimits
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
-from stnreg.registration.deformable.appearance import CLIP, Appearance, filled
+from stnreg.registration.deformable.appearance import CLIP, Appearance, AsT1, filled
 from stnreg.registration.deformable.frame import box
 
 if TYPE_CHECKING:
@@ -55,13 +55,13 @@ class VelocityNetwork:
         session = _kept_open(self.weights.path, self.weights.sha256, self.threads, self.device)
         return run_network(session, self.weights, given, "velocity", give_back=True)[0]
 
-    def in_t1(self, head: Appearance) -> Array:
-        """Return a head as a T1-weighted scan shows it, (z, y, x) float32; there must be a synthesis network."""
+    def in_t1(self, head: Appearance) -> AsT1:
+        """Return a head as a T1-weighted scan shows it; there must be a synthesis network."""
         assert self.synthesis is not None
         session = _kept_open(self.synthesis.path, self.synthesis.sha256, self.threads, self.device)
         given = {"image": head.image[None, None].astype(np.float32)}
-        image = run_network(session, self.synthesis, given, "t1", give_back=True)[0, 0]
-        return np.where(head.image == 0, np.float32(0), np.clip(image, *CLIP))
+        made, certainty = run_network(session, self.synthesis, given, "t1", give_back=True)[0]
+        return AsT1(np.where(head.image == 0, np.float32(0), np.clip(made, *CLIP)), certainty)
 
 
 def find_velocity_network(model: str, threads: int, device: str, *, calibrated: bool = True) -> VelocityNetwork:

@@ -120,6 +120,11 @@ def local_correlation(fixed: Tensor, moved: Tensor, where: Tensor, window: int =
     where : (N, 1, D, H, W) bool
         Which voxels count.
     """
+    return mean_where(correlation_map(fixed, moved, window), where)
+
+
+def correlation_map(fixed: Tensor, moved: Tensor, window: int) -> Tensor:
+    """Return the squared correlation in the box of `window` voxels about each voxel, (N, 1, D, H, W)."""
 
     def mean(x: Tensor) -> Tensor:
         for axis in range(3):
@@ -131,8 +136,12 @@ def local_correlation(fixed: Tensor, moved: Tensor, where: Tensor, window: int =
     f, m = mean(fixed), mean(moved)
     cross = mean(fixed * moved) - f * m
     spread_f, spread_m = mean(fixed.square()) - f.square(), mean(moved.square()) - m.square()
-    correlation = cross.square() / (spread_f.clamp_min(0) * spread_m.clamp_min(0) + 1e-5)
-    return (correlation * where).flatten(1).sum(1) / where.flatten(1).sum(1).clamp_min(1)
+    return cross.square() / (spread_f.clamp_min(0) * spread_m.clamp_min(0) + 1e-5)
+
+
+def mean_where(values: Tensor, where: Tensor) -> Tensor:
+    """Return the mean over voxels that count, (N,), of (N, 1, D, H, W)."""
+    return (values * where).flatten(1).sum(1) / where.flatten(1).sum(1).clamp_min(1)
 
 
 def jacobian(displacement_mm: Tensor, spacing_mm: float) -> Tensor:

@@ -11,7 +11,7 @@ from stnreg.networks.synthesis import SynthesisNet, SynthesisShape
 from stnreg.training.checkpoint import load_into
 from stnreg.training.deformable import painting
 from stnreg.training.deformable.batch import Batch, BatchSettings, make_batch
-from stnreg.training.deformable.losses import local_correlation
+from stnreg.training.deformable.losses import correlation_map, local_correlation, mean_where
 from stnreg.training.deformable.steps import Budget, PackRun, Schedule, start_encoder
 from stnreg.training.deformable.subjects import Pack
 
@@ -21,8 +21,8 @@ WINDOW = 5  # voxels along each axis over which images are correlated
 
 def _default_batch() -> BatchSettings:
     return BatchSettings(
-        scan_pairs=1,
-        painted_pairs=0,
+        scan_pairs=4,
+        painted_pairs=3,
         mixed_pairs=1,
         painted_warp_mm=4.5,
         labelled_share=0.75,
@@ -40,25 +40,32 @@ class SynthesisSettings(Schedule):
     ----------
     correlation : float
         Weight of 1 - local correlation beside the mean absolute difference.
+    certainty : float
+        Weight of the mean squared error of the local correlation that the network expects.
     network : SynthesisShape
     """
 
-    steps: int = 1200
+    steps: int = 3103
     rate: float = 1.5e-3
     warmup: float = 0.03
-    ema: float = 0.99
+    ema: float = 0.997
     correlation: float = 0.5
+    certainty: float = 0.2
     network: SynthesisShape = field(default_factory=SynthesisShape)
     batch: BatchSettings = field(default_factory=_default_batch)
 
 
-def difference(found: Tensor, batch: Batch, correlation: float) -> dict[str, Tensor]:
-    """Return `loss` and its parts of what a network made (2N, 1, D, H, W) of a batch's heads."""
+def difference(found: Tensor, batch: Batch, settings: SynthesisSettings) -> dict[str, Tensor]:
+    """Return `loss` and its parts of what a network made (2N, 2, D, H, W) of a batch's heads."""
     image, reference, brain = seen(batch), batch.reference, (batch.own_labels > 0)[:, None]
+    made, certain = found[:, :1], found[:, 1:]
     shown = (image != 0).float()
-    absolute = ((found - reference).abs() * shown).sum() / shown.sum().clamp_min(1)
-    alike = local_correlation(reference, found * shown, brain, WINDOW).mean()
-    return {"loss": absolute + correlation * (1 - alike), "absolute": absolute.detach(), "alike": alike.detach()}
+    absolute = ((made - reference).abs() * shown).sum() / shown.sum().clamp_min(1)
+    each = correlation_map(reference, made * shown, WINDOW)
+    alike = mean_where(each, brain).mean()
+    surprise = mean_where((certain - each.detach()).square(), brain).mean()
+    loss = absolute + settings.correlation * (1 - alike) + settings.certainty * surprise
+    return {"loss": loss, "absolute": absolute.detach(), "alike": alike.detach(), "surprise": surprise.detach()}
 
 
 def seen(batch: Batch) -> Tensor:
@@ -95,7 +102,7 @@ class SynthesisRun(PackRun[SynthesisNet]):
         """Return the loss of a batch and its parts."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             found = self.network(seen(batch))
-        return difference(found.float(), batch, self.settings.correlation)
+        return difference(found.float(), batch, self.settings)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -103,7 +110,7 @@ class SynthesisRun(PackRun[SynthesisNet]):
         totals: dict[str, list[float]] = {}
         with self.as_left():
             for name, batch in self._held():
-                found = self.network(seen(batch))
+                found = self.network(seen(batch))[:, :1]
                 brain = (batch.own_labels > 0)[:, None]
                 for kind, chosen in (("scans", batch.is_scan), ("painted", ~batch.is_scan)):
                     if chosen.any():

@@ -90,6 +90,14 @@ def test_what_has_no_weight_drives_nothing():
     assert np.abs(one - two).max() < 0.05
 
 
+def test_a_view_drives_nothing_where_it_is_not_known():
+    fixed, moving = moved(texture(), bump(1.0)), texture()
+    known = EVERYWHERE * (np.indices(SHAPE)[0] < 14)
+    one_view = residual([Shown(fixed, moving, known=known.astype(np.float32))], EVERYWHERE)
+    assert np.array_equal(one_view, residual([Shown(fixed, moving)], known.astype(np.float32)))
+    assert np.abs(one_view[:, 20:]).max() < 0.05 * np.abs(one_view[:, :14]).max()
+
+
 def test_a_stiffer_setting_gives_a_smoother_field():
     fixed, moving = texture(), texture(1)
     rough, smooth = (

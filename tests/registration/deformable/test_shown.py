@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stnreg.registration.deformable.appearance import Appearance
+from stnreg.registration.deformable.appearance import Appearance, AsT1
 from stnreg.registration.deformable.frame import box
 from stnreg.registration.deformable.instance import InstanceSettings
 from stnreg.registration.deformable.meeting import Surroundings
@@ -31,7 +31,11 @@ class Synthesis:
 
     def in_t1(self, head):
         self.asked += 1
-        return self.made
+        return as_t1(self.made)
+
+
+def as_t1(image, certainty=1.0):
+    return AsT1(image, np.full(GRID.shape, certainty, np.float32))
 
 
 def head(image):
@@ -58,8 +62,9 @@ def test_a_t1_head_keeps_its_detail_and_the_other_gets_what_the_network_makes():
     made = texture() ** 1.2
     for heads, order in (((t1, other), 1), ((other, t1), -1)):
         first, second = in_t1_too(heads, heads, Synthesis(made), REGION)[::order]
-        assert np.array_equal(first.in_t1, t1.image)
-        assert np.array_equal(second.in_t1, made)
+        assert np.array_equal(first.in_t1.image, t1.image)
+        assert (first.in_t1.certainty == 1).all()
+        assert np.array_equal(second.in_t1.image, made)
         assert np.array_equal(second.image, other.image)
 
 
@@ -68,7 +73,7 @@ def test_two_t1_heads_that_hardly_correlate_are_left_as_they_are():
 
     class Copies(Synthesis):
         def in_t1(self, head):
-            return head.image
+            return as_t1(head.image)
 
     assert in_t1_too(heads, heads, Copies(None), REGION) is heads
 
@@ -93,7 +98,7 @@ def test_one_view_counts_as_far_as_its_correlations_agree_in_sign():
 
 def test_exchanged_heads_exchange_the_views():
     t1, other = head(texture()), head(other_contrast(texture()))
-    t1, other = (replace(one, in_t1=texture()) for one in (t1, other))
+    t1, other = (replace(one, in_t1=as_t1(texture(), level)) for one, level in ((t1, 1.0), (other, 0.6)))
     there, back = (
         comparable((t1, other), REGION, InstanceSettings()),
         comparable((other, t1), REGION, InstanceSettings()),
@@ -102,3 +107,12 @@ def test_exchanged_heads_exchange_the_views():
         assert a.share == b.share
         assert np.array_equal(a.fixed, b.moving)
         assert np.array_equal(a.moving, b.fixed)
+        assert np.array_equal(a.known, b.known) if a.known is not None else b.known is None
+
+
+def test_images_in_t1_count_as_far_as_both_are_certain():
+    t1, other = head(texture()), head(other_contrast(texture()))
+    heads = replace(t1, in_t1=as_t1(texture())), replace(other, in_t1=as_t1(texture(), 0.36))
+    as_scanned, as_in_t1 = comparable(heads, REGION, InstanceSettings())
+    assert as_scanned.known is None
+    assert as_in_t1.known == pytest.approx(np.full(REGION.grid.shape, 0.6), rel=1e-6)
