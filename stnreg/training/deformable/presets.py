@@ -45,5 +45,5 @@ SYNTHESIS_PRESETS = {
         batch=BatchSettings(1, 0, 1),
     ),
 }
-"""`default` is how the network that comes with stnreg was trained, from the encoder of the velocity network, in an hour
-and a half on one CPU core. `tiny` is for a trial."""
+"""`default` is how the network that comes with stnreg was trained, from the encoder of the velocity network, in ten
+minutes on one GPU. `tiny` is for a trial."""
