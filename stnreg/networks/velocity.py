@@ -7,14 +7,13 @@ sign.
 """
 
 from dataclasses import asdict, dataclass
-from itertools import product
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from stnreg.networks.anatomy import AnatomyNet, AnatomyShape
+from stnreg.networks.neighbours import Neighbours, with_neighbours
 
 SQUARINGS = 7
 # Cubic B-spline at the distances 0.25, 0.75, 1.25, 1.75 control points.
@@ -180,42 +179,7 @@ class Matcher(nn.Module):
         """Return how like each voxel is to the 27 voxels around its place in the other, (N, 27, D, H, W)."""
         here = here * torch.rsqrt(here.square().sum(1, keepdim=True) + 1e-4)
         there = there * torch.rsqrt(there.square().sum(1, keepdim=True) + 1e-4)
-        return _Neighbours.apply(here, there) if self.training else _with_neighbours(here, there)
-
-
-OFFSETS = tuple(product(range(3), repeat=3))
-
-
-def _around(padded: Tensor, shape: torch.Size) -> list[Tensor]:
-    """Return the 27 parts of a padded (N, C, D + 2, H + 2, W + 2) that begin at each offset, as views."""
-    d, h, w = shape[2:]
-    return [padded[:, :, z : z + d, y : y + h, x : x + w] for z, y, x in OFFSETS]
-
-
-def _with_neighbours(here: Tensor, there: Tensor) -> Tensor:
-    """Return the products of each voxel (N, C, D, H, W) with the 27 around its place, (N, 27, D, H, W)."""
-    wide = functional.pad(there, (1, 1, 1, 1, 1, 1))
-    return torch.stack([(here * part).sum(1) for part in _around(wide, here.shape)], 1)
-
-
-class _Neighbours(torch.autograd.Function):
-    """`_with_neighbours` with a gradient that is added up in place: that of each part would fill a volume of its own."""
-
-    @staticmethod
-    def forward(ctx: Any, here: Tensor, there: Tensor) -> Tensor:
-        ctx.save_for_backward(here, there)
-        return _with_neighbours(here, there)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
-        here, there = ctx.saved_tensors
-        wide = functional.pad(there, (1, 1, 1, 1, 1, 1))
-        by_here, by_wide = torch.zeros_like(here), torch.zeros_like(wide)
-        for k, (seen, added) in enumerate(zip(_around(wide, here.shape), _around(by_wide, here.shape), strict=True)):
-            grad = grads[0][:, k : k + 1]
-            by_here.addcmul_(grad, seen)
-            added.addcmul_(grad, here)
-        return by_here, by_wide[:, :, 1:-1, 1:-1, 1:-1]
+        return Neighbours.apply(here, there) if self.training else with_neighbours(here, there)
 
 
 class VelocityNet(nn.Module):

@@ -72,7 +72,7 @@ def store_in_half(graph: Any) -> None:
             half = values.astype(np.float16)
         if (step := power_of_two(values)) is not None:
             constant.CopyFrom(numpy_helper.from_array((values / step).astype(np.int8), f"{name}_steps"))
-            graph.initializer.append(numpy_helper.from_array(np.float32(step), f"{name}_step"))
+            graph.initializer.append(numpy_helper.from_array(np.array(step, np.float32), f"{name}_step"))
             nodes.append(helper.make_node("Cast", [f"{name}_steps"], [f"{name}_cast"], to=TensorProto.FLOAT))
             nodes.append(helper.make_node("Mul", [f"{name}_cast", f"{name}_step"], [name]))
         elif np.array_equal(half.astype(np.float32), values):
