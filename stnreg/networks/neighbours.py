@@ -1,4 +1,4 @@
-"""How like each voxel is to the 27 about its place in another image: sums of products over channels, in little memory."""
+"""How like each voxel is to the 27 about its place in another image: sums of products over channels, in little room."""
 
 from itertools import product
 from typing import Any
