@@ -16,13 +16,20 @@ def test_a_lost_pair_is_counted_and_the_best_peer_named():
         line("stnreg", k, error_mm=e, same_person=True, similarity="mutual information") for k, e in enumerate((1, 9))
     ]
     lines += [line("stnreg-no-refine", k, error_mm=3) for k in range(2)]
-    lines += [line("greedy", k, error_mm=7) for k in range(2)] + [line("elastix", k, error_mm=6) for k in range(2)]
+    lines += [line("greedy", k, error_mm=e) for k, e in enumerate((0.1, 7))]
+    lines += [line("elastix", k, error_mm=e) for k, e in enumerate((0.5, 0.7))]
+    lines += [line("niimath", 0, error_mm=0.8)]
     cells = dict(zip(tables.HEADS_ONE, tables.one_person("ct", lines), strict=True))
     assert cells["error mm"] == "5.00"
     assert cells["lost"] == "1"
     assert cells["unrefined"] == "3.00"
     assert cells["one person"] == cells["information"] == "2"
-    assert cells["best peer"] == "6.00 (`elastix`)"
+    assert cells["best peer"] == "0.60 (`elastix`, 0 of 2 lost)"
+
+
+def test_a_peer_that_loses_all_has_no_mean():
+    assert tables.best_of({"greedy": np.array([50.0, np.inf])}) == "inf (`greedy`, 2 of 2 lost)"
+    assert tables.best_of({}) == ""
 
 
 def test_two_people_are_compared_pair_by_pair():
