@@ -23,8 +23,10 @@ LIMIT = math.log(2)
 """Of log J: half and twice the volume have the full colours."""
 OPACITY = 0.8
 BAR_PX = 160, 10
+LEAST_BAR_PX = 30  # a shorter one says nothing
+GAP_PX = 6
 GRID = f"deformation: a grid of {LINES_MM:g} mm in the moving image, on the fixed one"
-JACOBIAN = "log J of the deformation: blue where the moving image is smaller, red where it is larger"
+JACOBIAN = "log J: blue where the moving image is smaller, red where it is larger"
 Planes = list[NDArray[np.uint8]]
 
 
@@ -85,19 +87,26 @@ def tint(plane: NDArray[np.uint8], strain: NDArray[np.floating]) -> NDArray[np.u
     return blend(plane, colour, OPACITY * np.clip(np.abs(strain) / LIMIT, 0, 1))  # type: ignore[arg-type]
 
 
-def draw_legend(sheet: "Image.Image", right: int, top: int, font: Any) -> None:
-    """Draw the bar of colours with its numbers, so that it ends at `right` and stands in a line of text at `top`."""
+def draw_legend(sheet: "Image.Image", left: int, right: int, top: int, font: Any) -> None:
+    """Draw the bar of colours with its numbers between `left` and `right`, in a line of text at `top`.
+
+    It ends at `right`. Where there is little room, the bar is shorter.
+    """
     from PIL import Image, ImageDraw
 
     width, height = BAR_PX
     draw = ImageDraw.Draw(sheet)
     low, high = f"-{LIMIT:.2f} (half)", f"+{LIMIT:.2f} (twice)"
-    x = right - math.ceil(draw.textlength(high, font=font))
+    low_px, high_px = (math.ceil(draw.textlength(text, font=font)) for text in (low, high))
+    x = right - high_px
+    width = min(width, x - left - low_px - 3 * GAP_PX)
+    if width < LEAST_BAR_PX:
+        return
     draw.text((x, top), high, fill="white", font=font)
-    x -= width + 6
+    x -= width + GAP_PX
     bar = tint(np.full((height, width, 3), 128, np.uint8), np.tile(np.linspace(-LIMIT, LIMIT, width), (height, 1)))
     sheet.paste(Image.fromarray(bar), (x, top + 4))
-    draw.text((x - 6 - math.ceil(draw.textlength(low, font=font)), top), low, fill="white", font=font)
+    draw.text((x - GAP_PX - low_px, top), low, fill="white", font=font)
 
 
 def _on_plane(values: NDArray[np.float32], on: Grid, grid: Grid) -> NDArray[np.float32]:

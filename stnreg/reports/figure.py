@@ -4,6 +4,7 @@ With a deformation come two rows more: the grid it bends, and how it changes vol
 """
 
 import io
+import math
 from collections.abc import Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,7 @@ def draw_sheet(
             x += plane.shape[1] + MARGIN_PX
         draw.text((MARGIN_PX, y), name, fill=EDGE_RGB, font=font)
         if name == JACOBIAN:
-            draw_legend(sheet, x - MARGIN_PX, y, font)
+            draw_legend(sheet, MARGIN_PX + math.ceil(draw.textlength(name, font=font)), x - MARGIN_PX, y, font)
         y += height
     return sheet
 

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
-from stnreg.reports.deformation import GROW_RGB, LIMIT, LINES_MM, SHRINK_RGB, draw_deformation, lines, tint
+from stnreg.reports.deformation import GROW_RGB, LIMIT, LINES_MM, SHRINK_RGB, draw_deformation, draw_legend, lines, tint
 from stnreg.reports.figure import plane_grids, write_qc_png
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.displacement import DisplacementField
@@ -61,6 +61,17 @@ def test_the_ends_of_the_scale_are_half_and_twice_the_volume():
     assert (middle == 0).all()
     assert low == pytest.approx(0.8 * np.array(SHRINK_RGB), abs=1)
     assert high == pytest.approx(0.8 * np.array(GROW_RGB), abs=1)
+
+
+@pytest.mark.parametrize(("room_px", "drawn"), [(500, True), (250, True), (150, False)])
+def test_the_scale_keeps_to_its_room(room_px, drawn):
+    sheet = Image.new("RGB", (600, 30))
+    draw_legend(sheet, 590 - room_px, 590, 5, ImageFont.load_default(13))
+    columns = np.flatnonzero(np.asarray(sheet).any((0, 2)))
+    assert bool(len(columns)) == drawn
+    if drawn:
+        assert columns.min() > 590 - room_px
+        assert columns.max() < 592
 
 
 def test_a_sheet_has_two_rows_more_and_takes_any_transform(fixed, tmp_path):
