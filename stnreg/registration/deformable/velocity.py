@@ -56,11 +56,20 @@ class VelocityNetwork:
         return run_network(session, self.weights, given, "velocity", give_back=True)[0]
 
     def in_t1(self, head: Appearance) -> AsT1:
-        """Return a head as a T1-weighted scan shows it; there must be a synthesis network."""
+        """Return a head as a T1-weighted scan shows it; there must be a synthesis network.
+
+        Raises
+        ------
+        DataError
+            If the network gives an image without its certainty.
+        """
         assert self.synthesis is not None
         session = _kept_open(self.synthesis.path, self.synthesis.sha256, self.threads, self.device)
         given = {"image": head.image[None, None].astype(np.float32)}
-        made, certainty = run_network(session, self.synthesis, given, "t1", give_back=True)[0]
+        found = run_network(session, self.synthesis, given, "t1", give_back=True)[0]
+        if len(found) != 2:
+            raise DataError(f"{self.synthesis.path}: expected an image and its certainty; train it again and export it")
+        made, certainty = found
         return AsT1(np.where(head.image == 0, np.float32(0), np.clip(made, *CLIP)), certainty)
 
 

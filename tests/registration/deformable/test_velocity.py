@@ -8,6 +8,8 @@ import pytest
 
 from stnreg.errors import DataError
 from stnreg.models.card import find
+from stnreg.registration.deformable import velocity
+from stnreg.registration.deformable.appearance import Appearance
 from stnreg.registration.deformable.frame import box
 from stnreg.registration.deformable.velocity import (
     find_velocity_network,
@@ -78,3 +80,21 @@ def test_only_a_calibrated_velocity_network_is_found(tmp_path):
         sidecar.write_text(json.dumps({**card, **change}))
         with pytest.raises(DataError, match=match):
             find_velocity_network(str(tmp_path / "velocity.onnx"), 1, "cpu")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_image_without_its_certainty_is_refused(monkeypatch, channels):
+    network = find_velocity_network("velocity", 1, "cpu")
+    shown = np.zeros(network.box.shape, np.float32)
+    shown[20:30, 20:30, 20:30] = 0.5
+    made = np.stack([np.full_like(shown, 2.0), np.full_like(shown, 0.4)])[None, :channels]
+    monkeypatch.setattr(velocity, "_kept_open", lambda *_: None)
+    monkeypatch.setattr(velocity, "run_network", lambda *_, **__: made)
+    head = Appearance(shown, shown > 0, np.zeros(shown.shape, bool))
+    if channels == 1:
+        with pytest.raises(DataError, match=r"synthesis.onnx: expected an image and its certainty"):
+            network.in_t1(head)
+        return
+    found = network.in_t1(head)
+    assert set(np.unique(found.image)) == {0.0, 1.5}  # nothing where nothing is shown, and clipped
+    assert (found.certainty == np.float32(0.4)).all()
