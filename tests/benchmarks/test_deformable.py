@@ -52,6 +52,13 @@ def test_the_sentence_compares_the_pairs_that_both_ran():
     assert tables.sentence(ours).endswith("in 1 of them.")
 
 
+def test_contrasts_are_compared_on_the_same_anatomies():
+    t1 = [line("stnreg-deform", k, dice=d) for k, d in enumerate((0.61, 0.62, 0.80))]
+    t2 = [line("stnreg-deform", k, dice=d) for k, d in enumerate((0.60, 0.60))]
+    assert "-0.0150 [-0.0200, -0.0100] on 2" in tables.beside_t1(t2, t1)
+    assert tables.beside_t1(t1, t1) == tables.beside_t1(t2, []) == ""
+
+
 def test_an_error_is_better_where_it_is_smaller():
     ours = [line("stnreg-deform", 0, dice_before="", error_before_mm=3, error_mm=1)]
     worse = [line("greedy-deform", 0, dice_before="", error_before_mm=3, error_mm=4)]
