@@ -84,7 +84,12 @@ def store_in_half(graph: Any) -> None:
 
 
 def power_of_two(values: NDArray[np.float32]) -> float | None:
-    """Return the largest power of two of which all values are multiples that int8 holds; None where there is none."""
+    """Return the largest power of two, 1 at most, of which all values are multiples that int8 holds; None without one.
+
+    Parameters
+    ----------
+    values : (...) float32
+    """
     largest = float(np.abs(values).max(initial=0))
     for exponent in range(*STEPS):
         step = 2.0**exponent

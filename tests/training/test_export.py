@@ -152,7 +152,8 @@ def test_a_constant_of_few_values_is_stored_in_bytes_and_given_back_exactly():
 
 
 @pytest.mark.parametrize(
-    ("values", "step"), [([0.5, -1.5, 0.0], 0.5), ([0.0, 0.0], 1.0), ([128.0], None), ([127.0, 0.5], None)]
+    ("values", "step"),
+    [([0.5, -1.5, 0.0], 0.5), ([0.0, 0.0], 1.0), ([128.0], None), ([127.0, 0.5], None), ([0.1], None)],
 )
 def test_the_largest_power_of_two_that_int8_holds_all_multiples_of(values, step):
     assert half.power_of_two(np.array(values, np.float32)) == step
