@@ -10,8 +10,14 @@ from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.anchor import INDEPENDENT, Anchor, strain
 from stnreg.registration.refine.gauss_newton import Outcome, Pass, minimize
-from stnreg.registration.refine.linearization import Linearizations, linearize_both, mean_correlation, total_cost
-from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated
+from stnreg.registration.refine.linearization import (
+    Linearizations,
+    linearize_both,
+    mean_correlation,
+    mean_raw_correlation,
+    total_cost,
+)
+from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast
 from stnreg.registration.refine.parallel import Side, on_both
 from stnreg.registration.refine.pyramid import PyramidLevel, finest_levels, with_checkerboard_brain
 from stnreg.registration.refine.region import BRAIN_SHARE, Region
@@ -24,6 +30,8 @@ FEW_SAMPLES = 10_000  # to choose the region and the spacing of the last pass
 LARGEST_STRAIN = 0.06
 SampledPair = tuple[SampledImage, SampledImage]
 LevelPair = tuple[PyramidLevel, PyramidLevel]
+Correlations = tuple[float, float]
+"""Of local patches, with and without a map between the intensities."""
 
 
 def supported(
@@ -58,29 +66,31 @@ def refine_finest(
 ) -> Outcome:
     """Refine a pair of one person at full resolution.
 
-    If skull and scalp fit as well as the brain, they are sampled too, and the brain at half density: it may have
-    shrunk since the other scan. They do not fit if an image is skull-stripped, or if the contrasts differ. If noise
-    dominates the finest level, the 2 mm level is used.
+    If the brains have one contrast, and skull and scalp fit as well as they do, these are sampled too, and the brain
+    at half density: it may have shrunk since the other scan. They do not fit if an image is skull-stripped. Where
+    contrasts differ they may correlate better than the brain and still mislead: bone and fat end elsewhere in CT or
+    FLAIR than in T1. If noise dominates the finest level, the 2 mm level is used.
     """
 
-    def build(spacing_mm: float) -> tuple[LevelPair, LevelPair, float, float]:
-        """Return the levels of both brains and of both heads, and the local correlation of each of the two."""
+    def build(spacing_mm: float) -> tuple[LevelPair, LevelPair, Correlations, Correlations]:
+        """Return the levels of both brains and of both heads, and the local correlations of each of the two."""
 
         def both_regions(image: ArrayOnGrid, region: Region) -> list[PyramidLevel]:
             return finest_levels(image, spacing_mm, (region, region.with_surroundings()))
 
         brains, heads = zip(*on_both(both_regions, sides, pool), strict=True)
 
-        def correlation(levels: LevelPair) -> float:
+        def correlations(levels: LevelPair) -> Correlations:
             few = sample_both(levels, FEW_SAMPLES)
-            return mean_correlation(linearize_both(*few, current, middle(*few, current), pool))
+            linearized = linearize_both(*few, current, middle(*few, current), pool)
+            return mean_correlation(linearized), mean_raw_correlation(linearized)
 
-        return brains, heads, correlation(brains), correlation(heads)
+        return brains, heads, correlations(brains), correlations(heads)
 
     brains, heads, brain, head = build(LAST.spacing_mm)
-    if is_noise_dominated(brain, correlation_2mm):
+    if is_noise_dominated(brain[0], correlation_2mm):
         brains, heads, brain, head = build(COARSER_MM)
-    if heads_agree(brain, head):
+    if is_same_contrast(*brain) and heads_agree(brain[0], head[0]):
         first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
         brains = first, second
     return run_pass(sample_both(brains, LAST.samples), current, dof, LAST, pool)

@@ -74,6 +74,18 @@ def test_another_contrast(fixed, head):
     assert not found.same_contrast
 
 
+@pytest.mark.parametrize(
+    ("contrast", "sampled"), [(lambda shares: 900 * shares, True), (lambda shares: 900 - 700 * shares, False)]
+)
+def test_surroundings_of_the_brain_count_in_one_contrast_alone(fixed, head, monkeypatch, contrast, sampled):
+    used = []
+    with_brain = one_person.with_checkerboard_brain
+    monkeypatch.setattr(one_person, "with_checkerboard_brain", lambda *a: used.append(a) or with_brain(*a))
+    found = refine(fixed, (head.scan(TRUTH, noise=0.01, contrast=contrast), head.brain(TRUTH)), START)
+    assert found.same_person
+    assert bool(used) == sampled
+
+
 @pytest.mark.parametrize("dof", [6, 7, 9])
 def test_fewer_degrees_of_freedom(fixed, head, dof):
     truth = nearest_dof(TRUTH, (0, 0, 0), dof)
