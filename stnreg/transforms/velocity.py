@@ -22,6 +22,9 @@ FIRST_STEP = 1.0
 in the mean and by 0.03 mm at most."""
 STEEPEST = 1.0
 """Of the first step, which is one to one where its `row_bound` is below 1."""
+MENDS = 2
+"""How often what interpolation leaves between both flows is split evenly. Between two brains 0.17 mm are left in the
+mean, 0.08 after once, 0.07 after twice."""
 
 T = TypeVar("T")
 
@@ -89,7 +92,9 @@ class VelocityField(Transform):
         if kept.mended is None:
             there, back = self.raw_flows(threads)
             with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-                kept.mended = self._ordered(*pool.map(_mended, (there, back), (back, there)))
+                for _ in range(MENDS):
+                    there, back = pool.map(_mended, (there, back), (back, there))
+            kept.mended = self._ordered(there, back)
         return self._ordered(*kept.mended)[0]
 
     def raw_flows(self, threads: int = 1) -> tuple[DisplacementField, DisplacementField]:
