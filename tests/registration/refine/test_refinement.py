@@ -74,16 +74,21 @@ def test_another_contrast(fixed, head):
     assert not found.same_contrast
 
 
-@pytest.mark.parametrize(
-    ("contrast", "sampled"), [(lambda shares: 900 * shares, True), (lambda shares: 900 - 700 * shares, False)]
-)
-def test_surroundings_of_the_brain_count_in_one_contrast_alone(fixed, head, monkeypatch, contrast, sampled):
+def test_surroundings_count_in_one_contrast_and_across_contrasts_around_stripped_brains(fixed, head, monkeypatch):
     used = []
     with_brain = one_person.with_checkerboard_brain
     monkeypatch.setattr(one_person, "with_checkerboard_brain", lambda *a: used.append(a) or with_brain(*a))
-    found = refine(fixed, (head.scan(TRUTH, noise=0.01, contrast=contrast), head.brain(TRUTH)), START)
-    assert found.same_person
-    assert bool(used) == sampled
+    clean = head.scan(EYE)  # exactly one value around the brain
+    for contrast, noise, first, count in (
+        (lambda shares: 900 * shares, 0.01, fixed[0], 2),
+        (lambda shares: 900 - 700 * shares, 0.01, fixed[0], 0),
+        (lambda shares: 900 - 700 * shares, 0.0, fixed[0], 0),
+        (lambda shares: 900 - 700 * shares, 0.0, clean, 2),
+    ):
+        used.clear()
+        scan = head.scan(TRUTH, noise=noise, contrast=contrast)
+        assert refine((first, fixed[1]), (scan, head.brain(TRUTH)), START).same_person
+        assert len(used) == count
 
 
 @pytest.mark.parametrize("dof", [6, 7, 9])
