@@ -32,6 +32,9 @@ TELLING = 1  # index of the pass at which one head is told from two
 # Share of the information of an affine that a rigid transform keeps at least for one head. Most pairs of two people
 # keep less; of two whose heads are nearly alike in size, some keep more.
 ONE_HEAD_SHARE = 0.96
+# Where the images share little, as those of two people do, nearly all of it has to be kept. Both directions together,
+# nats: two people in two contrasts 0.4 to 0.6, one head 1.0 and more (CT, quantitative maps, any order of tissues).
+LITTLE_NATS, LITTLE_SHARE = 0.75, 0.985
 INNER_SHARE = 0.7  # of the brain map: where the range of the intensities is taken from
 RANGE_PERCENT = (1.0, 99.0)
 EVERY = 2  # n-th voxel along each axis
@@ -134,4 +137,16 @@ def _nats(outcome: Outcome) -> float:
 
 
 def _is_one_head(rigid: Outcome, affine: Outcome) -> bool:
-    return _nats(rigid) > 0 and _nats(rigid) >= ONE_HEAD_SHARE * _nats(affine)
+    return shows_one_head(_nats(rigid), _nats(affine))
+
+
+def shows_one_head(rigid_nats: float, affine_nats: float) -> bool:
+    """Return whether two images show one head, by what they share under the best rigid transform and affine.
+
+    Parameters
+    ----------
+    rigid_nats, affine_nats : float
+        Mutual information, the sum of both directions.
+    """
+    share = ONE_HEAD_SHARE if rigid_nats >= LITTLE_NATS else LITTLE_SHARE
+    return rigid_nats > 0 and rigid_nats >= share * affine_nats

@@ -1,7 +1,7 @@
 import numpy as np
 
 from stnreg.geometry.affine import Parameters, compose, from_parameters, mean_error_mm, nearest_dof, random_affine
-from stnreg.registration.refine.information import informed_levels, refine_one_head
+from stnreg.registration.refine.information import informed_levels, refine_one_head, shows_one_head
 from stnreg.registration.refine.region import Region
 
 TRUTH = nearest_dof(random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20), (0, 0, 0), 6)
@@ -39,3 +39,13 @@ def test_what_is_far_brighter_than_the_brain_does_not_change_its_range(head):
     plain, bright = (informed_levels((one, grid), region, [4.0])[0] for one in (image, hot))
     points = head.points()[:500].T.astype(np.float32)
     np.testing.assert_allclose(bright.values_at(points, EYE), plain.values_at(points, EYE), atol=1e-6)
+
+
+def test_two_people_who_happen_to_be_of_one_size_are_not_one_head():
+    # As measured: rigid and affine information of two people in two contrasts, and of one head.
+    assert not shows_one_head(0.556, 0.556 / 0.960)
+    assert not shows_one_head(0.504, 0.504 / 0.908)
+    assert shows_one_head(1.018, 1.018 / 0.971)
+    assert shows_one_head(1.054, 1.054 / 0.967)
+    assert shows_one_head(0.5, 0.5 / 0.997)
+    assert not shows_one_head(0.0, 0.0)
