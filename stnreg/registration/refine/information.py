@@ -32,9 +32,8 @@ TELLING = 1  # index of the pass at which one head is told from two
 # Share of the information of an affine that a rigid transform keeps at least for one head. Most pairs of two people
 # keep less; of two whose heads are nearly alike in size, some keep more.
 ONE_HEAD_SHARE = 0.96
-# Where the images share little, as those of two people do, nearly all of it has to be kept. Both directions together,
-# nats: two people in two contrasts 0.4 to 0.6, one head 1.0 and more (CT, quantitative maps, any order of tissues).
-LITTLE_NATS, LITTLE_SHARE = 0.75, 0.985
+LEAST_NATS = 0.3  # both directions together; less is shared under a wrong pose alone: 0.2, and a rigid one keeps it all
+LITTLE_NATS = 0.75  # two people in two contrasts share 0.4 to 0.6, one head mostly 1.0 and more
 INNER_SHARE = 0.7  # of the brain map: where the range of the intensities is taken from
 RANGE_PERCENT = (1.0, 99.0)
 EVERY = 2  # n-th voxel along each axis
@@ -51,10 +50,14 @@ class InformedHead:
         Rigid, LPS mm.
     steps : tuple of int
         Iterations of each pass.
+    shares_little : bool
+        Whether the images share no more information than those of two people may: then their local correlation is to
+        say the same.
     """
 
     fixed_to_moving: Matrix
     steps: tuple[int, ...]
+    shares_little: bool
 
 
 def refine_one_head(
@@ -78,17 +81,19 @@ def refine_one_head(
     spacings_mm = [p.spacing_mm for p in PASSES]
     levels = on_both(lambda image, region: informed_levels(image, region, spacings_mm), sides, pool)
     pairs = list(zip(*levels, strict=True))
-    current, steps = start, []
+    current, steps, shares_little = start, [], False
     for k, (pair, p) in enumerate(zip(pairs, PASSES, strict=True)):
         fixed, moving = (sample_object(level, p.samples) for level in pair)
         if k == 0:
             current = nearest_dof(current, middle(fixed, moving, current), 6)
         rigid = _run(fixed, moving, current, 6, p, pool)
-        if k == TELLING and not _is_one_head(rigid, _run(fixed, moving, affine, 12, p, pool)):
-            return None
+        if k == TELLING:
+            if not shows_one_head(_nats(rigid), _nats(_run(fixed, moving, affine, 12, p, pool))):
+                return None
+            shares_little = _nats(rigid) < LITTLE_NATS
         current = rigid.fixed_to_moving
         steps.append(rigid.steps)
-    return InformedHead(current, tuple(steps))
+    return InformedHead(current, tuple(steps), shares_little)
 
 
 def informed_levels(image: ArrayOnGrid, region: Region, spacings_mm: Sequence[float]) -> list[ObjectLevel]:
@@ -136,10 +141,6 @@ def _nats(outcome: Outcome) -> float:
     return float(both[0].nats + both[1].nats)
 
 
-def _is_one_head(rigid: Outcome, affine: Outcome) -> bool:
-    return shows_one_head(_nats(rigid), _nats(affine))
-
-
 def shows_one_head(rigid_nats: float, affine_nats: float) -> bool:
     """Return whether two images show one head, by what they share under the best rigid transform and affine.
 
@@ -148,5 +149,4 @@ def shows_one_head(rigid_nats: float, affine_nats: float) -> bool:
     rigid_nats, affine_nats : float
         Mutual information, the sum of both directions.
     """
-    share = ONE_HEAD_SHARE if rigid_nats >= LITTLE_NATS else LITTLE_SHARE
-    return rigid_nats > 0 and rigid_nats >= share * affine_nats
+    return rigid_nats >= max(LEAST_NATS, ONE_HEAD_SHARE * affine_nats)

@@ -29,6 +29,7 @@ from stnreg.registration.refine.simulated import SimulatedHead, refine_blurred
 PASSES = (Pass(8.0, 6_000, 15, 0.2), Pass(4.0, 20_000, 12, 0.05), Pass(2.0, 30_000, 8, 0.03))
 MIRROR_LEVEL = 1
 KEPT_OVERLAP = 0.7  # share of the overlap that a transform of higher local correlation keeps
+SLACK = 0.005  # by which a rigid transform of one head may correlate less than the affine; of two people 0.013 and more
 LOST_MM = 8.0  # farther than this from where local correlation ended, it had begun too far off: the coarsest voxels
 
 
@@ -131,6 +132,9 @@ class Search:
             if again.same_person:
                 return replace(again, start=result.start, before=result.before), gain, CORRELATION
         after = linearize_both(*result.sampled, end, middle(*result.sampled, end), self.pool)
+        correlates_less = mean_correlation(after) < mean_correlation(result.after) - SLACK
+        if isinstance(found, InformedHead) and found.shares_little and correlates_less:
+            return result, gain, CORRELATION
         changed = {"fixed_to_moving": end, "dof": 6, "after": after, "steps": result.steps + found.steps}
         return replace(result, **changed, one_head=True, rigid=True), gain, similarity
 

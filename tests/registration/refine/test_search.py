@@ -12,9 +12,10 @@ from stnreg.geometry.affine import (
     nearest_dof,
     random_affine,
 )
-from stnreg.registration.refine import refine_affine
+from stnreg.registration.refine import refine_affine, search
+from stnreg.registration.refine.information import InformedHead
 from stnreg.registration.refine.linearization import Linearization, total_cost
-from stnreg.registration.refine.refined import CORRELATION
+from stnreg.registration.refine.refined import CORRELATION, INFORMATION
 from stnreg.registration.refine.search import PyramidResult
 
 TRUTH = nearest_dof(random_affine(np.random.default_rng(11), translation_mm=15, rotation_deg=20), (0, 0, 0), 6)
@@ -52,6 +53,28 @@ def test_one_person_in_another_contrast_is_found_where_the_start_is_far_off(head
     assert refined.same_person
     assert not refined.mirrored
     assert mean_error_mm(refined.fixed_to_moving, TRUTH, head.points()) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("off_mm", "shares_little", "similarity"), [(2, True, CORRELATION), (2, False, INFORMATION), (0, True, INFORMATION)]
+)
+def test_one_head_that_shares_little_must_correlate_as_well_rigidly(
+    head, monkeypatch, off_mm, shares_little, similarity
+):
+    end = compose(TRUTH, from_parameters(Parameters((off_mm, off_mm, 0), (0, 0, 0)), (0, 0, 0)))
+    told = InformedHead(end, (1, 1, 1), shares_little)
+    monkeypatch.setattr(search, "refine_one_head", lambda *_: told)
+    start = compose(TRUTH, from_parameters(Parameters((1, 1, 1), (1, 1, 1)), (0, 0, 0)))
+    refined = refine_affine(
+        head.scan(EYE, noise=0.005),
+        head.scan(TRUTH, noise=30.0, contrast=lambda shares: 400 * np.abs(shares - 0.8)),
+        start,
+        fixed_brain=head.brain(EYE),
+        moving_brain=head.brain(TRUTH),
+        dof=6,
+    )
+    assert refined.similarity == similarity
+    assert np.allclose(refined.fixed_to_moving, end) == (similarity == INFORMATION)
 
 
 def compared(overlap, correlation, residual):
