@@ -17,10 +17,10 @@ from stnreg.registration.refine.linearization import (
     mean_raw_correlation,
     total_cost,
 )
-from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast
+from stnreg.registration.refine.pair_type import heads_agree, heads_have_one_contrast, is_noise_dominated
 from stnreg.registration.refine.parallel import Side, on_both
 from stnreg.registration.refine.pyramid import PyramidLevel, finest_levels, with_checkerboard_brain
-from stnreg.registration.refine.region import BRAIN_SHARE, Region, is_stripped
+from stnreg.registration.refine.region import BRAIN_SHARE, Region
 from stnreg.registration.refine.samples import SampledImage, middle, take_samples
 
 LAST = Pass(1.0, 40_000, 6, 0.003, newton=True)  # full resolution, to convergence
@@ -67,10 +67,8 @@ def refine_finest(
     """Refine a pair of one person at full resolution.
 
     If skull and scalp fit as well as the brain, they are sampled too, and the brain at half density: it may have
-    shrunk since the other scan. They do not fit if one image is skull-stripped. Where contrasts differ they may
-    correlate better than the brain and still mislead, as bone and fat end elsewhere in CT or FLAIR than in T1. So there
-    they count only if both images are stripped: what is sampled then is the outline of the brain. If noise dominates
-    the finest level, the 2 mm level is used.
+    shrunk since the other scan. They do not fit if one image is skull-stripped, and must have one contrast. If noise
+    dominates the finest level, the 2 mm level is used.
     """
 
     def build(spacing_mm: float) -> tuple[LevelPair, LevelPair, Correlations, Correlations]:
@@ -91,8 +89,7 @@ def refine_finest(
     brains, heads, brain, head = build(LAST.spacing_mm)
     if is_noise_dominated(brain[0], correlation_2mm):
         brains, heads, brain, head = build(COARSER_MM)
-    comparable = is_same_contrast(*brain) or all(is_stripped(*side) for side in sides)
-    if comparable and heads_agree(brain[0], head[0]):
+    if heads_agree(brain[0], head[0]) and heads_have_one_contrast(brain, head[1]):
         first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
         brains = first, second
     return run_pass(sample_both(brains, LAST.samples), current, dof, LAST, pool)

@@ -5,6 +5,8 @@ SAME_PERSON_CORRELATION = 0.73
 NEARLY = 0.05  # below it, structures that count too may have lowered the correlation of one person
 # In one head and one contrast, skull and scalp correlate better than the brain.
 HEAD_LOSS = 0.03
+# Of skull and scalp, without a map between the intensities: T1 to FLAIR 0.88 and more, to CT 0.7 at most.
+HEAD_CONTRAST = 0.8
 NOISE_SHARE = 0.9
 CONTRAST_SHARE = 0.9  # T1 to T1 0.97 and more; T1 to FLAIR below 0.7, to T2 negative
 
@@ -28,6 +30,21 @@ def is_nearly_same_person(local_correlation: float) -> bool:
 def heads_agree(brain_correlation: float, head_correlation: float) -> bool:
     """Return whether skull and scalp fit as well as the brain alone, so that they can be used."""
     return head_correlation >= brain_correlation - HEAD_LOSS
+
+
+def heads_have_one_contrast(brain: tuple[float, float], head_raw_correlation: float) -> bool:
+    """Return whether skull and scalp have one contrast: the brains have, or they correlate without a map between them.
+
+    Where they differ they may correlate better than the brain and still mislead: in a CT, bone and fat end elsewhere.
+
+    Parameters
+    ----------
+    brain : (float, float)
+        Correlation inside the brain, with and without the intensity map.
+    head_raw_correlation : float
+        Of both heads, without it.
+    """
+    return is_same_contrast(*brain) or head_raw_correlation >= HEAD_CONTRAST
 
 
 def is_same_contrast(correlation: float, raw_correlation: float) -> bool:

@@ -18,8 +18,6 @@ BLOCK_MM = 4.0  # the soft brain map has voxels of 5 mm, and no finer detail
 FOREGROUND_SHARE = 0.15  # of the brightest, where neither a brain map nor a mask is given
 HEAD_MM = 20.0  # skull and scalp lie within this of the brain
 MARGIN_MM = 24.0
-RING_MM = 3.0  # every so many, whether there is anything around a brain is looked up
-ONE_VALUE = 0.9  # share of the voxels around a stripped brain: 0.98 and more; around others 0.6 at most
 
 
 @dataclass(frozen=True)
@@ -80,31 +78,6 @@ def share_on(region: Region, means: Array, grid: Grid) -> Array:
     if region.exclude is not None:
         share[at_voxels(_presence(region.exclude), grid) > 0] = np.nan
     return share
-
-
-def is_stripped(image: ArrayOnGrid, region: Region) -> bool:
-    """Return whether an image has one value nearly everywhere around its brain: skull and scalp were removed.
-
-    Parameters
-    ----------
-    image : (array, Grid)
-        Intensities, any real type.
-    region : Region
-        With a brain map; without one nothing is known of the surroundings.
-    """
-    if region.brain is None:
-        return False
-    array, grid = image
-    x, y, z = (max(round(RING_MM / float(s)), 1) for s in grid.spacing)
-    few = array[::z, ::y, ::x]
-    few_grid = Grid(few.shape[::-1], grid.index_to_lps @ np.diag([x, y, z, 1.0]))
-    brain = Region(region.brain)
-    around = share_on(brain.with_surroundings(), few, few_grid) > BRAIN_SHARE
-    values = few[around & (share_on(brain, few, few_grid) < 1 - ONE_VALUE)]
-    if not len(values):
-        return False
-    _, counts = np.unique(values, return_counts=True)
-    return bool(counts.max() > ONE_VALUE * len(values))
 
 
 def crop(means: Array, grid: Grid, region: Region) -> ArrayOnGrid:

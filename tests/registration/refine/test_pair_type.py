@@ -1,4 +1,10 @@
-from stnreg.registration.refine.pair_type import heads_agree, is_noise_dominated, is_same_contrast, is_same_person
+from stnreg.registration.refine.pair_type import (
+    heads_agree,
+    heads_have_one_contrast,
+    is_noise_dominated,
+    is_same_contrast,
+    is_same_person,
+)
 
 
 def test_rules():
@@ -10,3 +16,11 @@ def test_rules():
     assert not is_noise_dominated(0.95, 0.98)
     assert is_same_contrast(0.9, 0.89)
     assert not is_same_contrast(0.9, -0.88)
+
+
+def test_heads_of_one_contrast():
+    # As measured: brain with and without a map, head without it.
+    assert heads_have_one_contrast((0.78, 0.75), 0.6)  # two noisy T1 scans
+    assert heads_have_one_contrast((0.71, -0.40), 0.88)  # T1 and T2 with a tumour, stripped
+    assert heads_have_one_contrast((0.77, 0.21), 0.89)  # T1 and FLAIR
+    assert not heads_have_one_contrast((0.73, 0.55), 0.68)  # T1 and CT

@@ -2,7 +2,7 @@ import numpy as np
 
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
-from stnreg.registration.refine.region import HEAD_MM, Region, at_voxels, box_mean, crop, is_stripped, share_on
+from stnreg.registration.refine.region import HEAD_MM, Region, at_voxels, box_mean, crop, share_on
 
 RNG = np.random.default_rng(0)
 
@@ -61,19 +61,3 @@ def test_surroundings_reach_around_the_brain(head):
     line = Grid.from_parts((120, 1, 1), (1, 1, 1), (0, 0, 0))
     ends_mm = [np.flatnonzero(at_voxels(map_, line)[0, 0] > 0.5).max() for map_ in ((brain, grid), (grown, grown_grid))]
     assert HEAD_MM - 3 < ends_mm[1] - ends_mm[0] < HEAD_MM + 5
-
-
-def test_a_brain_is_stripped_where_one_value_is_all_around_it():
-    grid = Grid.cube((0, 0, 0), 40, 4.0)
-    brain = np.zeros(grid.shape, np.float32)
-    brain[12:28, 12:28, 12:28] = 1
-    region = Region((brain, grid))
-    scan = RNG.uniform(1, 2, grid.shape).astype(np.float32)
-    assert not is_stripped((scan, grid), region)
-    for fill in (0, -1024):
-        assert is_stripped((np.where(brain > 0, scan, fill), grid), region)
-    # A few voxels that the stripping has left do not change it; half of the scalp does.
-    left = np.where((brain > 0) | (np.arange(40) < 8), scan, 0)
-    assert is_stripped((left, grid), region)
-    assert not is_stripped((np.where((brain > 0) | (np.arange(40) < 20), scan, 0), grid), region)
-    assert not is_stripped((np.zeros(grid.shape, np.float32), grid), Region())
