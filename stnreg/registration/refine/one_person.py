@@ -89,7 +89,7 @@ def refine_finest(
     brains, heads, brain, head = build(LAST.spacing_mm)
     if is_noise_dominated(brain[0], correlation_2mm):
         brains, heads, brain, head = build(COARSER_MM)
-    if heads_agree(brain[0], head[0]) and heads_have_one_contrast(brain, head[1]):
+    if heads_agree(brain[0], head[0]) and heads_have_one_contrast(brain, head):
         first, second = map(with_checkerboard_brain, heads, (region for _, region in sides))
         brains = first, second
     return run_pass(sample_both(brains, LAST.samples), current, dof, LAST, pool)

@@ -5,8 +5,9 @@ SAME_PERSON_CORRELATION = 0.73
 NEARLY = 0.05  # below it, structures that count too may have lowered the correlation of one person
 # In one head and one contrast, skull and scalp correlate better than the brain.
 HEAD_LOSS = 0.03
-# Of skull and scalp, without a map between the intensities: T1 to FLAIR 0.88 and more, to CT 0.7 at most.
-HEAD_CONTRAST = 0.8
+# Of the correlation of skull and scalp, that needs no map between the intensities: T1 to FLAIR and stripped brains of
+# two contrasts 0.93 and more, T1 to CT 0.91 at most.
+HEAD_CONTRAST_SHARE = 0.92
 NOISE_SHARE = 0.9
 CONTRAST_SHARE = 0.9  # T1 to T1 0.97 and more; T1 to FLAIR below 0.7, to T2 negative
 
@@ -32,19 +33,17 @@ def heads_agree(brain_correlation: float, head_correlation: float) -> bool:
     return head_correlation >= brain_correlation - HEAD_LOSS
 
 
-def heads_have_one_contrast(brain: tuple[float, float], head_raw_correlation: float) -> bool:
-    """Return whether skull and scalp have one contrast: the brains have, or they correlate without a map between them.
+def heads_have_one_contrast(brain: tuple[float, float], head: tuple[float, float]) -> bool:
+    """Return whether skull and scalp have one contrast: the brains have, or they need no map between the intensities.
 
     Where they differ they may correlate better than the brain and still mislead: in a CT, bone and fat end elsewhere.
 
     Parameters
     ----------
-    brain : (float, float)
-        Correlation inside the brain, with and without the intensity map.
-    head_raw_correlation : float
-        Of both heads, without it.
+    brain, head : (float, float)
+        Correlation inside the brain and of the whole heads, each with and without the intensity map.
     """
-    return is_same_contrast(*brain) or head_raw_correlation >= HEAD_CONTRAST
+    return is_same_contrast(*brain) or head[1] >= HEAD_CONTRAST_SHARE * head[0]
 
 
 def is_same_contrast(correlation: float, raw_correlation: float) -> bool:

@@ -19,8 +19,8 @@ def test_rules():
 
 
 def test_heads_of_one_contrast():
-    # As measured: brain with and without a map, head without it.
-    assert heads_have_one_contrast((0.78, 0.75), 0.6)  # two noisy T1 scans
-    assert heads_have_one_contrast((0.71, -0.40), 0.88)  # T1 and T2 with a tumour, stripped
-    assert heads_have_one_contrast((0.77, 0.21), 0.89)  # T1 and FLAIR
-    assert not heads_have_one_contrast((0.73, 0.55), 0.68)  # T1 and CT
+    # As measured: correlations of brain and head, with a map between the intensities and without.
+    assert heads_have_one_contrast((0.78, 0.75), (0.80, 0.60))  # two noisy T1 scans
+    assert heads_have_one_contrast((0.71, -0.40), (0.95, 0.88))  # T1 and T2 with a tumour, stripped
+    assert heads_have_one_contrast((0.755, 0.488), (0.758, 0.715))  # T1 and FLAIR
+    assert not heads_have_one_contrast((0.807, 0.651), (0.814, 0.742))  # T1 and CT
