@@ -144,7 +144,7 @@ def _are_coarse(warps: Warps) -> bool:
 def _agreeing(warps: Warps, frame: Frame, pool: ThreadPoolExecutor) -> Warps:
     """Return two warps made each other's inverse, as those who read them interpolate between coarse voxels.
 
-    As the flows of a `VelocityField` do, each takes back half of what the other leaves of the identity. Exchange the
+    Like the flows of a `VelocityField`, but each takes back half of what the other leaves of the identity. Exchange the
     images, and the two change places. Once is enough: what makes them agree also smooths them a little.
     """
     there = frame.to_moving @ invert(frame.to_fixed)
