@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="needs torch: pip install 'stnreg[tr
 
 from stnreg.networks.synthesis import SynthesisShape  # noqa: E402
 from stnreg.networks.velocity import VelocityNet, VelocityShape, integrate, spline_upsample, spline_values, warp  # noqa: E402
-from stnreg.training.deformable import losses, painting  # noqa: E402
+from stnreg.training.deformable import losses, painting, run, steps  # noqa: E402
 from stnreg.training.deformable.batch import BatchSettings, make_batch  # noqa: E402
 from stnreg.training.deformable.objective import LossSettings, batch_loss  # noqa: E402
 from stnreg.training.deformable.run import Budget, Run, TrainSettings, train  # noqa: E402
@@ -263,16 +263,46 @@ def test_a_synthesis_network_learns_an_image(velocity_pack):
     assert all(0 <= value <= 1 for name, value in run.validate().items() if name != "s")
 
 
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
 def test_half_precision_takes_a_step(velocity_pack, tmp_path):
     settings = replace(SETTINGS, half=True, batch=replace(STILL, painted_pairs=1, mixed_pairs=1))
-    weights = train(
-        velocity_pack, tmp_path, until=time.time() + 1.5, device="cpu", settings=settings, validate_every_s=0.5
-    )
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert {"begin", "train", "validation"} == {line["kind"] for line in lines}
+    weights = train(velocity_pack, tmp_path, steps=2, device="cpu", settings=settings)
+    lines = log_of(tmp_path)
+    assert [line["kind"] for line in lines] == ["begin", "train", "train", "validation"]
+    assert lines[2]["skipped"] == 0
     assert lines[-1]["affine"] > 0.3
-    assert lines[-2]["skipped"] == 0 if "skipped" in lines[-2] else True
     assert weights.is_file()
+
+
+class SlowClock:
+    """A clock that goes on by a quarter of a second whenever it is read: no test waits for a real one."""
+
+    def __init__(self):
+        self.now = 1e9
+
+    def time(self):
+        self.now += 0.25
+        return self.now
+
+    monotonic = time
+
+
+def test_a_run_ends_at_its_time_and_validates_on_the_way(velocity_pack, tmp_path, monkeypatch):
+    clock = SlowClock()
+    for module in (run, steps):
+        monkeypatch.setattr(module, "time", clock)
+    train(
+        velocity_pack, tmp_path, until=clock.now + 12, device="cpu", settings=replace(SETTINGS, batch=STILL),
+        validate_every_s=4.0,
+    )  # fmt: skip
+    lines = log_of(tmp_path)
+    assert [line["kind"] for line in lines].count("validation") > 1
+    assert {"begin", "train", "validation"} == {line["kind"] for line in lines}
+    assert lines[-1]["step"] > 3
+    assert clock.now < 1e9 + 16
 
 
 def test_a_brain_is_grown_by_all_neighbours():
