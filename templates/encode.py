@@ -14,7 +14,7 @@ import numpy as np
 from stnreg.images.templates import is_shipped, templates_here
 from stnreg.images.volume import load_volume
 from stnreg.models.card import Weights, find
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.anatomy.stored import file_of, save_encoding, stored_encoding
 from stnreg.registration.options import DEFAULT_MODEL

@@ -21,7 +21,8 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, from_param
 from stnreg.geometry.grid import Grid
 from stnreg.models.card import find
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import Encoding, encode, encode_both, threads_of_each
+from stnreg.registration.anatomy.encode import encode, encode_both, threads_of_each
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.load import load as load_encoder
 from stnreg.resampling.block_mean import BlockMeans

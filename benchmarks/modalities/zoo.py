@@ -1,9 +1,10 @@
 """Real pairs of other kinds of image, from the shared folder `zoo/`: how far from the truth, and what is refused.
 
-    python -m benchmarks.modalities.zoo [PAIR ...]
+    python -m benchmarks.modalities.zoo [PAIR ...] [--peers greedy,elastix]
 
 A folder a pair, with `meta.json` and, where the true map is known, `truth.txt`. Distances are from it, over the head. A
-truth from a `header` is good to about half a millimetre, that of two templates to one or two.
+truth from a `header` is good to about half a millimetre, that of two templates to one or two. `best peer`: the least of
+the peers' distances on the same files.
 """
 
 import argparse
@@ -13,13 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.accuracy.methods import PEERS, run_method
 from benchmarks.common.heads import shared_folder
 from benchmarks.modalities.tables import ruled
 from stnreg import register
 from stnreg.geometry.affine import apply_affine
 from stnreg.images.volume import load_volume
 
-HEADS = ("pair", "what", "truth", "error mm", "verdict", "score", "one person", "similarity", "seconds")
+HEADS = ("pair", "what", "truth", "error mm", "verdict", "score", "one person", "similarity", "seconds",
+         "best peer")  # fmt: skip
 POINTS_STEP = 500
 
 
@@ -34,7 +37,19 @@ def error_mm(folder: Path, found: np.ndarray) -> float | None:
     return float(np.linalg.norm(off, axis=1).mean())
 
 
-def row(folder: Path) -> list[str]:
+def best_peer(folder: Path, peers: list[str]) -> str:
+    """Run peers on a pair, and return the least distance from the true map, and whose it is."""
+    found = {}
+    for name in peers:
+        matrix, _ = run_method(name, folder / "fixed.nii.gz", folder / "moving.nii.gz")
+        off = None if matrix is None else error_mm(folder, matrix)
+        if off is not None:
+            found[name] = off
+    best = min(found, key=lambda name: found[name], default=None)
+    return "" if best is None else f"{found[best]:.2f} (`{best}`)"
+
+
+def row(folder: Path, peers: list[str]) -> list[str]:
     """Register a pair, and return its row of the table."""
     about = json.loads((folder / "meta.json").read_text())
     began = time.process_time()
@@ -51,6 +66,7 @@ def row(folder: Path) -> list[str]:
         "" if refined is None else "yes" if refined.same_person else "no",
         "" if refined is None else refined.similarity,
         f"{seconds:.1f}",
+        best_peer(folder, peers),
     ]
 
 
@@ -58,10 +74,14 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", nargs="*")
+    parser.add_argument("--peers", default="", help=f"to compare with: {', '.join(PEERS)}")
     options = parser.parse_args()
+    peers = [name for name in options.peers.split(",") if name]
+    if unknown := [name for name in peers if name not in PEERS]:
+        parser.error(f"unknown {', '.join(unknown)}; peers {', '.join(PEERS)}")
     root = shared_folder() / "data/zoo"
     folders = [root / name for name in options.pairs] or sorted(path.parent for path in root.glob("*/meta.json"))
-    print(ruled(HEADS, [row(folder) for folder in folders]))
+    print(ruled(HEADS, [row(folder, peers) for folder in folders]))
 
 
 if __name__ == "__main__":

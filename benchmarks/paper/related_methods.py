@@ -13,7 +13,7 @@ from stnreg.geometry.grid import ArrayOnGrid
 from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.models.runtime import open_session, run_network
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.load import AnatomyEncoder, load
 from stnreg.registration.deformable.appearance import appearance
 from stnreg.registration.deformable.frame import Frame, box, frame_between, frame_to_head

@@ -10,7 +10,8 @@ import numpy as np
 from stnreg.geometry.affine import apply_affine, compose
 from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.agreement import common_share
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode
+from stnreg.registration.anatomy.encode import encode
+from stnreg.registration.anatomy.encoding import AnatomyModel, Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm
 from stnreg.registration.anatomy.maps import centroids_of
 from stnreg.registration.refine.linearization import linearize_both, mean_correlation, mean_raw_correlation

@@ -1,13 +1,17 @@
-"""The default number of threads, and a limit of one BLAS thread."""
+"""The default number of threads, work divided among threads, and a limit of one BLAS thread."""
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from threadpoolctl import LibController
+
+Result = TypeVar("Result")
 
 
 def default_threads() -> int:
@@ -19,6 +23,33 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def map_threads(function: Callable[..., Result], *items: Sequence[Any], threads: int) -> list[Result]:
+    """Return what `function` returns of each item, in order, as `map` does; the items are divided among threads.
+
+    Parameters
+    ----------
+    function : callable
+        Must not call `map_threads` itself: it would wait for threads that wait for it.
+    *items : sequences of one length
+        One for each argument of the function.
+    threads : int
+        With 1 no other thread is used.
+    """
+    if min(threads, len(items[0])) < 2:
+        return list(map(function, *items))
+    return list(_pool(threads).map(function, *items))
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Keep threads alive: a new one would allocate the memory of the networks again."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="stnreg-map")
+
+
+if hasattr(os, "register_at_fork"):  # threads do not survive a fork
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 class _Hold:

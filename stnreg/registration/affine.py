@@ -10,7 +10,7 @@ import numpy as np
 from stnreg.core.clock import Clock
 from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair, trusted_structures
 from stnreg.registration.explained import explained_contrast
 from stnreg.registration.findings import Encodings, Findings

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.refine.region import box_mean
 from stnreg.resampling.block_mean import BlockMeans
 from stnreg.resampling.resample import resample

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.deformable.stage import Deformation
 from stnreg.registration.quality import Verdict
 from stnreg.registration.refine.refined import Refined

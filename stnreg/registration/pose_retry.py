@@ -15,7 +15,8 @@ from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.affine import register_affine
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_from, encode_poses
+from stnreg.registration.anatomy.encode import encode_from, encode_poses
+from stnreg.registration.anatomy.encoding import AnatomyModel, Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import brain_shift_mm, distinct
 from stnreg.registration.findings import Encodings, Findings

@@ -8,7 +8,7 @@ import numpy as np
 from stnreg.models.calibration import Calibration
 from stnreg.registration.anatomy.agreement import common_share, map_agreement
 from stnreg.registration.anatomy.completion import completed
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, distance_from_structures_mm, fit_pair
 from stnreg.registration.refine.pair_type import is_nearly_same_person
 

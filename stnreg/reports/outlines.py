@@ -17,7 +17,7 @@ from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.images.volume import Volume
 from stnreg.preprocessing.components import ellipsoid, filled
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.result import RegistrationResult
 from stnreg.transforms.base import Transform
 from stnreg.transforms.sampling import moved

@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from stnreg.core.threads import default_threads, one_blas_thread
+from stnreg.core.threads import default_threads, map_threads, one_blas_thread
 
 
 def _blas_threads() -> list[int]:
@@ -72,3 +72,17 @@ def test_threads_are_the_grant_and_not_the_load(monkeypatch):
     assert default_threads() == 2
     monkeypatch.delenv("SLURM_CPUS_PER_TASK")
     assert default_threads() >= 1
+
+
+def test_work_is_divided_and_comes_back_in_order():
+    meet = threading.Barrier(2, timeout=20)  # passed by two threads that work at one time
+
+    def meeting(a, b):
+        meet.wait()
+        return a + b, threading.get_ident()
+
+    found = map_threads(meeting, [1, 2, 3, 4], [10, 20, 30, 40], threads=2)
+    assert [value for value, _ in found] == [11, 22, 33, 44]
+    assert map_threads(lambda _: threading.get_ident(), [1, 2], threads=1) == [threading.get_ident()] * 2
+    assert map_threads(lambda _: threading.get_ident(), [1], threads=2) == [threading.get_ident()]
+    assert map_threads(abs, [], threads=2) == []

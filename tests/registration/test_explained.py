@@ -5,7 +5,7 @@ import pytest
 
 from stnreg.geometry.grid import Grid
 from stnreg.registration import explained
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.explained import explained_contrast
 from stnreg.resampling.block_mean import BlockMeans
 

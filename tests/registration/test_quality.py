@@ -9,7 +9,7 @@ from stnreg.geometry.affine import Parameters, apply_affine, compose, from_param
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import Calibration
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import BRAIN_MM, affine_standard_error_mm
 from stnreg.registration.anatomy.pose import CORNERS
 from stnreg.registration.quality import (

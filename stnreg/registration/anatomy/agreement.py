@@ -3,7 +3,7 @@
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.resampling.channels import sample_maps
 
 BRAIN_SHARE = 0.1  # map voxels with a lower brain probability are not compared

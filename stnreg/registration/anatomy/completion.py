@@ -5,7 +5,7 @@ import numpy as np
 from stnreg.errors import GeometryError
 from stnreg.geometry.affine import apply_affine, compose, exp_affine, invert, log_affine, nearest_dof
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import fit_pair
 
 

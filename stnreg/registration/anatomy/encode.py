@@ -7,22 +7,21 @@ centroids are fitted to the template's. An `Encoding` depends on one image alone
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
-from itertools import islice
+from dataclasses import replace
+from functools import cache
+from itertools import chain
 
 import numpy as np
 
 from stnreg.core.clock import NO_DEADLINE, Deadline
-from stnreg.core.threads import one_blas_thread
-from stnreg.geometry.affine import apply_affine, invert
+from stnreg.core.threads import map_threads, one_blas_thread
+from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
-from stnreg.models.calibration import Calibration
+from stnreg.registration.anatomy.encoding import AGREED_SLACK, AnatomyModel, Encoding
 from stnreg.registration.anatomy.maps import (
     MapNetwork,
-    PoseNetwork,
     brightened,
     brightening,
     centroids_of,
@@ -36,86 +35,7 @@ from stnreg.resampling.block_mean import BlockMeans
 
 Array = np.ndarray
 MAX_FINE_PASSES = 3
-AGREED_SLACK = 1.25  # a pose that several rotations lead to may fit the template by so much less
 MAX_POSES = 8  # candidates that are encoded
-
-
-@dataclass(frozen=True)
-class AnatomyModel:
-    """The pose network and the fine network."""
-
-    pose: PoseNetwork
-    fine: MapNetwork
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Pose, structures and brain mask of one image.
-
-    Parameters
-    ----------
-    centroids_lps : (structures, 3) float64
-        LPS mm; NaN if a structure was not found.
-    weights : (structures,) float64
-        Confidence of each centroid, 0 to 1, over the squared spread of its structure, 1 / mm^2.
-    maps : (structures, D, H, W) float32
-        Soft segmentation: the fraction of each structure in each voxel, background first.
-    maps_grid : Grid
-        Grid of the maps; rotated with the head.
-    template_to_lps : (4, 4) float64
-        Similarity from the template to the image.
-    residual_mm : float
-        Weighted root mean square distance of the centroids from the template's under the similarity.
-    fit_residual_mm : float
-        The same after a mild affine fit, which accounts for the shape of the head. A pose is accepted by it.
-    volumes_mm3 : (structures,) float64
-        Volume of each structure inside the field of view.
-    calibration : Calibration
-        Of the network.
-    has_head : bool
-        Whether the image shows anything like a head; if not, nothing was searched for.
-    alternatives : tuple of Encoding
-        From the other poses that were tried, where several were.
-    """
-
-    centroids_lps: Array
-    weights: Array
-    maps: Array
-    maps_grid: Grid
-    template_to_lps: Array
-    residual_mm: float
-    fit_residual_mm: float
-    volumes_mm3: Array
-    calibration: Calibration = field(default_factory=Calibration)
-    has_head: bool = True
-    alternatives: tuple["Encoding", ...] = ()
-
-    @property
-    def pose_uncertainty(self) -> float:
-        """`fit_residual_mm` over the mean sharpness of the maps; lower is better."""
-        flat = self.maps[1:].reshape(len(self.maps) - 1, -1)
-        sharp = np.einsum("kv,kv->", flat, flat) / max(float(flat.sum()), 1e-6)
-        return self.fit_residual_mm / max(float(sharp), 1e-3)
-
-    @property
-    def is_placed(self) -> bool:
-        """Whether the structures lie as in a head: what an animal or a phantom shows, or a wrong pose, does not."""
-        return self.fit_residual_mm <= AGREED_SLACK * self.calibration.accept_mm
-
-    @property
-    def mirror(self) -> Array:
-        """(4, 4): the reflection in the head's midplane, LPS mm."""
-        return self.template_to_lps @ np.diag([-1.0, 1.0, 1.0, 1.0]) @ invert(self.template_to_lps)
-
-    @cached_property
-    def maps_by_voxel(self) -> Array:
-        """`maps` again, in memory such that the values of one voxel lie together: interpolation reads them so."""
-        return np.moveaxis(np.ascontiguousarray(np.moveaxis(self.maps, 0, -1)), -1, 0)
-
-    @property
-    def brain(self) -> Array:
-        """Soft brain mask (ventricles included) on `maps_grid`, (D, H, W) float32, 0 to 1."""
-        return 1.0 - self.maps[0]
 
 
 def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
@@ -133,7 +53,9 @@ def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
 
 
 @one_blas_thread()
-def encode_means(means: BlockMeans, model: AnatomyModel, deadline: Deadline = NO_DEADLINE) -> Encoding:
+def encode_means(
+    means: BlockMeans, model: AnatomyModel, deadline: Deadline = NO_DEADLINE, threads: int = 1
+) -> Encoding:
     """Encode one image, as `encode` does, by its block means.
 
     Parameters
@@ -142,36 +64,62 @@ def encode_means(means: BlockMeans, model: AnatomyModel, deadline: Deadline = NO
     model : AnatomyModel
     deadline : Deadline
         Once it is over no other pose is tried.
+    threads : int
+        A head that is hard to find is looked for by so many; the result does not depend on it.
     """
-    tried: list[Encoding] = []
-    middle, middle_grid = means.at(model.fine.spacing_mm)
     try:
-        for pose in islice(candidate_poses(means, model), MAX_POSES):
-            passes = MAX_FINE_PASSES if pose.is_agreed or not tried else 1
-            encoding = _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes)
-            tried.append(encoding)
-            slack = AGREED_SLACK if pose.is_agreed else 1.0
-            if encoding.fit_residual_mm <= slack * model.fine.calibration.accept_mm or deadline.is_over:
-                break
+        tried = _encode_until_accepted(means, model, deadline, threads)
     except NoHead:
         return replace(_unsearched(means, model), has_head=False)
     best = min(tried, key=lambda encoding: encoding.pose_uncertainty)
     if len(tried) < 3 or deadline.is_over:
         return best
-    again = _encode_from_pose(middle, middle_grid, best.template_to_lps, model.fine, MAX_FINE_PASSES - 1)
+    middle = means.at(model.fine.spacing_mm)
+    again = _encode_from_pose(*middle, best.template_to_lps, model.fine, MAX_FINE_PASSES - 1)
     others = tuple(encoding for encoding in tried if encoding is not best)
     return replace(min(best, again, key=lambda encoding: encoding.pose_uncertainty), alternatives=others)
 
 
-def candidate_poses(means: BlockMeans, model: AnatomyModel) -> Iterator[FoundPose]:
-    """Yield candidate poses of an image, most likely first; see `find_poses`.
+def _encode_until_accepted(means: BlockMeans, model: AnatomyModel, deadline: Deadline, threads: int) -> list[Encoding]:
+    """Encode one image from its candidate poses, up to the first that fits the template.
+
+    Poses that are known are encoded side by side. What comes after one that fits is dropped: the result is that of one
+    thread.
+
+    Raises
+    ------
+    NoHead
+        If the image shows nothing like a head.
+    """
+    middle, middle_grid = means.at(model.fine.spacing_mm)
+    tried: list[Encoding] = []
+
+    def encode_pose(pose: FoundPose, passes: int) -> Encoding:
+        return _encode_from_pose(middle, middle_grid, pose.template_to_lps, model.fine, passes)
+
+    for poses in candidate_poses(means, model, threads):
+        left = poses[: MAX_POSES - len(tried)]
+        for some in (left[start : start + threads] for start in range(0, len(left), threads)):
+            thorough = [pose.is_agreed or (not tried and pose is some[0]) for pose in some]
+            passes = [MAX_FINE_PASSES if one else 1 for one in thorough]
+            encodings = map_threads(encode_pose, some, passes, threads=threads)
+            for pose, encoding in zip(some, encodings, strict=True):
+                tried.append(encoding)
+                slack = AGREED_SLACK if pose.is_agreed else 1.0
+                if encoding.fit_residual_mm <= slack * model.fine.calibration.accept_mm or deadline.is_over:
+                    return tried
+    return tried
+
+
+def candidate_poses(means: BlockMeans, model: AnatomyModel, threads: int = 1) -> Iterator[Sequence[FoundPose]]:
+    """Yield candidate poses of an image, most likely first, in groups; see `find_poses`.
 
     Raises
     ------
     NoHead
         If the image shows nothing like a head; before the first pose.
     """
-    yield from find_poses(*_coarse(means, model), model.pose)
+    yield from find_poses(*_coarse(means, model), model.pose, threads)
 
 
 def encode_poses(means: BlockMeans, model: AnatomyModel) -> Iterator[Encoding]:
@@ -188,7 +136,7 @@ def encode_poses(means: BlockMeans, model: AnatomyModel) -> Iterator[Encoding]:
     NoHead
         If the image shows nothing like a head; before the first pose.
     """
-    for pose in candidate_poses(means, model):
+    for pose in chain.from_iterable(candidate_poses(means, model)):
         yield _encode_from_pose(*means.at(model.fine.spacing_mm), pose.template_to_lps, model.fine, passes=1)
 
 
@@ -229,6 +177,8 @@ def encode_both(
 ) -> tuple[Encoding, Encoding]:
     """Encode two images, in parallel if there are at least two threads.
 
+    Once one of them is done, its threads help with the other.
+
     Parameters
     ----------
     fixed, moving : BlockMeans
@@ -242,8 +192,8 @@ def encode_both(
         first = encode_means(fixed, model, deadline)
         # Without a head in the fixed image the pair is rejected, whatever the moving one shows.
         return first, encode_means(moving, model, deadline) if first.has_head else _unsearched(moving, model)
-    waiting = _helpers().submit(encode_means, fixed, model, deadline)
-    second = encode_means(moving, model, deadline)
+    waiting = _helpers().submit(encode_means, fixed, model, deadline, threads)
+    second = encode_means(moving, model, deadline, threads)
     return waiting.result(), second
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from stnreg.images.volume import Volume
 from stnreg.models.card import Weights
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import numpy as np
 from stnreg.geometry.affine import apply_affine, invert
 from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.lie import geodesic_mean
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.map_alignment import fit_maps
 from stnreg.registration.anatomy.maps import cauchy_weights, robust_similarity, wholeness
 from stnreg.registration.anatomy.pose import CORNERS

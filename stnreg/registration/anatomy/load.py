@@ -15,7 +15,8 @@ from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights, find
 from stnreg.models.runtime import open_session, run_network
 from stnreg.preprocessing.conditioning import conditioned
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode_both, encode_means
+from stnreg.registration.anatomy.encode import encode_both, encode_means
+from stnreg.registration.anatomy.encoding import AnatomyModel, Encoding
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
 from stnreg.resampling.block_mean import BlockMeans
 

@@ -11,7 +11,7 @@ import numpy as np
 from stnreg.geometry.affine import apply_affine, compose, invert
 from stnreg.geometry.lie import exp_affine
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.resampling.channels import sample_maps_with_gradient
 
 Array = np.ndarray

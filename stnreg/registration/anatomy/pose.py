@@ -1,6 +1,6 @@
 """Estimate the pose of a head: position and rotation, any rotation."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice, permutations, product
@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from stnreg.core.threads import map_threads
 from stnreg.geometry.affine import apply_affine
 from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import PoseCalibration
@@ -75,13 +76,18 @@ class FoundPose:
     is_agreed: bool = False
 
 
-def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork) -> Iterator[FoundPose]:
+def find_poses(
+    array: Array, grid: Grid, center_lps: Array, network: PoseNetwork, threads: int = 1
+) -> Iterator[Sequence[FoundPose]]:
     """Yield candidate poses, most likely first, from the pose network on cubes around `center_lps`.
+
+    They come in groups: those of one group are found together.
 
     One cube suffices for a head that is about upright. If its structures do not fit the template, or the caller asks
     for more, other rotations of the cube are tried. Of the first four, the most certain is the next pose if its
     structures fit clearly, and the one that the best of them agree on is another. Then `TURNS` of them are tried, and
     the most likely poses are estimated again from an upright cube. So the number of runs of the network is bounded.
+    Runs that do not depend on one another are divided among `threads`.
 
     Raises
     ------
@@ -111,30 +117,30 @@ def find_poses(array: Array, grid: Grid, center_lps: Array, network: PoseNetwork
     field_ml = float(np.prod(np.array(grid.size) * grid.spacing)) / 1000
     least_ml = limits.no_head_ml * min(field_ml / WHOLE_FIELD_ML, 1.0)
     if first.certain_ml <= least_ml:
-        found += [in_turned_cube(turn) for turn in CUBE_TURNS[1:HEAD_TURNS]]
+        found += map_threads(in_turned_cube, CUBE_TURNS[1:HEAD_TURNS], threads=threads)
         if all(one.certain_ml <= least_ml for one in found):
             raise NoHead
     if first.fit_residual_mm <= limits.accept_mm:
         if first.fit_residual_mm > limits.clear_mm and _is_far(first, center_lps, limits):
             first = upright(first)
-        yield FoundPose(first.template_to_lps)
+        yield [FoundPose(first.template_to_lps)]
     found[0] = first
-    found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : HEAD_TURNS]]
+    found += map_threads(in_turned_cube, CUBE_TURNS[len(found) : HEAD_TURNS], threads=threads)
     best = sorted(found, key=lambda pose: pose.pose_uncertainty)[:AGREEING]
-    again = sorted((upright(pose) for pose in best), key=lambda pose: pose.pose_uncertainty)
+    again = sorted(map_threads(upright, best, threads=threads), key=lambda pose: pose.pose_uncertainty)
     agreed = _agreed(again, limits.same_pose_mm)
     if again[0] is not agreed and again[0].fit_residual_mm <= limits.clear_mm:
-        yield FoundPose(again[0].template_to_lps)  # two others can agree in a wrong place
+        yield [FoundPose(again[0].template_to_lps)]  # two others can agree in a wrong place
     if agreed is not None:
-        yield FoundPose(agreed.template_to_lps, is_agreed=True)
-    found += [in_turned_cube(turn) for turn in CUBE_TURNS[len(found) : TURNS]]
+        yield [FoundPose(agreed.template_to_lps, is_agreed=True)]
+    found += map_threads(in_turned_cube, CUBE_TURNS[len(found) : TURNS], threads=threads)
     ranked = sorted(found, key=lambda pose: pose.pose_uncertainty)
     likely = list(islice(distinct(ranked, lambda pose: pose.template_to_lps, limits.same_pose_mm), LIKELY))
-    uprights = sorted((upright(pose) for pose in likely), key=lambda pose: pose.pose_uncertainty)
+    uprights = sorted(map_threads(upright, likely, threads=threads), key=lambda pose: pose.pose_uncertainty)
     straight = np.eye(4)
     straight[:3, 3] = center_lps
     poses = [*(pose.template_to_lps for pose in uprights), straight]
-    yield from map(FoundPose, distinct(poses, lambda pose: pose, limits.same_pose_mm))
+    yield [FoundPose(pose) for pose in distinct(poses, lambda pose: pose, limits.same_pose_mm)]
 
 
 def _agreed(found: list[_Candidate], same_pose_mm: float) -> _Candidate | None:

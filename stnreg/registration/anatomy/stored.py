@@ -14,7 +14,7 @@ from stnreg.geometry.grid import Grid
 from stnreg.images.templates import is_shipped
 from stnreg.models.calibration import Calibration
 from stnreg.models.card import Weights
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 
 LEVELS = 65535
 """Steps of the stored maps between 0 and 1."""

@@ -14,7 +14,7 @@ from stnreg.geometry.fitting import fit_affine
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.lie import exp_affine, geodesic_mean, log_affine
 from stnreg.geometry.matrix import Matrix
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.maps import MapNetwork, cauchy_weights, wholeness
 
 Array = np.ndarray

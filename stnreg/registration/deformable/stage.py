@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from stnreg.geometry.affine import apply_affine, invert
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.maps import MapNetwork
 from stnreg.registration.deformable.appearance import Appearance, appearance
 from stnreg.registration.deformable.frame import Frame, frame_between, frame_to_head

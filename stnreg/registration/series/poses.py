@@ -8,8 +8,9 @@ import numpy as np
 from stnreg.geometry.affine import compose, invert, nearest_dof
 from stnreg.geometry.matrix import Matrix
 from stnreg.preprocessing.conditioning import conditioned
-from stnreg.registration.anatomy.encode import AnatomyModel, encode_from
+from stnreg.registration.anatomy.encode import encode_from
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.anatomy.encoding import AnatomyModel
 from stnreg.resampling.block_mean import BlockMeans
 
 FAR_DEG = 20.0  # between two poses of one head: one of them is wrong

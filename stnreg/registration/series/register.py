@@ -16,8 +16,9 @@ from stnreg.images.inputs import Image
 from stnreg.images.volume import Volume
 from stnreg.models.card import find
 from stnreg.preprocessing.masks import load_masks
-from stnreg.registration.anatomy.encode import AnatomyModel, threads_of_each
+from stnreg.registration.anatomy.encode import threads_of_each
 from stnreg.registration.anatomy.encoded import EncodedImage
+from stnreg.registration.anatomy.encoding import AnatomyModel
 from stnreg.registration.anatomy.load import open_encoder
 from stnreg.registration.encoding import encode
 from stnreg.registration.methods import method_of

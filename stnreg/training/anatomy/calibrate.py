@@ -16,7 +16,8 @@ from stnreg.core.structures import GROUPS, NAMES
 from stnreg.errors import DataError, UsageProblem
 from stnreg.models.calibration import Calibration, PoseCalibration
 from stnreg.models.card import Weights
-from stnreg.registration.anatomy.encode import AnatomyModel, encode
+from stnreg.registration.anatomy.encode import encode
+from stnreg.registration.anatomy.encoding import AnatomyModel
 from stnreg.registration.anatomy.load import load
 from stnreg.training.anatomy.outcomes import Measurement
 from stnreg.training.anatomy.pack import VALIDATION_SCANS, split

@@ -16,7 +16,8 @@ from stnreg.geometry.affine import (
 )
 from stnreg.geometry.fitting import fit_affine, fit_similarity
 from stnreg.registration.anatomy.agreement import map_agreement
-from stnreg.registration.anatomy.encode import AnatomyModel, Encoding, encode, encode_from
+from stnreg.registration.anatomy.encode import encode, encode_from
+from stnreg.registration.anatomy.encoding import AnatomyModel, Encoding
 from stnreg.registration.anatomy.fit import affine_standard_error_mm, fit_pair
 from stnreg.registration.anatomy.pose import brain_shift_mm
 from stnreg.resampling.block_mean import BlockMeans

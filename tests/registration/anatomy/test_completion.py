@@ -17,7 +17,7 @@ from stnreg.geometry.affine import (
 from stnreg.geometry.grid import Grid
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.completion import completed
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.fit import fit_pair
 
 GRID = Grid.from_parts((26, 32, 24), (6, 6, 6), (-75, -93, -69))

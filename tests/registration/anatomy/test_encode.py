@@ -1,28 +1,31 @@
 """Encoding, with mock networks that map a small synthetic anatomy exactly."""
 
 import os
+import threading
 from dataclasses import replace
 from multiprocessing import get_context
 
 import numpy as np
 import pytest
 
+from stnreg.core.clock import NO_DEADLINE
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
 from stnreg.models.calibration import PoseCalibration
+from stnreg.registration.anatomy import encode as encode_module
 from stnreg.registration.anatomy.agreement import map_agreement
 from stnreg.registration.anatomy.encode import (
     MAX_FINE_PASSES,
     MAX_POSES,
-    AnatomyModel,
-    Encoding,
     encode,
     encode_both,
+    encode_means,
     threads_of_each,
 )
+from stnreg.registration.anatomy.encoding import AnatomyModel, Encoding
 from stnreg.registration.anatomy.fit import fit_pair
 from stnreg.registration.anatomy.maps import MapNetwork, PoseNetwork
-from stnreg.registration.anatomy.pose import AGREEING, HEAD_TURNS, LIKELY, TURNS
+from stnreg.registration.anatomy.pose import AGREEING, HEAD_TURNS, LIKELY, TURNS, FoundPose
 from stnreg.resampling.block_mean import BlockMeans
 
 # Balls of different brightness, template LPS mm: no rotation or reflection maps them to themselves.
@@ -218,3 +221,37 @@ def test_the_search_for_a_pose_is_bounded_and_keeps_what_it_tried():
     found = encode(_head(_pose((12, -9, 20)), GRID), GRID, AnatomyModel(pose, fine))
     assert len(runs) <= TURNS + AGREEING + LIKELY + 2 * MAX_POSES + 2 * MAX_FINE_PASSES
     assert 1 <= len(found.alternatives) < MAX_POSES
+
+
+def test_a_head_that_is_hard_to_find_is_looked_for_by_all_threads_with_the_result_of_one():
+    lookers = set()
+
+    def unsure(scan):
+        lookers.add(threading.get_ident())
+        maps = _run(scan)
+        rng = np.random.default_rng(int(1e6 * scan.mean()))  # structures are taken for others, by what is seen
+        return np.concatenate([maps[:1], rng.permutation(maps[1:])])
+
+    model = AnatomyModel(replace(MODEL.pose, run=unsure), replace(MODEL.fine, run=unsure))
+    means = BlockMeans(_head(_pose((12, -9, 20)), GRID), GRID)
+    alone = encode_means(means, model)
+    assert lookers == {threading.get_ident()}
+    together = encode_means(means, model, threads=2)
+    assert len(lookers - {threading.get_ident()}) == 2
+    assert len(alone.alternatives) >= 2
+    for one, other in zip((alone, *alone.alternatives), (together, *together.alternatives), strict=True):
+        np.testing.assert_array_equal(one.template_to_lps, other.template_to_lps)
+        np.testing.assert_array_equal(one.maps, other.maps)
+
+
+def test_what_comes_after_a_pose_that_fits_is_dropped():
+    truth = _pose((12, -9, 20), (8, -6, 10))
+    poses = [FoundPose(_pose((90, 0, 0))), FoundPose(truth), FoundPose(truth), FoundPose(_pose((0, 90, 0)))]
+    means = BlockMeans(_head(truth, GRID), GRID)
+    tried = {}
+    for threads in (1, 3):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(encode_module, "find_poses", lambda *_: iter([poses]))
+            tried[threads] = encode_module._encode_until_accepted(means, MODEL, NO_DEADLINE, threads)
+    assert len(tried[1]) == len(tried[3])
+    assert len(tried[1]) <= 2

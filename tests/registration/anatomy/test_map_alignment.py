@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters, invert, mean_error_mm
 from stnreg.geometry.grid import Grid
-from stnreg.registration.anatomy.encode import Encoding
+from stnreg.registration.anatomy.encoding import Encoding
 from stnreg.registration.anatomy.map_alignment import fit_maps
 
 GRID = Grid.from_parts((32, 38, 28), (5, 5, 5), (-77.5, -92.5, -67.5))

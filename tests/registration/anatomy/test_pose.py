@@ -65,7 +65,7 @@ def test_a_clear_pose_goes_before_two_others_that_agree(monkeypatch):
     monkeypatch.setattr(pose_module, "_pose_upright", lambda array, grid, one, *_: again[one.fit_residual_mm])
     network = PoseNetwork(lambda scan: scan, (4, 4, 4), 4.0, np.zeros((2, 3)), np.ones(2))
     poses = find_poses(np.zeros((4, 4, 4)), Grid.cube((0, 0, 0), 4, 4.0), np.zeros(3), network)
-    clear, agreed = next(poses), next(poses)
+    (clear,), (agreed,) = next(poses), next(poses)
     assert not clear.is_agreed
     assert clear.template_to_lps[1, 3] == 80
     assert agreed.is_agreed
