@@ -121,7 +121,11 @@ class Deform:
         return StageResult(found.transform, replace(found, compared_in_t1=compared_in_t1))
 
     def _predicted(self, fixed: Appearance, moving: Appearance, region: Surroundings) -> Array:
-        """Return the network's velocity, (3, z, y, x) mm: it looks at the heads, and again at where they then meet."""
+        """Return the network's velocity, (3, z, y, x) mm: it looks at the heads, and again at where they then meet.
+
+        Every other look is at the heads in the mirror: what the network finds on one side alone without a reason, the
+        next look takes back.
+        """
         excluded = blocks(fixed.excluded | moving.excluded)
         lattice = lattice_of(self.network.box)
         spacing_mm = float(lattice.spacing.min())
@@ -131,9 +135,9 @@ class Deform:
             return region.faded(BSplineField(smooth, lattice).to_displacement(region.grid).vectors)
 
         coefficients = self.network.predict(fixed, moving)
-        for _ in range(PASSES - 1):
+        for number in range(1, PASSES):
             met = meet(fixed, moving, VelocityField(vectors(coefficients, 0.0), region.grid), region, self.threads)
-            coefficients = coefficients + self.network.predict(*met)
+            coefficients = coefficients + self.network.predict(*met, mirrored=number % 2 == 1)
         return vectors(coefficients, self.stiffness_mm)
 
     def _followed(

@@ -49,11 +49,21 @@ class VelocityNetwork:
     limits: DeformationLimits
     synthesis: Weights | None = None
 
-    def predict(self, fixed: Appearance, moving: Appearance) -> Array:
-        """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame."""
-        given = {"pair": np.stack([fixed.image, moving.image])[None].astype(np.float32)}
+    def predict(self, fixed: Appearance, moving: Appearance, *, mirrored: bool = False) -> Array:
+        """Return the velocity's B-spline coefficients, (3, z, y, x) float32, x, y, z components in mm of the frame.
+
+        Parameters
+        ----------
+        fixed, moving : Appearance
+        mirrored : bool
+            Whether the network looks at both heads with left and right exchanged. The coefficients are those of the
+            heads as they are, either way.
+        """
+        heads = np.stack([fixed.image, moving.image]).astype(np.float32)
+        given = {"pair": (np.ascontiguousarray(heads[..., ::-1]) if mirrored else heads)[None]}
         session = _kept_open(self.weights.path, self.weights.sha256, self.threads, self.device)
-        return run_network(session, self.weights, given, "velocity", give_back=True)[0]
+        found = run_network(session, self.weights, given, "velocity", give_back=True)[0]
+        return mirror_image(found) if mirrored else found
 
     def in_t1(self, head: Appearance) -> AsT1:
         """Return a head as a T1-weighted scan shows it; there must be a synthesis network.
@@ -144,6 +154,11 @@ def prepared(coefficients: Array, excluded: Array, stiffness_mm: float, spacing_
         window[count - reach :] = FADE[:reach][::-1]
         out = out * window.reshape([-1 if a == axis else 1 for a in range(4)])
     return out
+
+
+def mirror_image(vectors: Array) -> Array:
+    """Return vectors (3, z, y, x) of a field whose left and right are exchanged, about the middle of its grid."""
+    return np.ascontiguousarray(vectors[..., ::-1]) * np.array([-1, 1, 1], np.float32).reshape(3, 1, 1, 1)
 
 
 def gaussian_reach(sigma: float) -> int:

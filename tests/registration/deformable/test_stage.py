@@ -84,14 +84,16 @@ def test_it_deforms_without_folds_and_brings_structures_together(example):
 def test_the_network_looks_again_where_the_heads_have_met(example, monkeypatch):
     looked, predict = [], VelocityNetwork.predict
 
-    def watched(network, fixed, moving):
-        looked.append(float(np.abs(fixed.image - moving.image)[fixed.brain & moving.brain].mean()))
-        return predict(network, fixed, moving)
+    def watched(network, fixed, moving, *, mirrored=False):
+        difference = float(np.abs(fixed.image - moving.image)[fixed.brain & moving.brain].mean())
+        looked.append((difference, mirrored))
+        return predict(network, fixed, moving, mirrored=mirrored)
 
     monkeypatch.setattr(VelocityNetwork, "predict", watched)
     example.deform(example.fixed, example.moving, example.affine)
-    first, second = looked
+    (first, first_mirrored), (second, second_mirrored) = looked
     assert second < 0.9 * first
+    assert (first_mirrored, second_mirrored) == (False, True)
 
 
 def of_another_order(encoded):
@@ -121,7 +123,7 @@ def test_two_contrasts_are_deformed_nearly_as_one_is(example, monkeypatch):
 
 
 def test_one_person_is_followed_by_the_intensities_alone(example, monkeypatch):
-    monkeypatch.setattr(VelocityNetwork, "predict", lambda *_: pytest.fail("the network knows two people"))
+    monkeypatch.setattr(VelocityNetwork, "predict", lambda *_, **__: pytest.fail("the network knows two people"))
     volume = example.fixed.volume
     points = voxel_points(volume.grid)
     off = points - apply_affine(example.fixed.encoding.template_to_lps, np.zeros(3))[:, None, None, None]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,25 @@ def test_only_a_calibrated_velocity_network_is_found(tmp_path):
         sidecar.write_text(json.dumps({**card, **change}))
         with pytest.raises(DataError, match=match):
             find_velocity_network(str(tmp_path / "velocity.onnx"), 1, "cpu")
+
+
+def test_a_look_in_the_mirror_is_a_look_at_heads_whose_sides_are_exchanged(monkeypatch):
+    network = find_velocity_network("velocity", 1, "cpu")
+    rng = np.random.default_rng(0)
+    nowhere = np.zeros(GRID.shape, bool)
+    heads = [Appearance(rng.random(GRID.shape, np.float32), ~nowhere, nowhere) for _ in range(2)]
+    exchanged = [replace(head, image=head.image[..., ::-1]) for head in heads]
+
+    def run(session, weights, given, *_, **__):
+        fixed, moving = given["pair"][0][:, ::2, ::2, ::2]
+        return np.stack([fixed - moving, fixed * moving, moving])[None]
+
+    monkeypatch.setattr(velocity, "_kept_open", lambda *_: None)
+    monkeypatch.setattr(velocity, "run_network", run)
+    # A point on the left of the heads is one on the right of the exchanged, where x points the other way.
+    x, y, z = network.predict(*exchanged)[..., ::-1]
+    np.testing.assert_array_equal(network.predict(*heads, mirrored=True), np.stack([-x, y, z]))
+    assert lattice_of(GRID).center_lps[0] == GRID.center_lps[0] == 0  # exchanged about the middle of the head
 
 
 @pytest.mark.parametrize("channels", [1, 2])
