@@ -4,7 +4,8 @@
 same, the fixed head without its skull, every other one with the third after it. The others are painted from the three
 validation anatomies, 1 mm, with FreeSurfer's labels: `painted` as they are, `painted-stripped` the fixed one without
 skull, `scanners` the fixed one thicker, noisier and with a stronger bias field, `elderly` the fixed one with lateral
-ventricles grown to two or three times their volume, `t2`, `flair` and `any-contrast` the fixed one in such a contrast.
+ventricles grown to two or three times their volume, `t2`, `flair` and `any-contrast` the fixed one in such a contrast;
+`t2-stripped`, `flair-stripped` and `any-stripped` the same with both heads without skull.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,11 @@ SCANNERS = {
     "t2": Scanner("t2"),
     "flair": Scanner("flair"),
     "any-contrast": Scanner("random"),
+    "t2-stripped": Scanner("t2"),
+    "flair-stripped": Scanner("flair"),
+    "any-stripped": Scanner("random"),
 }
+BOTH_STRIPPED = ("t2-stripped", "flair-stripped", "any-stripped")
 Pair = tuple[Head, Head]
 
 
@@ -69,7 +74,8 @@ def painted_pairs(kind: str) -> list[Callable[[], Pair]]:
     def pair(sample: int, k: int) -> Pair:
         anatomies = VALIDATION_ANATOMIES
         fixed = painted_head(kind, anatomies[k], sample)
-        return fixed, painted_head("painted", anatomies[(k + 1) % len(anatomies)], sample + SAMPLES)
+        other = "painted-stripped" if kind in BOTH_STRIPPED else "painted"
+        return fixed, painted_head(other, anatomies[(k + 1) % len(anatomies)], sample + SAMPLES)
 
     numbers = range(len(VALIDATION_ANATOMIES))
     return [lambda s=s, k=k: pair(s, k) for s in range(SAMPLES) for k in numbers]  # type: ignore[misc]
@@ -91,7 +97,7 @@ def painted_head(kind: str, anatomy: int, sample: int) -> Head:
         codes = with_large_ventricles(codes, float(rng.uniform(*GROWTH)))
     scan = paint(codes, grid, move, SCANNERS[kind], rng)
     image = scan.image
-    if kind == "painted-stripped":
+    if kind.endswith("-stripped"):
         inside = (brain_of(codes) | (codes == FLUID_AROUND)).astype(np.float32)
         image = image * (resample(inside, grid, scan.grid, invert(move)) > 0.5)
     labels = np.where(brain_of(codes), codes, 0).astype(np.int16)

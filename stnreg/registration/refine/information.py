@@ -7,7 +7,7 @@ so that its surface counts. Two people are not refined by it: their surfaces dif
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from stnreg.geometry.affine import nearest_dof
 from stnreg.geometry.grid import ArrayOnGrid, Grid
 from stnreg.geometry.matrix import Matrix
 from stnreg.registration.refine.gauss_newton import Outcome, Pass, minimize
+from stnreg.registration.refine.linearization import linearize_both
 from stnreg.registration.refine.mutual_information import inform
 from stnreg.registration.refine.object_level import ObjectLevel, sample_object
 from stnreg.registration.refine.parallel import Side, on_both
@@ -32,8 +33,12 @@ TELLING = 1  # index of the pass at which one head is told from two
 # Share of the information of an affine that a rigid transform keeps at least for one head. Most pairs of two people
 # keep less; of two whose heads are nearly alike in size, some keep more.
 ONE_HEAD_SHARE = 0.96
+SURE_SHARE = 0.9  # where the insides of both brains share more than those of two people
 LEAST_NATS = 0.3  # both directions together; less is shared under a wrong pose alone: 0.2, and a rigid one keeps it all
 LITTLE_NATS = 0.75  # two people in two contrasts share 0.4 to 0.6, one head mostly 1.0 and more
+# The same of samples inside the brains alone: the outlines of two stripped images share 1.0, whoever they show. Insides
+# of two people share 0.1 to 0.6, of one head 0.3 to 1.4.
+LITTLE_INSIDE_NATS, SURE_INSIDE_NATS = 0.5, 0.8
 INNER_SHARE = 0.7  # of the brain map: where the range of the intensities is taken from
 RANGE_PERCENT = (1.0, 99.0)
 EVERY = 2  # n-th voxel along each axis
@@ -88,9 +93,10 @@ def refine_one_head(
             current = nearest_dof(current, middle(fixed, moving, current), 6)
         rigid = _run(fixed, moving, current, 6, p, pool)
         if k == TELLING:
-            if not shows_one_head(_nats(rigid), _nats(_run(fixed, moving, affine, 12, p, pool))):
+            inside = _nats_inside(pair, sides, rigid.fixed_to_moving, p)
+            if not shows_one_head(_nats(rigid), _nats(_run(fixed, moving, affine, 12, p, pool)), inside):
                 return None
-            shares_little = _nats(rigid) < LITTLE_NATS
+            shares_little = _nats(rigid) < LITTLE_NATS or inside < LITTLE_INSIDE_NATS
         current = rigid.fixed_to_moving
         steps.append(rigid.steps)
     return InformedHead(current, tuple(steps), shares_little)
@@ -137,16 +143,34 @@ def _run(fixed: SampledImage, moving: SampledImage, start: Matrix, dof: int, p: 
 
 
 def _nats(outcome: Outcome) -> float:
-    both: Any = outcome.linearized
-    return float(both[0].nats + both[1].nats)
+    return _both_ways(outcome.linearized)
 
 
-def shows_one_head(rigid_nats: float, affine_nats: float) -> bool:
+def _nats_inside(levels: Sequence[ObjectLevel], sides: tuple[Side, Side], fixed_to_moving: Matrix, p: Pass) -> float:
+    """Return what both brains share without what is around them: of stripped images, that is the outline alone."""
+
+    def inside(level: ObjectLevel, region: Region) -> SampledImage:
+        share, share_grid, _ = shares(level.values, level.grid, region)
+        return sample_object(replace(level, share=share, share_grid=share_grid), p.samples)
+
+    fixed, moving = (inside(level, region) for level, (_, region) in zip(levels, sides, strict=True))
+    center_lps = middle(fixed, moving, fixed_to_moving)
+    return _both_ways(linearize_both(fixed, moving, fixed_to_moving, center_lps, one_way=inform))
+
+
+def _both_ways(linearized: Any) -> float:
+    return float(linearized[0].nats + linearized[1].nats)
+
+
+def shows_one_head(rigid_nats: float, affine_nats: float, inside_nats: float) -> bool:
     """Return whether two images show one head, by what they share under the best rigid transform and affine.
 
     Parameters
     ----------
     rigid_nats, affine_nats : float
         Mutual information, the sum of both directions.
+    inside_nats : float
+        Of the insides of the brains alone, under the rigid transform.
     """
-    return rigid_nats >= max(LEAST_NATS, ONE_HEAD_SHARE * affine_nats)
+    share = SURE_SHARE if inside_nats >= SURE_INSIDE_NATS else ONE_HEAD_SHARE
+    return rigid_nats >= max(LEAST_NATS, share * affine_nats)
