@@ -36,6 +36,7 @@ from stnreg.resampling.block_mean import BlockMeans
 Array = np.ndarray
 MAX_FINE_PASSES = 3
 MAX_POSES = 8  # candidates that are encoded
+MOST_AT_ONCE = 4  # runs of a network: each takes memory
 
 
 def encode(array: Array, grid: Grid, model: AnatomyModel) -> Encoding:
@@ -65,10 +66,10 @@ def encode_means(
     deadline : Deadline
         Once it is over no other pose is tried.
     threads : int
-        A head that is hard to find is looked for by so many; the result does not depend on it.
+        A head that is hard to find is looked for by so many, `MOST_AT_ONCE` at most; the result does not depend on it.
     """
     try:
-        tried = _encode_until_accepted(means, model, deadline, threads)
+        tried = _encode_until_accepted(means, model, deadline, min(threads, MOST_AT_ONCE))
     except NoHead:
         return replace(_unsearched(means, model), has_head=False)
     best = min(tried, key=lambda encoding: encoding.pose_uncertainty)
