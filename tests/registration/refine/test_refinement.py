@@ -85,6 +85,21 @@ def test_surroundings_of_the_brain_count_where_they_have_one_contrast(fixed, hea
         assert len(used) == count
 
 
+def test_the_last_pass_goes_on_until_it_has_converged(head, monkeypatch):
+    # Intensities and their squares: each step corrects a part of what is left.
+    contrasts = (lambda shares: shares, lambda shares: 900 * (shares - 0.8) ** 2)
+    sides = tuple(
+        (head.scan(move, noise=noise, contrast=contrast), Region(head.brain(move)))
+        for move, noise, contrast in zip((EYE, TRUTH), (0.01, 0.3), contrasts, strict=True)
+    )
+    outcomes, run_pass = [], one_person.run_pass
+    monkeypatch.setattr(one_person, "run_pass", lambda *a: outcomes.append(run_pass(*a)) or outcomes[-1])
+    one_person.refine_finest(sides, START, 12, 0.5, None)
+    (outcome,) = outcomes
+    assert outcome.steps > 6
+    assert outcome.last_step_mm < one_person.LAST.stop_mm
+
+
 @pytest.mark.parametrize("dof", [6, 7, 9])
 def test_fewer_degrees_of_freedom(fixed, head, dof):
     truth = nearest_dof(TRUTH, (0, 0, 0), dof)
