@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.modalities import kinds, people, run, tables
+from benchmarks.modalities import kinds, people, run, tables, zoo
 
 
 def line(method, pair, **figures):
@@ -30,6 +30,14 @@ def test_a_lost_pair_is_counted_and_the_best_peer_named():
 def test_a_peer_that_loses_all_has_no_mean():
     assert tables.best_of({"greedy": np.array([50.0, np.inf])}) == "inf (`greedy`, 2 of 2 lost)"
     assert tables.best_of({}) == ""
+
+
+def test_the_best_peer_of_a_real_pair_is_the_nearest_that_found_a_transform(tmp_path, monkeypatch):
+    found = {"greedy": np.diag([2.0, 1, 1, 1]), "elastix": np.eye(4), "niimath": None}
+    monkeypatch.setattr(zoo, "run_method", lambda name, *_: (found[name], {}))
+    monkeypatch.setattr(zoo, "error_mm", lambda _, matrix: float(matrix[0, 0]))
+    assert zoo.best_peer(tmp_path, list(found)) == "1.00 (`elastix`)"
+    assert zoo.best_peer(tmp_path, ["niimath"]) == zoo.best_peer(tmp_path, []) == ""
 
 
 def test_two_people_are_compared_pair_by_pair():

@@ -66,7 +66,7 @@ def encode_means(
     deadline : Deadline
         Once it is over no other pose is tried.
     threads : int
-        A head that is hard to find is looked for by so many, `MOST_AT_ONCE` at most; the result does not depend on it.
+        Number of threads that search for a head that is hard to find, `MOST_AT_ONCE` at most. The result is the same.
     """
     try:
         tried = _encode_until_accepted(means, model, deadline, min(threads, MOST_AT_ONCE))
