@@ -147,7 +147,7 @@ def _nats(outcome: Outcome) -> float:
 
 
 def _nats_inside(levels: Sequence[ObjectLevel], sides: tuple[Side, Side], fixed_to_moving: Matrix, p: Pass) -> float:
-    """Return the mutual information of samples inside both brains; what is around a stripped one tells its outline alone."""
+    """Return the mutual information inside both brains, nats: around stripped ones there is only their outline."""
 
     def inside(level: ObjectLevel, region: Region) -> SampledImage:
         share, share_grid, _ = shares(level.values, level.grid, region)

@@ -23,7 +23,7 @@ from stnreg.registration.refine.pyramid import PyramidLevel, finest_levels, with
 from stnreg.registration.refine.region import BRAIN_SHARE, Region
 from stnreg.registration.refine.samples import SampledImage, middle, take_samples
 
-LAST = Pass(1.0, 40_000, 40, 0.003, newton=True)  # full resolution, to convergence: mostly 2 to 5 steps, 39 for a tumour
+LAST = Pass(1.0, 40_000, 40, 0.003, newton=True)  # full resolution, to convergence: 2 to 5 steps, 39 for a tumour
 COARSER_MM = 2.0  # if noise dominates there
 FEW_SAMPLES = 10_000  # to choose the region and the spacing of the last pass
 # Two scans of one head differ by a scale and a shear of less than this; a larger one is not questioned.
