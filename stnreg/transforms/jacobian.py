@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, slabs, turned
-from stnreg.transforms.tetrahedra import corners_of, det, in_doubt, inverted, smallest
+from stnreg.transforms.tetrahedra import det, inverted, smallest
 
 Array = NDArray[np.float32]
 CELLS = 1 << 17  # about so many voxels per slab when cells are looked at: their edges fit into the cache
@@ -69,25 +69,35 @@ def determinant(vectors: Vectors, grid: Grid) -> Array:
 
 def count_folds(vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = None) -> Folds:
     """Count the folds of displacements (3, z, y, x), LPS mm, on their grid; see `Folds`."""
-    return find_folds(vectors, grid, mask)[0]
-
-
-def find_folds(
-    vectors: Vectors, grid: Grid, mask: NDArray[np.bool_] | None = None
-) -> tuple[Folds, NDArray[np.bool_]]:  # fmt: skip
-    """Count the folds of displacements (3, z, y, x), LPS mm, and return where they are, by either criterion."""
     if mask is not None and mask.shape != grid.shape:
         raise DataError(f"expected a mask on the field's grid {grid.shape}, got {mask.shape}")
-    where = np.ones(grid.shape, bool) if mask is None else mask.astype(bool)
-    digital, sixths, doubtful = _digital(vectors, grid)
-    central = _central_folds(vectors, grid, doubtful & where)
-    digital &= where
-    voxels = int(where.sum())
+    central, digital, sixths = find_folds(vectors, grid)
+    if mask is not None:
+        central, digital, sixths = central & mask, digital & mask, sixths[mask]
+    voxels = central.size if mask is None else int(mask.sum())
     # Each determinant is six times the volume of a tetrahedron, and both ways to cut a cell count half.
-    volume = float((sixths if mask is None else sixths[where]).sum(dtype=np.float64)) / 12
+    volume = float(sixths.sum(dtype=np.float64)) / 12
     volume_mm3 = volume * abs(float(np.linalg.det(grid.index_to_lps[:3, :3])))
-    folds = Folds(voxels, int(central.sum()), int(digital.sum()), volume_mm3, 100 * volume / max(voxels, 1))
-    return folds, central | digital
+    return Folds(voxels, int(central.sum()), int(digital.sum()), volume_mm3, 100 * volume / max(voxels, 1))
+
+
+def find_folds(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Array]:
+    """Find the folds of displacements (3, z, y, x), LPS mm, on their grid.
+
+    Returns
+    -------
+    central, digital : (z, y, x) bool
+        As `Folds` counts them.
+    sixths : (z, y, x) float32
+        Six times the inverted volume at each voxel, in voxels.
+    """
+    digital, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
+    for here, steps in _slabs_of_cells(vectors, grid):
+        some, volume = inverted(steps)
+        digital[here] |= some
+        sixths[here] += volume
+    has_cells = min(grid.shape) > 1
+    return _central_folds(vectors, grid, digital if has_cells else np.ones(grid.shape, bool)), digital, sixths
 
 
 def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
@@ -101,33 +111,12 @@ def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
     return found
 
 
-def _digital(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], Array, NDArray[np.bool_]]:
-    """Find folds of the cells.
-
-    Returns
-    -------
-    folded : (z, y, x) bool
-    sixths : (z, y, x) float32
-        Six times the inverted volume at each voxel, in voxels.
-    doubtful : (z, y, x) bool
-        The voxels of cells that may fold by their `row_bound`.
-    """
-    folded, sixths = np.zeros(grid.shape, bool), np.zeros(grid.shape, np.float32)
-    doubtful = np.full(grid.shape, min(grid.shape) < 2)
-    for here, steps in _slabs_of_cells(vectors, grid):
-        cells = in_doubt(steps)
-        some, volume = inverted(steps, cells)
-        folded[here] |= some
-        sixths[here] += volume
-        doubtful[here] |= corners_of(cells)
-    return folded, sixths, doubtful
-
-
 def _central_folds(vectors: Vectors, grid: Grid, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return which voxels of a mask (z, y, x) have a determinant of at most 0 by central differences.
 
-    A central difference is the mean of those along two edges, and keeps to the bound of the cells around a voxel: where
-    none of these is in doubt it cannot fold.
+    A central difference is the mean of the forward and the backward one, and a determinant is linear in each column: by
+    central differences it is the mean of the eight at the corners of the cells around a voxel. So where there are
+    cells, it can fold only where one of these does.
     """
     folded = np.zeros(grid.shape, bool)
     flat = np.flatnonzero(where)

@@ -58,14 +58,12 @@ def smallest(steps: Array) -> Array:
     return found
 
 
-def inverted(steps: Array, cells: NDArray[np.bool_] | None = None) -> tuple[NDArray[np.bool_], Array]:
-    """Find inverted tetrahedra.
+def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
+    """Find inverted tetrahedra; cells that surely do not fold (see `row_bound`) are not looked at.
 
     Parameters
     ----------
     steps : (3, z, y, x) float32
-    cells : (z - 1, y - 1, x - 1) bool, optional
-        Those of `in_doubt`, where they are at hand.
 
     Returns
     -------
@@ -75,17 +73,12 @@ def inverted(steps: Array, cells: NDArray[np.bool_] | None = None) -> tuple[NDAr
         Six times the volume of those that are inverted, positive.
     """
     folded, sixths = np.zeros(steps.shape[1:], bool), np.zeros(steps.shape[1:], np.float32)
-    first, offsets, corners = _gathered(steps, in_doubt(steps) if cells is None else cells)
+    first, offsets, corners = _gathered(steps, row_bound(steps) >= SURE)
     for place, tetrahedron in tetrahedra(corners):
         at, volume = first + int(offsets[place].item()), tetrahedron.reshape(-1)
         folded.reshape(-1)[at] |= volume <= 0
         sixths.reshape(-1)[at] -= np.minimum(volume, 0)
     return folded, sixths
-
-
-def in_doubt(steps: Array) -> NDArray[np.bool_]:
-    """Return which cells, (z - 1, y - 1, x - 1), may fold; the others surely do not: see `row_bound`."""
-    return row_bound(steps) >= SURE
 
 
 def row_bound(steps: Array) -> Array:
@@ -133,8 +126,13 @@ def _gathered(steps: Array, cells: NDArray[np.bool_]) -> tuple[NDArray[np.intp],
     """
     shape = steps.shape[1:]
     offsets = np.ravel_multi_index(tuple(np.indices((2, 2, 2))), shape)
-    first = np.ravel_multi_index(np.nonzero(cells), shape)
-    return first, offsets, steps.reshape(3, -1)[:, first + offsets[..., None]]
+    # The first voxel of each cell, in the flat array of all voxels.
+    first = np.flatnonzero(np.pad(cells, [(0, 1)] * 3))
+    corners = np.empty((3, 8, len(first)), np.float32)
+    for component, found in zip(steps.reshape(3, -1), corners, strict=True):
+        for offset, corner in zip(offsets.flat, found, strict=True):
+            np.take(component[offset:], first, out=corner)
+    return first, offsets, corners.reshape(3, 2, 2, 2, -1)
 
 
 def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Array:
@@ -179,18 +177,6 @@ def _of_cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     for axis in range(3):
         first, second = _sides(axis)
         out = out[first] | out[second]
-    return out
-
-
-def corners_of(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which voxels, (z, y, x), are a corner of some of the cells, (z - 1, y - 1, x - 1)."""
-    out = cells
-    for axis in range(3):
-        wide = np.zeros([n + (a == axis) for a, n in enumerate(out.shape)], bool)
-        first, second = _sides(axis)
-        wide[first] = out
-        wide[second] |= out
-        out = wide
     return out
 
 

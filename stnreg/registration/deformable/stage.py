@@ -195,8 +195,8 @@ def _measured(
     return Deformation(
         velocity,
         frame,
-        sum(one.central for one in deformed.folds),
-        sum(one.digital for one in deformed.folds),
+        deformed.folds_central,
+        deformed.folds_digital,
         float(strain.std()) if len(strain) else 0.0,
         there.largest_mm(),
         _agreement(encodings, frame, points, points),
