@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, interpolate, slabs
+from stnreg.transforms.tetrahedra import smallest, smallest_again
 
 Mask = NDArray[np.bool_]
 MUCH = 0.2
 """Share of the voxels beyond which all are computed anew: to gather some takes several times as long for each."""
+TAKEN_BACK = 0.6
+"""Of what interpolation leaves between both flows, by each: at half, they agree at the voxels and less between them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,57 @@ class Squared:
         return Squared(small, tuple(levels), affected)
 
 
+@dataclass(eq=False)
+class Mended:
+    """One flow, of two that interpolation leaves not quite each other's inverse, with a share of what is left taken back.
+
+    With e the rest, what the other flow after this one leaves of the identity, that is steps(x - `TAKEN_BACK` e(x)). The
+    other flow takes back as much, so that exchanging the two exchanges the results.
+
+    Attributes
+    ----------
+    steps, other : (3, z, y, x) float32
+        Both flows as they were, voxels, x first.
+    rest : (3, z, y, x) float32
+        Of the identity.
+    mended : (3, z, y, x) float32
+    before : Mended, optional
+        What it was changed from.
+    affected : (z, y, x) bool, optional
+        Where it may differ from that.
+    """
+
+    steps: Vectors
+    other: Vectors
+    rest: Vectors
+    mended: Vectors
+    before: Mended | None = None
+    affected: Mask | None = None
+
+    @classmethod
+    def of(cls, steps: Vectors, other: Vectors) -> Mended:
+        """Mend a flow."""
+        rest = followed(other, steps)
+        return cls(steps, other, rest, followed(steps, rest * np.float32(-TAKEN_BACK)))
+
+    def changed_to(self, steps: Vectors, other: Vectors) -> Mended:
+        """Mend another flow, and only there anew where it may differ; the same bits as `of`."""
+        changed = (steps != self.steps).any(0)
+        affected = changed | _reached((other != self.other).any(0), steps)
+        rest = _renewed(self.rest, other, steps, affected)
+        by = rest * np.float32(-TAKEN_BACK)
+        affected = affected | _reached(changed, by)
+        return Mended(steps, other, rest, _renewed(self.mended, steps, by, affected), self, affected)
+
+    @cached_property
+    def least(self) -> Vectors:
+        """The smallest of the ten determinants of each voxel, (z, y, x); see `tetrahedra.smallest`."""
+        before, self.before = self.before, None
+        if before is None or self.affected is None or "least" not in vars(before):
+            return smallest(self.mended)
+        return smallest_again(before.least, self.mended, self.affected)
+
+
 def followed(steps: Vectors, by: Vectors, *, add: bool = True) -> Vectors:
     """Return steps(x + by(x)), plus by(x) with `add`: (3, z, y, x), voxels."""
     grid = Grid(steps.shape[:0:-1], np.eye(4))
@@ -71,9 +126,9 @@ def followed(steps: Vectors, by: Vectors, *, add: bool = True) -> Vectors:
 
 def _renewed(before: Vectors, steps: Vectors, by: Vectors, where: Mask, *, add: bool = True) -> Vectors:
     """Return what `followed` gives, computed in a mask alone; `before` elsewhere."""
-    if where.all():
-        return followed(steps, by, add=add)
     flat = np.flatnonzero(where)
+    if len(flat) == where.size:
+        return followed(steps, by, add=add)
     here = by.reshape(3, -1)[:, flat]
     at = np.stack(np.unravel_index(flat, where.shape)[::-1]).astype(np.float32)
     at += here
@@ -88,7 +143,7 @@ def _reached(mask: Mask, by: Vectors) -> Mask:
 
     Where that would be much of the grid, all of it: to find out which takes as long as to compute all anew.
     """
-    if mask.mean() > MUCH:
+    if np.count_nonzero(mask) > MUCH * mask.size:
         return np.ones_like(mask)
     cells = mask.copy()  # those that begin at each voxel; the last ones are the voxels alone
     for axis in range(3):

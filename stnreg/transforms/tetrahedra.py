@@ -82,7 +82,7 @@ def inverted(steps: Array) -> tuple[NDArray[np.bool_], Array]:
 
 
 def row_bound(steps: Array) -> Array:
-    """Bound how far the tetrahedra of each cell, (z - 1, y - 1, x - 1), are from the identity's.
+    """Bound how far the tetrahedra of each cell, (z - 1, y - 1, x - 1, ...), are from the identity's.
 
     On a tetrahedron the displacement is linear. Let d_j be the largest size of the difference of its component i along
     the four edges of the cell in axis j. Then the sizes of its derivatives sum to at most d_x + d_y + d_z. At a corner
@@ -91,7 +91,7 @@ def row_bound(steps: Array) -> Array:
     the three pairs. The largest sum of the three components is returned. Below 1 the diagonal of the Jacobian matrix
     dominates each row, so that its determinant is positive and none of the ten is inverted.
     """
-    found = np.zeros([n - 1 for n in steps.shape[1:]], np.float32)
+    found = np.zeros([n - 1 for n in steps.shape[1:4]] + list(steps.shape[4:]), np.float32)
     for component in steps:
         total = np.zeros_like(found)
         for axis in range(3):
@@ -105,8 +105,11 @@ def row_bound(steps: Array) -> Array:
     return found
 
 
-def largest_row_bound(steps: Array) -> float:
-    """Return the largest `row_bound` of (3, z, y, x), a few slices at a time, which fit into the cache."""
+def largest_row_bound(steps: Array, where: NDArray[np.bool_] | None = None) -> float:
+    """Return the largest `row_bound` of (3, z, y, x); with a mask (z, y, x), of the cells that have a corner in it."""
+    if where is not None:
+        return float(row_bound(_gathered(steps, _of_cells(where))[2]).max(initial=0.0))
+    # A few slices at a time, which fit into the cache.
     depth, height, width = steps.shape[1:]
     slices = max(BOUND_VOXELS // (height * width), 1)
     starts = range(0, depth - 1, slices)
@@ -148,7 +151,7 @@ def smallest_again(before: Array, steps: Array, where: NDArray[np.bool_]) -> Arr
         Elsewhere they have not changed.
     """
     around = grown(where)
-    if around.mean() > MUCH:
+    if np.count_nonzero(around) > MUCH * around.size:
         return smallest(steps)
     found = np.where(around, np.float32(np.inf), before)
     first, offsets, corners = _gathered(steps, _of_cells(around))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from stnreg.geometry.matrix import Points
 from stnreg.transforms.base import Transform
 from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import Vectors, turned
-from stnreg.transforms.squaring import Squared, followed
+from stnreg.transforms.squaring import Mask, Mended, Squared
 from stnreg.transforms.tetrahedra import largest_row_bound
 
 FIRST_STEP = 1.0
@@ -22,8 +23,6 @@ FIRST_STEP = 1.0
 in the mean and by 0.03 mm at most."""
 STEEPEST = 1.0
 """Of the first step, which is one to one where its `row_bound` is below 1."""
-TAKEN_BACK = 0.6
-"""Of what interpolation leaves between both flows, by each: at half, they agree at the voxels and less between them."""
 
 T = TypeVar("T")
 
@@ -33,7 +32,9 @@ class _Flows:
     """What was computed of a velocity, both ways: in the order of the field that came first."""
 
     squared: tuple[Squared, Squared] | None = None
-    mended: tuple[DisplacementField, DisplacementField] | None = None
+    mended: tuple[Mended, Mended] | None = None
+    before: tuple[Mended, Mended] | None = None  # of the velocity that this one was changed from, if they are at hand
+    fields: tuple[DisplacementField, DisplacementField] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,7 @@ class VelocityField(Transform):
         trilinear interpolation keeps the bound. Chun and Fessler (IEEE J Sel Top Signal Process 3, 2009) bound the
         differences of neighbouring B-spline coefficients to the same end.
         """
-        steps = turned(self.grid.lps_to_index[:3, :3], self.vectors)
-        longest = float(np.abs(steps).max(initial=0.0))
-        steepest = largest_row_bound(steps)
-        excess = max(longest / FIRST_STEP, steepest / STEEPEST)
-        return max(int(np.ceil(np.log2(excess))), 0) if excess > 0 else 0
+        return _squarings_of(turned(self.grid.lps_to_index[:3, :3], self.vectors))
 
     def exponential(self, threads: int = 1) -> DisplacementField:
         """Return exp(v) as a displacement field on the velocity's grid; computed once, with that of the inverse.
@@ -88,11 +85,22 @@ class VelocityField(Transform):
             Of which two are used, one for each way; the result is the same.
         """
         kept = self._flows
+        if kept.fields is None:
+            to_mm = self.grid.index_to_lps[:3, :3]
+            kept.fields = self._ordered(
+                *(DisplacementField(turned(to_mm, one.mended), self.grid) for one in self.mended(threads))
+            )
+        return self._ordered(*kept.fields)[0]
+
+    def mended(self, threads: int = 1) -> tuple[Mended, Mended]:
+        """Return both flows, in voxels, with what interpolation leaves between them taken back; computed once."""
+        kept = self._flows
         if kept.mended is None:
-            there, back = self.raw_flows(threads)
-            with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-                kept.mended = self._ordered(*pool.map(_mended, (there, back), (back, there)))
-        return self._ordered(*kept.mended)[0]
+            steps = [one.levels[-1] for one in self.squared(threads)]
+            before = (None, None) if kept.before is None else self._ordered(*kept.before)
+            kept.mended = self._ordered(*_on_two(threads, _mended, steps, steps[::-1], before))
+            kept.before = None
+        return self._ordered(*kept.mended)
 
     def raw_flows(self, threads: int = 1) -> tuple[DisplacementField, DisplacementField]:
         """Return exp(v) and exp(-v) as scaling and squaring leave them, each computed for itself; see `exponential`."""
@@ -106,14 +114,13 @@ class VelocityField(Transform):
         """Return how exp(v) and exp(-v) come to be, in voxels; computed once."""
         kept = self._flows
         if kept.squared is None:
-            with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-                kept.squared = self._ordered(*pool.map(_squared, (self, self.inverse())))
+            kept.squared = self._ordered(*_on_two(threads, _squared, (self, self.inverse())))
         return self._ordered(*kept.squared)
 
     def forget_steps(self) -> None:
         """Keep the flows alone, and not how they came to be, which takes several times their memory."""
         self.exponential()
-        self._flows.squared = None
+        self._flows.squared = self._flows.mended = self._flows.before = None
 
     def half(self) -> VelocityField:
         """Return v / 2, whose flows are at hand where those of v are."""
@@ -126,6 +133,8 @@ class VelocityField(Transform):
     def changed_to(self, vectors: Vectors, threads: int = 1) -> VelocityField:
         """Return another velocity, whose flows are computed anew only where they may differ: the same to the last bit.
 
+        It has as many squarings as this one, or more if its own bounds ask for them.
+
         Parameters
         ----------
         vectors : (3, z, y, x) float32
@@ -134,11 +143,13 @@ class VelocityField(Transform):
             Of which two are used, one for each way; the result is the same.
         """
         other = VelocityField(vectors, self.grid)
-        if other.squarings == self.squarings:
-            smalls = (one._small(self.squarings) for one in (other, other.inverse()))
-            with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-                there, back = pool.map(Squared.changed_to, self.squared(threads), smalls)
-            other._flows.squared = there, back
+        before, small = self.squared(threads), other._small(self.squarings)
+        if _squarings_of(small, (small != before[0].small).any(0)):  # as many squarings no longer do
+            return other
+        vars(other)["squarings"] = self.squarings
+        other._flows.squared = _on_two(threads, Squared.changed_to, before, (small, -small))
+        mended = self._flows.mended or self._flows.before
+        other._flows.before = None if mended is None else self._ordered(*mended)
         return other
 
     def inverse(self) -> VelocityField:
@@ -179,14 +190,19 @@ def _squared(velocity: VelocityField) -> Squared:
     return Squared.of(velocity._small(velocity.squarings), velocity.squarings)
 
 
-def _mended(there: DisplacementField, back: DisplacementField) -> DisplacementField:
-    """Return `there` with a share of what `back` after it leaves of the identity taken back.
+def _mended(steps: Vectors, other: Vectors, before: Mended | None) -> Mended:
+    return Mended.of(steps, other) if before is None else before.changed_to(steps, other)
 
-    With e the rest, that is there(x - `TAKEN_BACK` e(x)). `back` mended by `there` takes back as much, so that
-    exchanging the two exchanges the results.
-    """
-    grid = there.grid
-    steps, other = (turned(grid.lps_to_index[:3, :3], field.vectors) for field in (there, back))
-    rest = followed(other, steps)
-    rest *= np.float32(-TAKEN_BACK)
-    return DisplacementField(turned(grid.index_to_lps[:3, :3], followed(steps, rest)), grid)
+
+def _squarings_of(steps: Vectors, where: Mask | None = None) -> int:
+    """Return how many squarings bring steps (3, z, y, x), voxels, within their limits; in a mask (z, y, x) alone."""
+    longest = float(np.abs(steps if where is None else steps[:, where]).max(initial=0.0))
+    excess = max(longest / FIRST_STEP, largest_row_bound(steps, where) / STEEPEST)
+    return max(int(np.ceil(np.log2(excess))), 0) if excess > 0 else 0
+
+
+def _on_two(threads: int, function: Callable[..., T], *items: Sequence[Any]) -> tuple[T, T]:
+    """Return what a function returns of both ways, side by side where there are threads for it."""
+    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
+        there, back = pool.map(function, *items)
+    return there, back

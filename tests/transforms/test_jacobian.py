@@ -99,7 +99,7 @@ def slow_count(field):
 
 @pytest.mark.parametrize("shape", [(9, 8, 7), (1, 8, 7), (9, 8, 1)])
 @pytest.mark.parametrize("size", [0.1, 0.5, 2.0])
-def test_central_folds_are_counted_where_the_bound_leaves_doubt_and_are_all_there_are(shape, size):
+def test_central_folds_are_counted_where_cells_fold_and_are_all_there_are(shape, size):
     grid = Grid(shape[::-1], np.diag([1.0, -2.0, 1.5, 1.0]))
     steps = np.random.default_rng(3).normal(0, size, (3, *shape))
     field = DisplacementField((steps * np.abs(np.diag(grid.index_to_lps)[:3]).reshape(3, 1, 1, 1)), grid)

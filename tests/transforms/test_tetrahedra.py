@@ -81,3 +81,12 @@ def test_the_largest_bound_is_that_of_all_cells(voxels, monkeypatch):
     steps = np.random.default_rng(0).normal(0, 0.4, (3, *SHAPE)).astype(np.float32)
     assert largest_row_bound(steps) == row_bound(steps).max()
     assert largest_row_bound(steps[:, :1]) == 0
+
+
+def test_the_largest_bound_of_some_voxels_is_that_of_the_cells_around_them():
+    steps = np.random.default_rng(1).normal(0, 0.4, (3, *SHAPE)).astype(np.float32)
+    where = np.zeros(SHAPE, bool)
+    where[3, 4, 5] = where[6, 8, 7] = True
+    bound = row_bound(steps)
+    assert largest_row_bound(steps, where) == max(bound[2:4, 3:5, 4:6].max(), bound[5, 7, 6])
+    assert largest_row_bound(steps, np.zeros(SHAPE, bool)) == 0

@@ -13,9 +13,9 @@ from stnreg.geometry.matrix import Matrix
 from stnreg.registration.deformable.frame import Frame
 from stnreg.registration.deformable.sampled import Part, SampledWarp, sample_where
 from stnreg.registration.deformable.unfold import Watched, smoothed_near, unfolded
-from stnreg.transforms.affine import Affine
-from stnreg.transforms.chain import Chain
 from stnreg.transforms.displacement import DisplacementField
+from stnreg.transforms.sampling import interpolate, slabs, turned, voxel_points
+from stnreg.transforms.squaring import followed
 from stnreg.transforms.velocity import VelocityField
 
 ROUNDS = 4
@@ -117,12 +117,22 @@ def _agreeing(warps: Warps, frame: Frame, threads: int) -> Warps:
     there = frame.to_moving @ invert(frame.to_fixed)
     fields = [warp.field for warp in warps]
     mended = map_threads(_mended, fields, fields[::-1], (there, invert(there)), threads=threads)
-    return [replace(warp, vectors=field.vectors) for warp, field in zip(warps, mended, strict=True)]
+    return [replace(warp, vectors=vectors) for warp, vectors in zip(warps, mended, strict=True)]
 
 
-def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix) -> DisplacementField:
-    left = Chain((warp, Affine(to_other), other, Affine(invert(to_other)))).to_displacement(warp.grid)
-    return Chain((DisplacementField(left.vectors * np.float32(-0.5), warp.grid), warp)).to_displacement(warp.grid)
+def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix) -> np.ndarray:
+    """Return displacements, mm, that take back half of what `other`, seen from here, leaves of the identity after them."""
+    grid = warp.grid
+    here_to_other = other.grid.lps_to_index @ to_other
+    steps = turned(grid.lps_to_index[:3, :3], warp.vectors)
+    rest = np.empty_like(steps)
+    for slab in slabs(grid):
+        at = voxel_points(Grid(grid.size, here_to_other @ grid.index_to_lps), slab)
+        at += turned(here_to_other[:3, :3], warp.vectors[:, slab])
+        found = interpolate(other.vectors, at.reshape(3, -1)).reshape(at.shape)
+        rest[:, slab] = turned(invert(to_other @ grid.index_to_lps)[:3, :3], found) + steps[:, slab]
+    rest *= np.float32(-0.5)
+    return turned(grid.index_to_lps[:3, :3], followed(steps, rest))
 
 
 def _marks(warps: Warps, grid: Grid) -> np.ndarray:

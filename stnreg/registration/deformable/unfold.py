@@ -10,7 +10,6 @@ import numpy as np
 from stnreg.registration.deformable.instance import box_around
 from stnreg.registration.deformable.velocity import LATTICE_VOXELS, gaussian_reach, smoothed
 from stnreg.registration.refine.region import box_mean
-from stnreg.transforms.jacobian import smallest_determinant
 from stnreg.transforms.squaring import Squared
 from stnreg.transforms.tetrahedra import smallest, smallest_again
 from stnreg.transforms.velocity import VelocityField
@@ -25,6 +24,7 @@ FIRST, LATER = (1, 1.0, 4.0, 1), (2, 1.6, 60.0, 2)
 close places around, in voxels; sigma of the Gaussian, in voxels; how much by that mean; how often the mean is taken, so
 that what is smoothed has soft borders. The first rounds are mild: they meet thousands of places, and the others take
 detail far around each. With two mild rounds the others still met thousands, and with more than six little changes."""
+FEW = 40  # voxels close to a fold that no mild round is spent on
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ def unfolded(watched: Watched, threads: int = 1) -> Watched:
             close = _least_mended(watched.velocity, threads) < LEAST_MENDED
             if not close.any():
                 break
-        vectors = smoothed_near(watched.velocity.vectors, close, mild=number < FIRST_ROUNDS)
+        vectors = smoothed_near(watched.velocity.vectors, close, mild=number < FIRST_ROUNDS and close.sum() > FEW)
         watched = watched.changed_to(vectors, threads)
     return watched
 
@@ -123,9 +123,8 @@ def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
 
 def _least_mended(velocity: VelocityField, threads: int) -> Array:
     """Return the smallest determinant at each voxel of either flow, (z, y, x), made each other's inverse."""
-    flows = velocity.exponential(threads), velocity.inverse().exponential()
     with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        there, back = pool.map(lambda flow: smallest_determinant(flow.vectors, flow.grid), flows)
+        there, back = pool.map(lambda flow: flow.least, velocity.mended(threads))
     return np.minimum(there, back)
 
 
