@@ -61,10 +61,10 @@ class Squared:
 
 @dataclass(eq=False)
 class Mended:
-    """One flow, of two that interpolation leaves not quite each other's inverse, with a share of what is left taken back.
+    """One of two flows that interpolation leaves not quite each other's inverse, with a share of the rest taken back.
 
-    With e the rest, what the other flow after this one leaves of the identity, that is steps(x - `TAKEN_BACK` e(x)). The
-    other flow takes back as much, so that exchanging the two exchanges the results.
+    With e the rest, which the other flow after this one leaves of the identity, that is steps(x - `TAKEN_BACK` e(x)).
+    The other flow takes back as much, so that exchanging the two exchanges the results.
 
     Attributes
     ----------

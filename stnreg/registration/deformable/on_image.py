@@ -82,8 +82,13 @@ def unfolded_on(
         watched = watched.changed_to(smoothed_near(velocity.vectors, marks), threads)
     velocity.forget_steps()
     fixed, moving = warps
-    central, digital = (sum(int(one.sum()) for one in kind) for kind in zip(*((w.central, w.digital) for w in warps)))
-    return Unfolded(velocity, (parts[0], parts[1]), (fixed.field, moving.field), central, digital)
+    return Unfolded(
+        velocity,
+        (parts[0], parts[1]),
+        (fixed.field, moving.field),
+        sum(int(warp.central.sum()) for warp in warps),
+        sum(int(warp.digital.sum()) for warp in warps),
+    )
 
 
 def _sampled(warps: Warps, flows: Flows, before: Flows | None, frame: Frame, threads: int) -> Warps:
@@ -121,7 +126,7 @@ def _agreeing(warps: Warps, frame: Frame, threads: int) -> Warps:
 
 
 def _mended(warp: DisplacementField, other: DisplacementField, to_other: Matrix) -> np.ndarray:
-    """Return displacements, mm, that take back half of what `other`, seen from here, leaves of the identity after them."""
+    """Return displacements, mm, with half of what `other`, after them, leaves of the identity taken back."""
     grid = warp.grid
     here_to_other = other.grid.lps_to_index @ to_other
     steps = turned(grid.lps_to_index[:3, :3], warp.vectors)

@@ -1,7 +1,7 @@
 """A flow of the frame on the grid of an image: sampled, and looked at for folds, block by block.
 
-Most of an image is not brain, and a flow is smoothed in few places: a block is computed only where the flow is not zero,
-or has changed.
+Most of an image is not brain, and a flow is smoothed in few places: a block is computed only where the flow is not
+zero, or has changed.
 """
 
 from __future__ import annotations
