@@ -1,6 +1,6 @@
 """Resample an image to another grid by any transform, in one interpolation."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from stnreg.core.itk import has_itk
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.grid import Grid
+from stnreg.geometry.matrix import Matrix
 from stnreg.resampling.by_scipy import at_indices
 from stnreg.resampling.labels import _CORNERS, CHUNK, _has_other_neighbours, _heaviest
 from stnreg.resampling.resample import (
@@ -23,10 +24,13 @@ from stnreg.resampling.resample import (
 from stnreg.transforms.affine import Affine
 from stnreg.transforms.base import Transform
 from stnreg.transforms.chain import Chain
+from stnreg.transforms.displacement import DisplacementField
 from stnreg.transforms.sampling import slabs
 
 SLAB_VOXELS = 1 << 20
 """Voxels of the fixed grid per slab: ITK's displacements of them take 24 MB."""
+WORTHWHILE = 0.8
+"""A warp that moves at most this share of the fixed grid is applied there; the affine alone, elsewhere, is faster."""
 
 
 def resample_through(
@@ -78,16 +82,57 @@ def resample_through(
     volumes = np.ascontiguousarray(_known_to_itk(volumes))
     keeps_type = interp in KEEPING
     found = np.empty((len(volumes), *fixed_grid.shape), volumes.dtype if keeps_type else np.float32)
-    for slab in slabs(fixed_grid, SLAB_VOXELS):
-        index = _moving_index(fixed_to_moving, moving_grid, fixed_grid, slab)
-        transform = _itk_displacement(index) if has_itk() else None
+    local, whole = _local(fixed_to_moving, fixed_grid), (slice(None),) * 3
+    if local is not None:
         for volume, place in zip(volumes, found, strict=True):
+            place[:] = resample(volume, moving_grid, fixed_grid, local.elsewhere, interp, background, threads)
+    part, grid, through = (whole, fixed_grid, fixed_to_moving) if local is None else local.moved
+    for slab in slabs(grid, SLAB_VOXELS):
+        index = _moving_index(through, moving_grid, grid, slab)
+        transform = _itk_displacement(index) if has_itk() else None
+        for volume, place in zip(volumes, found[(slice(None), *part)], strict=True):
             if transform is None:
                 place[slab] = _sampled_by_scipy(volume, index, interp, background)
             else:
                 place[slab] = _sampled(volume, index, transform, interp, background, threads)
     found = found.reshape(*array.shape[:-3], *fixed_grid.shape)
     return found.astype(array.dtype, copy=False) if keeps_type else found
+
+
+class _Local(NamedTuple):
+    """A warp that moves a part of the fixed grid alone.
+
+    Attributes
+    ----------
+    elsewhere : (4, 4) float64
+        `fixed_to_moving` beyond that part.
+    moved : (tuple of slice, Grid, Transform)
+        The part of arrays (z, y, x), its grid, and the transform there.
+    """
+
+    elsewhere: Matrix
+    moved: tuple[tuple[slice, ...], Grid, Transform]
+
+
+def _local(fixed_to_moving: Transform, fixed_grid: Grid) -> _Local | None:
+    """Find where a displacement field on the fixed grid, followed by an affine, moves anything; None if not there."""
+    chain = Chain((fixed_to_moving,)).simplified().members
+    warp, rest = (chain[0], Chain(chain[1:]).matrix) if chain else (None, None)
+    if not isinstance(warp, DisplacementField) or warp.grid != fixed_grid or rest is None:
+        return None
+    moved: NDArray[np.bool_] = np.asarray(warp.vectors.any(0))
+    part = []
+    for axis in range(3):
+        places = np.flatnonzero(moved.any(tuple(a for a in range(3) if a != axis)))
+        part.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0))
+    if not moved.any() or moved[tuple(part)].size > WORTHWHILE * moved.size:
+        return None
+    shift = np.eye(4)
+    shift[:3, 3] = [one.start for one in part[::-1]]
+    z, y, x = (one.stop - one.start for one in part)
+    grid = Grid((x, y, z), fixed_grid.index_to_lps @ shift)
+    there = Chain((DisplacementField(warp.vectors[(slice(None), *part)], grid), Affine(rest)))
+    return _Local(rest, (tuple(part), grid, there))
 
 
 def _sampled(

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from stnreg.errors import DataError, UsageProblem
 from stnreg.geometry.affine import Parameters, apply_affine, from_parameters
 from stnreg.geometry.grid import Grid
+from stnreg.resampling import warp
 from stnreg.resampling.resample import INTERPOLATIONS, resample
 from stnreg.resampling.warp import resample_through
 from stnreg.transforms.affine import Affine
@@ -75,6 +76,28 @@ def test_a_warped_head_comes_back(phantom: Any) -> None:
     moved = resample_through(phantom.volume(grid).array, grid, grid, field, "bspline")
     truth = phantom.intensity(np.moveaxis(field.map_voxels(grid), 0, -1))
     assert np.abs(moved - truth)[4:-4, 4:-4, 4:-4].max() < 0.02 * truth.max()
+
+
+@pytest.mark.parametrize("interp", INTERPOLATIONS)
+@pytest.mark.parametrize("after", [(), (Affine(MOVE), Affine(MOVE))], ids=["alone", "with affines"])
+def test_what_a_warp_leaves_is_moved_by_the_affine_alone(
+    phantom: Any, interp: Any, after: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moving = phantom.volume(SMALL, labels=interp in ("nearest", "label"))
+    series = np.stack([moving.array, moving.array[::-1]])
+    fixed = Grid.cube((5, -10, 20), (28, 22, 24), 7.0, np.diag([-1.0, -1, 1]))
+    vectors = np.zeros((3, *fixed.shape), np.float32)
+    vectors[:, 4:15, 6:20, 3:19] = waves(fixed).vectors[:, 4:15, 6:20, 3:19]
+    chain = Chain((DisplacementField(vectors, fixed), *after))
+    ours = resample_through(series, SMALL, fixed, chain, interp, -7.0, 1)
+    calls: list[Any] = []
+    monkeypatch.setattr(warp, "resample", lambda *a: calls.append(a) or resample(*a))
+    assert resample_through(series, SMALL, fixed, chain, interp, -7.0, 1).tobytes() == ours.tobytes()
+    assert len(calls) == 2  # one for each volume
+    monkeypatch.setattr(warp, "WORTHWHILE", 0.0)
+    whole = resample_through(series, SMALL, fixed, chain, interp, -7.0, 1)
+    assert len(calls) == 2
+    assert np.abs(ours.astype(float) - whole).max() < 1e-5 * whole.max()
 
 
 def test_slabs_are_not_to_be_seen(phantom: Any, monkeypatch: pytest.MonkeyPatch) -> None:
