@@ -1,5 +1,6 @@
 """A regular sampling grid: its size, and its position in patient space."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Self
@@ -149,6 +150,13 @@ class Grid:
     def direction(self) -> Matrix:
         """Unit columns: the LPS direction of each voxel axis. Orthonormal unless the grid is sheared."""
         return self.index_to_lps[:3, :3] / self.spacing
+
+    def cut(self, part: Sequence[slice]) -> "Grid":
+        """Return the grid of a part of arrays (z, y, x) on this one: slices with a start and a stop."""
+        shift = np.eye(4)
+        shift[:3, 3] = [one.start for one in part[::-1]]
+        x, y, z = (one.stop - one.start for one in part[::-1])
+        return Grid((x, y, z), self.index_to_lps @ shift)
 
     def divided(self, largest_mm: float) -> "Grid":
         """Return the grid with its voxels divided along each axis until none is longer than `largest_mm`.

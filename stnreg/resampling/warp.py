@@ -82,13 +82,16 @@ def resample_through(
     volumes = np.ascontiguousarray(_known_to_itk(volumes))
     keeps_type = interp in KEEPING
     found = np.empty((len(volumes), *fixed_grid.shape), volumes.dtype if keeps_type else np.float32)
-    local, whole = _local(fixed_to_moving, fixed_grid), (slice(None),) * 3
+    local = _local(fixed_to_moving, fixed_grid)
     if local is not None:
         for volume, place in zip(volumes, found, strict=True):
             place[:] = resample(volume, moving_grid, fixed_grid, local.elsewhere, interp, background, threads)
-    part, grid, through = (whole, fixed_grid, fixed_to_moving) if local is None else local.moved
+    part, grid = ((slice(None),) * 3, fixed_grid) if local is None else (local.part, local.grid)
     for slab in slabs(grid, SLAB_VOXELS):
-        index = _moving_index(through, moving_grid, grid, slab)
+        if local is None:
+            index = _moving_index(fixed_to_moving, moving_grid, grid, slab)
+        else:
+            index = _moving_index(*local.within(slab, moving_grid))
         transform = _itk_displacement(index) if has_itk() else None
         for volume, place in zip(volumes, found[(slice(None), *part)], strict=True):
             if transform is None:
@@ -100,18 +103,31 @@ def resample_through(
 
 
 class _Local(NamedTuple):
-    """A warp that moves a part of the fixed grid alone.
+    """A warp on the fixed grid that moves a part of it alone, followed by an affine.
 
     Attributes
     ----------
+    warp : DisplacementField
     elsewhere : (4, 4) float64
-        `fixed_to_moving` beyond that part.
-    moved : (tuple of slice, Grid, Transform)
-        The part of arrays (z, y, x), its grid, and the transform there.
+        The affine: `fixed_to_moving` beyond that part.
+    part : tuple of slice
+        Of arrays (z, y, x).
+    grid : Grid
+        Of the part.
     """
 
+    warp: DisplacementField
     elsewhere: Matrix
-    moved: tuple[tuple[slice, ...], Grid, Transform]
+    part: tuple[slice, slice, slice]
+    grid: Grid
+
+    def within(self, slab: slice, moving_grid: Grid) -> tuple[Transform, Grid, Grid]:
+        """Return the transform in some slices of the part, the moving grid, and the grid of the slices."""
+        z, y, x = self.part
+        here = slice(z.start + slab.start, z.start + slab.stop), y, x
+        grid = self.warp.grid.cut(here)
+        warp = DisplacementField(self.warp.vectors[(slice(None), *here)], grid)
+        return Chain((warp, Affine(self.elsewhere))), moving_grid, grid
 
 
 def _local(fixed_to_moving: Transform, fixed_grid: Grid) -> _Local | None:
@@ -121,18 +137,13 @@ def _local(fixed_to_moving: Transform, fixed_grid: Grid) -> _Local | None:
     if not isinstance(warp, DisplacementField) or warp.grid != fixed_grid or rest is None:
         return None
     moved: NDArray[np.bool_] = np.asarray(warp.vectors.any(0))
-    part = []
-    for axis in range(3):
-        places = np.flatnonzero(moved.any(tuple(a for a in range(3) if a != axis)))
-        part.append(slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0))
-    if not moved.any() or moved[tuple(part)].size > WORTHWHILE * moved.size:
+    along = [np.flatnonzero(moved.any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+    if not len(along[0]):
         return None
-    shift = np.eye(4)
-    shift[:3, 3] = [one.start for one in part[::-1]]
-    z, y, x = (one.stop - one.start for one in part)
-    grid = Grid((x, y, z), fixed_grid.index_to_lps @ shift)
-    there = Chain((DisplacementField(warp.vectors[(slice(None), *part)], grid), Affine(rest)))
-    return _Local(rest, (tuple(part), grid, there))
+    z, y, x = (slice(int(places[0]), int(places[-1]) + 1) for places in along)
+    if moved[z, y, x].size > WORTHWHILE * moved.size:
+        return None
+    return _Local(warp, rest, (z, y, x), fixed_grid.cut((z, y, x)))
 
 
 def _sampled(
@@ -174,7 +185,9 @@ def _sampled_by_scipy(
     return found
 
 
-def _moving_index(transform: Transform, moving_grid: Grid, fixed_grid: Grid, slab: slice) -> NDArray[np.float64]:
+def _moving_index(
+    transform: Transform, moving_grid: Grid, fixed_grid: Grid, slab: slice = slice(None)
+) -> NDArray[np.float64]:  # fmt: skip
     """Return the moving voxel index of each fixed voxel of a slab, (3, z, y, x), x first."""
     return Chain((transform, Affine(moving_grid.lps_to_index))).simplified().map_voxels(fixed_grid, slab)
 

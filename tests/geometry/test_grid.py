@@ -19,6 +19,18 @@ def test_parts_give_the_grid_back(grid: Grid) -> None:
     assert grid.shape == grid.size[::-1]
 
 
+@given(st.from_type(Grid))
+def test_a_part_has_the_voxels_that_it_was_cut_from(grid: Grid) -> None:
+    index = np.indices(grid.shape)
+    part = tuple(slice(count // 3, count // 3 + max(count // 2, 1)) for count in grid.shape)
+    cut = grid.cut(part)
+    assert cut.shape == index[0][part].shape
+    first, last = (np.array([along[part].flat[k] for along in index[::-1]], float) for k in (0, -1))
+    ends = np.stack([np.zeros(3), np.array(cut.size) - 1.0])
+    expected = apply_affine(grid.index_to_lps, np.stack([first, last]))
+    assert np.abs(apply_affine(cut.index_to_lps, ends) - expected).max() < 1e-9
+
+
 @given(st.from_type(Grid), st.tuples(*[st.floats(0, 39)] * 3))
 def test_index_to_lps_is_that_of_itk(grid: Grid, index: tuple[float, float, float]) -> None:
     image = sitk.Image(*grid.size, sitk.sitkUInt8)

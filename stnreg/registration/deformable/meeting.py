@@ -38,10 +38,7 @@ class Surroundings:
     def of(cls, brains: Array, box: Grid) -> Surroundings:
         """Find the part around a mask (z, y, x) of both brains on the box; all of the box where it is empty."""
         part = box_around(brains, MARGIN_VOXELS) or tuple(slice(0, n) for n in box.shape)
-        z, y, x = (s.stop - s.start for s in part)
-        shift = np.eye(4)
-        shift[:3, 3] = [s.start for s in part[::-1]]
-        return cls(part, Grid((x, y, z), box.index_to_lps @ shift))
+        return cls(part, box.cut(part))
 
     def cut(self, values: Array) -> Array:
         """Return the part of (z, y, x) values on the box."""

@@ -55,9 +55,7 @@ class Part:
         slices = slice(z0, z1), slice(y0, y1), slice(x0, x1)
         if not (high > low).all():
             return cls(whole, slices, None)
-        shift = np.eye(4)
-        shift[:3, 3] = low
-        return cls(whole, slices, Grid((x1 - x0, y1 - y0, z1 - z0), whole.index_to_lps @ shift))
+        return cls(whole, slices, whole.cut(slices))
 
     def pasted(self, field: DisplacementField | None) -> DisplacementField:
         """Return a field on the part as one on the whole grid, zero beyond it."""
@@ -124,7 +122,7 @@ class SampledWarp:
     def sample(self, flow: DisplacementField, block: Block) -> None:
         """Sample a flow of the frame in a block."""
         assert self.part.grid is not None
-        self.vectors[(slice(None), *block)] = flow.carried(self.frame_to_image, _cut(self.part.grid, block)).vectors
+        self.vectors[(slice(None), *block)] = flow.carried(self.frame_to_image, self.part.grid.cut(block)).vectors
 
     def find_folds(self, block: Block) -> None:
         """Look for folds in a block, whose neighbours are sampled."""
@@ -153,10 +151,3 @@ def sample_where(
 def _blocks(shape: tuple[int, ...]) -> Iterator[Block]:
     z, y, x = ([slice(k, min(k + BLOCK_VOXELS, n)) for k in range(0, n, BLOCK_VOXELS)] for n in shape)
     yield from product(z, y, x)
-
-
-def _cut(grid: Grid, block: Block) -> Grid:
-    shift = np.eye(4)
-    shift[:3, 3] = [one.start for one in block[::-1]]
-    x, y, z = (one.stop - one.start for one in block[::-1])
-    return Grid((x, y, z), grid.index_to_lps @ shift)
