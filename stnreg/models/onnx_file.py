@@ -1,6 +1,7 @@
 """Check an ONNX file without the onnx package: external data and foreign operators, by parsing its protobuf."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from stnreg.errors import DataError
 
@@ -22,47 +23,47 @@ DEEPEST = 60  # nesting of messages; networks of stnreg have four levels
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 
 
-def has_external_data(content: bytes) -> bool:
-    """Return whether any tensor of an ONNX model has external data.
+class Contents(NamedTuple):
+    """What an ONNX model has that is not run here.
+
+    Attributes
+    ----------
+    has_external_data : bool
+        Whether a tensor keeps its values in another file.
+    foreign_operators : list of str
+        Operators that are not standard, or that are loops.
+    """
+
+    has_external_data: bool
+    foreign_operators: list[str]
+
+
+def inspect(content: bytes) -> Contents:
+    """Look through an ONNX model, in one pass.
 
     Raises
     ------
     DataError
         If `content` is not protobuf.
     """
-    return any(
-        number == EXTERNAL_DATA or (number == DATA_LOCATION and value == 1)
-        for kind, number, value in _walk(memoryview(content), "model")
-        if kind == "tensor"
-    )
-
-
-def foreign_operators(content: bytes) -> list[str]:
-    """Return the operators of an ONNX model that are not standard, or that are loops.
-
-    Raises
-    ------
-    DataError
-        If `content` is not protobuf.
-    """
-    found = set()
-    for kind, number, value in _walk(memoryview(content), "model"):
-        if kind == "node" and isinstance(value, memoryview):
-            text = bytes(value).decode("utf-8", "replace")
-            if (number == DOMAIN and text not in OWN_DOMAINS) or (number == OPERATOR and text in ENDLESS):
-                found.add(text)
-    return sorted(found)
-
-
-def _walk(message: memoryview, kind: str, depth: int = 0) -> Iterator[tuple[str, int, memoryview | int]]:
-    """Yield (kind of message, field number, value) of a message and all nested messages."""
-    if depth > DEEPEST:
-        raise DataError("not an ONNX file that is run here: graphs within graphs without end")
-    for number, wire, value in _fields(message):
-        yield kind, number, value
-        child = CHILDREN[kind].get(number)
-        if child and wire == BYTES and isinstance(value, memoryview):
-            yield from _walk(value, child, depth + 1)
+    external, foreign = False, set()
+    left = [(memoryview(content), "model", 0)]
+    while left:
+        message, kind, depth = left.pop()
+        if depth > DEEPEST:
+            raise DataError("not an ONNX file that is run here: graphs within graphs without end")
+        children = CHILDREN[kind]
+        for number, wire, value in _fields(message):
+            if kind == "tensor":
+                external |= number == EXTERNAL_DATA or (number == DATA_LOCATION and value == 1)
+            elif isinstance(value, memoryview):
+                if kind == "node" and number in (DOMAIN, OPERATOR):
+                    text = bytes(value).decode("utf-8", "replace")
+                    if text in ENDLESS if number == OPERATOR else text not in OWN_DOMAINS:
+                        foreign.add(text)
+                elif wire == BYTES and number in children:
+                    left.append((value, children[number], depth + 1))
+    return Contents(external, sorted(foreign))
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
@@ -89,6 +90,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
     """Read a variable-length integer; return its value and the position after it."""
+    if position < len(message) and message[position] < 0x80:  # most have one byte
+        return message[position], position + 1
     value = shift = 0
     while position < len(message) and shift < 70:
         byte = message[position]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stnreg.core.threads import default_threads
 from stnreg.errors import DataError, UsageProblem
 from stnreg.models.card import Weights, find, read_checked
-from stnreg.models.onnx_file import foreign_operators, has_external_data
+from stnreg.models.onnx_file import inspect
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, RunOptions
@@ -45,10 +45,11 @@ def open_session(weights: Weights | str, *, threads: int | None = None, device: 
     index = parse_device(device)
     content = read_checked(weights)
     try:
-        if has_external_data(content):
+        found = inspect(content)
+        if found.has_external_data:
             raise DataError("keeps weights in another file; export it as one file")
-        if foreign := foreign_operators(content):
-            raise DataError(f"uses {', '.join(foreign)[:200]}, which no network of stnreg does")
+        if found.foreign_operators:
+            raise DataError(f"uses {', '.join(found.foreign_operators)[:200]}, which no network of stnreg does")
     except DataError as error:
         raise DataError(f"{weights.path}: {error}") from error
     if device == "auto":

@@ -4,7 +4,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'stnreg[train]'")
 
 from stnreg.errors import DataError  # noqa: E402
-from stnreg.models.onnx_file import foreign_operators, has_external_data  # noqa: E402
+from stnreg.models.onnx_file import inspect  # noqa: E402
 
 
 def model(*, external=False, inside_a_branch=False):
@@ -29,13 +29,13 @@ def model(*, external=False, inside_a_branch=False):
 @pytest.mark.parametrize("inside_a_branch", [False, True])
 @pytest.mark.parametrize("external", [False, True])
 def test_outside_weights_are_found_wherever_they_hang(external, inside_a_branch):
-    assert has_external_data(model(external=external, inside_a_branch=inside_a_branch)) is external
+    assert inspect(model(external=external, inside_a_branch=inside_a_branch)).has_external_data is external
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 40, b"<html>", model()[:-3]])
 def test_what_is_no_protobuf_is_refused(content):
     with pytest.raises(DataError, match="not an ONNX file"):
-        has_external_data(content)
+        inspect(content)
 
 
 def test_operators_that_are_not_onnx_s_own_are_named():
@@ -47,8 +47,8 @@ def test_operators_that_are_not_onnx_s_own_are_named():
         helper.make_node("Loop", ["n", "c"], ["z"], body=inner),
     ]
     graph = helper.make_graph(nodes, "g", [], [output])
-    assert foreign_operators(helper.make_model(graph).SerializeToString()) == ["Loop", "evil.ops"]
-    assert foreign_operators(model(inside_a_branch=True)) == []
+    assert inspect(helper.make_model(graph).SerializeToString()).foreign_operators == ["Loop", "evil.ops"]
+    assert inspect(model(inside_a_branch=True)).foreign_operators == []
 
 
 def test_graphs_within_graphs_without_end_are_refused():
@@ -63,4 +63,4 @@ def test_graphs_within_graphs_without_end_are_refused():
     for _ in range(3000):
         graph = field(1, field(5, field(6, graph)))
     with pytest.raises(DataError, match="without end"):
-        has_external_data(field(7, graph))
+        inspect(field(7, graph))

@@ -10,6 +10,7 @@ import pytest
 from stnreg.errors import DataError, UsageProblem
 from stnreg.models import runtime as session
 from stnreg.models.card import find
+from stnreg.models.onnx_file import Contents
 
 
 def test_a_network_runs_on_the_cpu(network):
@@ -57,7 +58,7 @@ def test_devices_that_are_none(device):
 
 def test_outside_weights_and_broken_files_are_refused(network, monkeypatch):
     path = network()
-    monkeypatch.setattr(session, "has_external_data", lambda content: True)
+    monkeypatch.setattr(session, "inspect", lambda content: Contents(True, []))
     with pytest.raises(DataError, match="in another file"):
         session.open_session(str(path))
     monkeypatch.undo()
@@ -92,7 +93,7 @@ def test_a_sidecar_that_asks_for_too_much_is_refused(network, changes):
 
 def test_operators_of_others_are_refused(network, monkeypatch):
     path = network()
-    monkeypatch.setattr(session, "foreign_operators", lambda content: ["evil.ops"])
+    monkeypatch.setattr(session, "inspect", lambda content: Contents(False, ["evil.ops"]))
     with pytest.raises(DataError, match=r"shift\.onnx: uses evil\.ops"):
         session.open_session(str(path))
 

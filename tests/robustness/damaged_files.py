@@ -22,7 +22,7 @@ from stnreg.errors import StnregError
 from stnreg.geometry.grid import Grid
 from stnreg.images.header_only import save_in_place
 from stnreg.images.volume import Reference, load_reference, load_volume, save_volume
-from stnreg.models.onnx_file import foreign_operators, has_external_data
+from stnreg.models.onnx_file import inspect
 from stnreg.resampling.apply import move
 from stnreg.transforms.io.files import save_transform, written_by_stnreg
 from stnreg.transforms.io.links import load_chain
@@ -124,8 +124,7 @@ def read_transform(path: Path) -> None:
 def read_network(path: Path) -> None:
     """Look into a network as is done before onnxruntime sees it."""
     content = path.read_bytes()
-    has_external_data(content)
-    foreign_operators(content)
+    inspect(content)
 
 
 def damaged(kind: Kind, rng: np.random.Generator) -> bytes:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from stnreg.errors import DataError, StnregError  # noqa: E402
 from stnreg.models.card import find  # noqa: E402
-from stnreg.models.onnx_file import has_external_data  # noqa: E402
+from stnreg.models.onnx_file import inspect  # noqa: E402
 from stnreg.models.runtime import open_session  # noqa: E402
 from stnreg.networks.pair import PairNet  # noqa: E402
 from stnreg.training import export, half  # noqa: E402
@@ -39,7 +39,7 @@ def test_the_three_files_agree_with_torch(checkpoint, tmp_path):
     assert json.loads((tmp_path / "net.json").read_text()) == card
     assert card["data"] == [{"name": "x", "terms": "CC0"}]
     assert (card["kind"], card["size"], card["steps"]) == ("pair", 16, 5)
-    assert not has_external_data((tmp_path / "net.onnx").read_bytes())
+    assert not inspect((tmp_path / "net.onnx").read_bytes()).has_external_data
     weights, metadata = load_weights(tmp_path / "net.safetensors")
     assert weights.keys() == model.state_dict().keys()
     assert metadata["step"] == 5
