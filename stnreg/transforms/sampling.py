@@ -40,13 +40,15 @@ def moved(matrix: Matrix, points: Points) -> Points:
 
 
 def turned(linear: Matrix, vectors: NDArray[np.floating]) -> Vectors:
-    """Transform vectors (3, z, y, x) by a (3, 3) matrix; float32, slice by slice."""
+    """Transform vectors (3, z, y, x) by a (3, 3) matrix; float32, a few slices at a time."""
     small = linear.astype(np.float32)
     if not (small - np.diag(np.diag(small))).any():
         return vectors.astype(np.float32, copy=False) * np.diag(small).reshape(3, 1, 1, 1)
     turned = np.empty(vectors.shape, np.float32)
-    for k in range(vectors.shape[1]):
-        turned[:, k] = np.tensordot(small, vectors[:, k], 1)
+    step = max(CHUNK // max(vectors[0, :1].size, 1), 1)
+    for k in range(0, vectors.shape[1], step):
+        some = vectors[:, k : k + step]
+        turned[:, k : k + step] = (small @ some.reshape(3, -1)).reshape(some.shape)
     return turned
 
 
