@@ -24,7 +24,6 @@ FIRST, LATER = (1, 1.0, 4.0, 1), (2, 1.6, 60.0, 2)
 close places around, in voxels; sigma of the Gaussian, in voxels; how much by that mean; how often the mean is taken, so
 that what is smoothed has soft borders. The first rounds are mild: they meet thousands of places, and the others take
 detail far around each. With two mild rounds the others still met thousands, and with more than six little changes."""
-FEW = 40  # voxels close to a fold that no mild round is spent on
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +89,7 @@ def unfolded(watched: Watched, threads: int = 1) -> Watched:
             close = _least_mended(watched.velocity, threads) < LEAST_MENDED
             if not close.any():
                 break
-        vectors = smoothed_near(watched.velocity.vectors, close, mild=number < FIRST_ROUNDS and close.sum() > FEW)
+        vectors = smoothed_near(watched.velocity.vectors, close, mild=number < FIRST_ROUNDS)
         watched = watched.changed_to(vectors, threads)
     return watched
 
