@@ -100,11 +100,10 @@ def _sampled(warps: Warps, flows: Flows, before: Flows | None, frame: Frame, thr
         (flow.vectors != (0 if old is None else old.vectors)).any(0)
         for flow, old in zip(flows, before or (None, None), strict=True)
     ]
-    tasks = sample_where(warps, flows, where, threads)
+    blocks = sample_where(warps, flows, where, threads)
     if coarse:
-        warps, there = _agreeing(warps, frame, threads), dict(zip(map(id, warps), range(2), strict=True))
-        tasks = [(warps[there[id(warp)]], block) for warp, block in tasks]
-    map_threads(lambda task: task[0].find_folds(task[1]), tasks, threads=threads)
+        warps = _agreeing(warps, frame, threads)
+    map_threads(lambda number, block: warps[number].find_folds(block), *blocks, threads=threads)
     return warps
 
 

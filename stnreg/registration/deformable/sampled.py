@@ -137,15 +137,13 @@ class SampledWarp:
 
 def sample_where(
     warps: Sequence[SampledWarp], flows: Sequence[DisplacementField], where: Sequence[Mask], threads: int
-) -> list[tuple[SampledWarp, Block]]:
-    """Sample flows near masks (z, y, x) on their grids; return in which blocks that was."""
-    tasks = [
-        (warp, flow, block)
-        for warp, flow, mask in zip(warps, flows, where, strict=True)
-        for block in warp.near(mask, flow.grid)
-    ]
-    map_threads(lambda task: task[0].sample(*task[1:]), tasks, threads=threads)
-    return [(warp, block) for warp, _, block in tasks]
+) -> tuple[list[int], list[Block]]:
+    """Sample flows near masks (z, y, x) on their grids; return in which blocks, and of which warps these are."""
+    near = [warp.near(mask, flow.grid) for warp, flow, mask in zip(warps, flows, where, strict=True)]
+    numbers = [number for number, blocks in enumerate(near) for _ in blocks]
+    blocks = [block for some in near for block in some]
+    map_threads(lambda number, block: warps[number].sample(flows[number], block), numbers, blocks, threads=threads)
+    return numbers, blocks
 
 
 def _blocks(shape: tuple[int, ...]) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Block by block, a warp is what it is as a whole: sampled, searched for folds, and again after its flow has changed."""
+"""Block by block, a warp is what it is as a whole: sampled, searched for folds, and again after a change."""
 
 import numpy as np
 import pytest
@@ -28,10 +28,10 @@ def on_image(vectors, warp=None, where=None, threads=1):
     flow = DisplacementField(vectors, BOX)
     warp = warp or SampledWarp.zero(Part.covered(IMAGE, TURN, BOX), TURN)
     mask = (flow.vectors != 0).any(0) if where is None else where
-    tasks = sample_where([warp], [flow], [mask], threads)
-    for _, block in tasks:
+    _, blocks = sample_where([warp], [flow], [mask], threads)
+    for block in blocks:
         warp.find_folds(block)
-    return warp, [block for _, block in tasks]
+    return warp, blocks
 
 
 def whole(vectors):
