@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
+from stnreg.core.threads import map_threads
 from stnreg.geometry.grid import Grid
 from stnreg.geometry.matrix import Points
 from stnreg.transforms.base import Transform
@@ -203,6 +203,5 @@ def _squarings_of(steps: Vectors, where: Mask | None = None) -> int:
 
 def _on_two(threads: int, function: Callable[..., T], *items: Sequence[Any]) -> tuple[T, T]:
     """Return what a function returns of both ways, side by side where there are threads for it."""
-    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        there, back = pool.map(function, *items)
+    there, back = map_threads(function, *items, threads=threads)
     return there, back

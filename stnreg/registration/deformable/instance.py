@@ -7,12 +7,12 @@ Alzheimer's & Dementia 12, P126, 2016). Exchange the heads, and the residual cha
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stnreg.core.threads import map_threads
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import interpolate, slabs, voxel_points
 
@@ -122,15 +122,14 @@ def residual(
     views = [one.cut(part) for one in shown if one.share]
     weights = [weight if view.known is None else weight * view.known for view in views]
     velocity = np.zeros((3, *weight.shape), np.float32)
-    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        for _ in range(settings.steps):
-            half = velocity * np.float32(0.5)
-            step = np.zeros_like(velocity)
-            for view, counts in zip(views, weights, strict=True):
-                a, b = pool.map(moved, (view.fixed, view.moving), (-half, half))
-                step += np.float32(view.share / total) * _smooth_ascent(a, b, counts, settings, pool)
-            longest = float(np.sqrt(np.square(step).sum(0).max()))
-            velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
+    for _ in range(settings.steps):
+        half = velocity * np.float32(0.5)
+        step = np.zeros_like(velocity)
+        for view, counts in zip(views, weights, strict=True):
+            a, b = map_threads(moved, (view.fixed, view.moving), (-half, half), threads=threads)
+            step += np.float32(view.share / total) * _smooth_ascent(a, b, counts, settings, threads)
+        longest = float(np.sqrt(np.square(step).sum(0).max()))
+        velocity += step * np.float32(min(settings.rate, settings.longest_voxels / max(longest, 1e-6)))
     found[(slice(None), *part)] = velocity * np.float32(min(total, 1.0))
     return found
 
@@ -168,7 +167,7 @@ def moved(image: Array, steps: Array) -> Array:
 
 
 def _smooth_ascent(
-    a: Array, b: Array, weight: Array, settings: InstanceSettings, pool: ThreadPoolExecutor
+    a: Array, b: Array, weight: Array, settings: InstanceSettings, threads: int
 ) -> Array:  # fmt: skip
     """Return the direction of ascent, (3, z, y, x), smoothed: in two halves along z, which run side by side."""
     count, margin = len(a), 2 * settings.reach + 1 + _reach(settings.smoothings)
@@ -178,7 +177,7 @@ def _smooth_ascent(
         step = _ascent(a[start:stop], b[start:stop], weight[start:stop], settings)
         return _blurred(step, settings.smoothings)[:, first - start : last - start]
 
-    return np.concatenate(list(pool.map(within, (0, count // 2), (count // 2, count))), axis=1)
+    return np.concatenate(map_threads(within, (0, count // 2), (count // 2, count), threads=threads), axis=1)
 
 
 def _ascent(a: Array, b: Array, weight: Array, settings: InstanceSettings) -> Array:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stnreg.core.threads import map_threads
 from stnreg.geometry.grid import Grid
 from stnreg.registration.deformable.appearance import Appearance, AsT1
 from stnreg.registration.deformable.instance import box_around
@@ -76,8 +76,7 @@ def meet(
         The fixed head moved by the flow of -v/2, the moving head by that of v/2: all but what is excluded.
     """
     there, back = velocity.half().raw_flows(threads)
-    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        a, b = pool.map(_along, (fixed, moving), (back, there), (region, region))
+    a, b = map_threads(_along, (fixed, moving), (back, there), (region, region), threads=threads)
     return a, b
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
+from stnreg.core.threads import map_threads
 from stnreg.registration.deformable.instance import box_around
 from stnreg.registration.deformable.velocity import LATTICE_VOXELS, gaussian_reach, smoothed
 from stnreg.registration.refine.region import box_mean
@@ -43,16 +43,14 @@ class Watched:
     @classmethod
     def of(cls, velocity: VelocityField, threads: int = 1) -> Watched:
         """Measure a velocity everywhere; two threads are used, one for each way."""
-        with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-            there, back = pool.map(lambda one: smallest(one.levels[-1]), velocity.squared(threads))
+        there, back = map_threads(lambda one: smallest(one.levels[-1]), velocity.squared(threads), threads=threads)
         return cls(velocity, (there, back))
 
     def changed_to(self, vectors: Array, threads: int = 1) -> Watched:
         """Measure another velocity, (3, z, y, x) mm, anew only where it may differ."""
         velocity = self.velocity.changed_to(vectors, threads)
         both = velocity.squared(threads)
-        with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-            there, back = pool.map(_again, self.least, both)
+        there, back = map_threads(_again, self.least, both, threads=threads)
         return Watched(velocity, (there, back))
 
     @property
@@ -122,8 +120,7 @@ def smoothed_near(vectors: Array, close: Array, *, mild: bool = False) -> Array:
 
 def _least_mended(velocity: VelocityField, threads: int) -> Array:
     """Return the smallest determinant at each voxel of either flow, (z, y, x), made each other's inverse."""
-    with ThreadPoolExecutor(min(max(threads, 1), 2)) as pool:
-        there, back = pool.map(lambda flow: flow.least, velocity.mended(threads))
+    there, back = map_threads(lambda flow: flow.least, velocity.mended(threads), threads=threads)
     return np.minimum(there, back)
 
 
