@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from stnreg.errors import DataError
 from stnreg.geometry.grid import Grid
 from stnreg.transforms.sampling import Vectors, slabs, turned
-from stnreg.transforms.tetrahedra import det, inverted, smallest
+from stnreg.transforms.tetrahedra import det, inverted
 
 Array = NDArray[np.float32]
 CELLS = 1 << 17  # about so many voxels per slab when cells are looked at: their edges fit into the cache
@@ -98,17 +98,6 @@ def find_folds(vectors: Vectors, grid: Grid) -> tuple[NDArray[np.bool_], NDArray
         sixths[here] += volume
     has_cells = min(grid.shape) > 1
     return _central_folds(vectors, grid, digital if has_cells else np.ones(grid.shape, bool)), digital, sixths
-
-
-def smallest_determinant(vectors: Vectors, grid: Grid) -> Array:
-    """Return the smallest of the ten determinants of each voxel, (z, y, x) float32; the identity has 1.
-
-    At or below 0 the map folds there by the digital criterion. The last voxels along each axis have fewer.
-    """
-    found = np.full(grid.shape, np.inf, np.float32)
-    for here, steps in _slabs_of_cells(vectors, grid):
-        np.minimum(found[here], smallest(steps), out=found[here])
-    return found
 
 
 def _central_folds(vectors: Vectors, grid: Grid, where: NDArray[np.bool_]) -> NDArray[np.bool_]:
